@@ -1,0 +1,16 @@
+//! Words that every room needs: digests, seeds, places in a file, mistakes a user made, and
+//! files written whole. Knows nothing of models, data or pipelines.
+
+pub mod atomic;
+mod digest;
+pub mod language;
+mod problem;
+mod seed;
+mod suggest;
+mod written;
+
+pub use digest::{Digest, Hasher};
+pub use problem::{Found, Place, Problem, Problems};
+pub use seed::{Seed, Stream};
+pub use suggest::closest;
+pub use written::{Entry, Located, Origin, Value, Written};

@@ -1,0 +1,5 @@
+//! Does transfer learning help on your data, which kind, and how sure is that?
+
+pub mod base;
+pub mod onnx;
+pub mod stats;

@@ -1,0 +1,380 @@
+//! Between the bytes of an ONNX file and [`Graph`]. The only place that knows the protobuf types.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost::Message;
+use thiserror::Error;
+use tract_onnx::pb;
+
+use super::graph::{Attribute, Dim, FLOAT, Graph, INT64, Node, Port};
+use super::tensor::{Data, Tensor};
+
+/// Why bytes are not a model that can be worked with.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ParseError {
+    /// Not protobuf of a model, or cut off.
+    #[error("this is not an ONNX model, or only a part of one (a broken download?)")]
+    NotOnnx,
+    /// A model from before operator sets existed.
+    #[error(
+        "the model names no operator set (it is of ONNX IR version {0}, from before there were \
+         any), so nobody can know what its nodes mean; export it again with a current tool"
+    )]
+    NoOpset(i64),
+    /// Something is read that nothing writes: the file is damaged.
+    #[error("node `{node}` reads `{tensor}`, which nothing in the file makes; the file is damaged")]
+    Dangling {
+        /// The node.
+        node: String,
+        /// What it reads.
+        tensor: String,
+    },
+    /// Weights in a file beside the model.
+    #[error(
+        "the weights of `{0}` lie in a file of their own (external data), which is not read; \
+         save the model in one file"
+    )]
+    External(String),
+    /// A tensor whose bytes are not those of its shape.
+    #[error("the tensor `{0}` has fewer or more values than its shape says; the file is damaged")]
+    WrongLength(String),
+}
+
+/// Reads a model; initialisers listed as inputs are stripped, `Constant` nodes become
+/// initialisers.
+pub fn decode(bytes: &[u8]) -> Result<Graph, ParseError> {
+    let model = pb::ModelProto::decode(bytes).map_err(|_| ParseError::NotOnnx)?;
+    let proto = model.graph.ok_or(ParseError::NotOnnx)?;
+    if proto.node.is_empty() || proto.output.is_empty() {
+        return Err(ParseError::NotOnnx);
+    }
+    let mut domains: BTreeMap<String, i64> =
+        model.opset_import.into_iter().map(|set| (set.domain, set.version)).collect();
+    let opset = domains
+        .remove("")
+        .or_else(|| domains.remove("ai.onnx"))
+        .ok_or(ParseError::NoOpset(model.ir_version))?;
+    let mut graph = Graph { name: proto.name, opset, domains, ..Graph::default() };
+    graph.metadata = model.metadata_props.into_iter().map(|pair| (pair.key, pair.value)).collect();
+    for tensor in &proto.initializer {
+        graph.initializers.insert(tensor.name.clone(), read_tensor(tensor)?);
+    }
+    for node in proto.node {
+        add_node(&mut graph, node)?;
+    }
+    graph.inputs = proto
+        .input
+        .iter()
+        .filter(|port| !graph.initializers.contains_key(&port.name))
+        .map(read_port)
+        .collect();
+    graph.outputs = proto.output.iter().map(read_port).collect();
+    check_closed(&graph)?;
+    Ok(graph)
+}
+
+fn add_node(graph: &mut Graph, proto: pb::NodeProto) -> Result<(), ParseError> {
+    let first = proto.output.first().cloned().unwrap_or_default();
+    let domain = if proto.domain == "ai.onnx" { String::new() } else { proto.domain };
+    let mut attributes = BTreeMap::new();
+    for attribute in &proto.attribute {
+        attributes.insert(attribute.name.clone(), read_attribute(attribute)?);
+    }
+    if proto.op_type == "Constant"
+        && let Some(tensor) = constant(&attributes)
+    {
+        graph.initializers.insert(first, tensor);
+        return Ok(());
+    }
+    graph.nodes.push(Node {
+        name: if proto.name.is_empty() { first } else { proto.name },
+        op: proto.op_type,
+        domain,
+        inputs: proto.input,
+        outputs: proto.output,
+        attributes,
+    });
+    Ok(())
+}
+
+fn constant(attributes: &BTreeMap<String, Attribute>) -> Option<Tensor> {
+    match attributes.iter().next()? {
+        (_, Attribute::Tensor(tensor)) => Some(tensor.clone()),
+        (_, Attribute::Float(value)) => Some(Tensor::scalar(*value)),
+        (_, Attribute::Floats(values)) => Some(Tensor::f32(&[values.len()], values.clone())),
+        (_, Attribute::Int(value)) => Some(Tensor { dims: vec![], data: Data::I64(vec![*value]) }),
+        (_, Attribute::Ints(values)) => Some(Tensor::i64(values)),
+        _ => None,
+    }
+}
+
+/// Every tensor that is read must come from somewhere earlier.
+fn check_closed(graph: &Graph) -> Result<(), ParseError> {
+    let mut known: BTreeSet<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
+    known.extend(graph.initializers.keys().map(String::as_str));
+    let missing = |node: &str, tensor: &str| ParseError::Dangling {
+        node: node.to_owned(),
+        tensor: tensor.to_owned(),
+    };
+    for node in &graph.nodes {
+        if let Some(tensor) = node.reads().find(|name| !known.contains(name)) {
+            return Err(missing(&node.name, tensor));
+        }
+        known.extend(node.writes());
+    }
+    match graph.outputs.iter().find(|port| !known.contains(port.name.as_str())) {
+        Some(port) => Err(missing("the output", &port.name)),
+        None => Ok(()),
+    }
+}
+
+fn read_port(port: &pb::ValueInfoProto) -> Port {
+    use pb::tensor_shape_proto::dimension::Value as Extent;
+    let tensor = port.r#type.as_ref().and_then(|kind| kind.value.as_ref()).map(|value| {
+        let pb::type_proto::Value::TensorType(tensor) = value;
+        tensor
+    });
+    let dims = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| {
+        let extent = |dim: &pb::tensor_shape_proto::Dimension| match &dim.value {
+            Some(Extent::DimValue(value)) if *value > 0 => Dim::Fixed(*value as usize),
+            Some(Extent::DimParam(name)) => Dim::Free(name.clone()),
+            _ => Dim::Free(String::new()),
+        };
+        shape.dim.iter().map(extent).collect()
+    });
+    Port { name: port.name.clone(), kind: tensor.map_or(0, |tensor| tensor.elem_type), dims }
+}
+
+fn read_attribute(proto: &pb::AttributeProto) -> Result<Attribute, ParseError> {
+    use pb::attribute_proto::AttributeType as Type;
+    Ok(match Type::try_from(proto.r#type) {
+        Ok(Type::Int) => Attribute::Int(proto.i),
+        Ok(Type::Float) => Attribute::Float(proto.f),
+        Ok(Type::String) => Attribute::Text(String::from_utf8_lossy(&proto.s).into_owned()),
+        Ok(Type::Ints) => Attribute::Ints(proto.ints.clone()),
+        Ok(Type::Floats) => Attribute::Floats(proto.floats.clone()),
+        Ok(Type::Tensor) => match &proto.t {
+            Some(tensor) => Attribute::Tensor(read_tensor(tensor)?),
+            None => Attribute::Other(proto.encode_to_vec()),
+        },
+        _ => Attribute::Other(proto.encode_to_vec()),
+    })
+}
+
+fn read_tensor(proto: &pb::TensorProto) -> Result<Tensor, ParseError> {
+    const EXTERNAL: i32 = pb::tensor_proto::DataLocation::External as i32;
+    if proto.data_location == Some(EXTERNAL) {
+        return Err(ParseError::External(proto.name.clone()));
+    }
+    let dims: Vec<usize> = proto.dims.iter().map(|&extent| extent.max(0) as usize).collect();
+    let data = match proto.data_type {
+        FLOAT if proto.raw_data.is_empty() => Data::F32(proto.float_data.clone()),
+        FLOAT => Data::F32(from_le(&proto.raw_data, f32::from_le_bytes)),
+        INT64 if proto.raw_data.is_empty() => Data::I64(proto.int64_data.clone()),
+        INT64 => Data::I64(from_le(&proto.raw_data, i64::from_le_bytes)),
+        kind => Data::Other { kind, bytes: other_bytes(proto, kind) },
+    };
+    let expected = super::tensor::elements(&dims);
+    let length = match &data {
+        Data::F32(values) => values.len(),
+        Data::I64(values) => values.len(),
+        Data::Other { .. } => expected,
+    };
+    if length != expected {
+        return Err(ParseError::WrongLength(proto.name.clone()));
+    }
+    Ok(Tensor { dims, data })
+}
+
+fn from_le<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let whole = |piece: &[u8]| piece.try_into().map(&read).ok();
+    bytes.chunks_exact(N).filter_map(whole).collect()
+}
+
+/// Values of the rarer element types as raw bytes, whichever field the file used.
+fn other_bytes(proto: &pb::TensorProto, kind: i32) -> Vec<u8> {
+    use pb::tensor_proto::DataType as Type;
+    if !proto.raw_data.is_empty() {
+        return proto.raw_data.clone();
+    }
+    match Type::try_from(kind) {
+        Ok(Type::Double) => proto.double_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Ok(Type::Uint64 | Type::Uint32) => {
+            proto.uint64_data.iter().flat_map(|v| v.to_le_bytes()).collect()
+        }
+        Ok(Type::Bool | Type::Uint8 | Type::Int8) => {
+            proto.int32_data.iter().map(|v| *v as u8).collect()
+        }
+        Ok(Type::Float16 | Type::Bfloat16 | Type::Uint16 | Type::Int16) => {
+            proto.int32_data.iter().flat_map(|v| (*v as u16).to_le_bytes()).collect()
+        }
+        _ => proto.int32_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    }
+}
+
+/// Writes a model as an ordinary ONNX file.
+pub fn encode(graph: &Graph) -> Vec<u8> {
+    let opset = |(domain, version): (&String, &i64)| pb::OperatorSetIdProto {
+        domain: domain.clone(),
+        version: *version,
+    };
+    let own = pb::OperatorSetIdProto { domain: String::new(), version: graph.opset };
+    let text = |(key, value): (&String, &String)| pb::StringStringEntryProto {
+        key: key.clone(),
+        value: value.clone(),
+    };
+    let model = pb::ModelProto {
+        ir_version: 8,
+        producer_name: "tl-run".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        opset_import: std::iter::once(own).chain(graph.domains.iter().map(opset)).collect(),
+        metadata_props: graph.metadata.iter().map(text).collect(),
+        graph: Some(pb::GraphProto {
+            name: graph.name.clone(),
+            node: graph.nodes.iter().map(write_node).collect(),
+            initializer: graph.initializers.iter().map(|(n, t)| write_tensor(n, t)).collect(),
+            input: graph.inputs.iter().map(write_port).collect(),
+            output: graph.outputs.iter().map(write_port).collect(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    model.encode_to_vec()
+}
+
+fn write_node(node: &Node) -> pb::NodeProto {
+    pb::NodeProto {
+        name: node.name.clone(),
+        op_type: node.op.clone(),
+        domain: node.domain.clone(),
+        input: node.inputs.clone(),
+        output: node.outputs.clone(),
+        attribute: node.attributes.iter().filter_map(|(k, v)| write_attribute(k, v)).collect(),
+        ..Default::default()
+    }
+}
+
+fn write_attribute(name: &str, attribute: &Attribute) -> Option<pb::AttributeProto> {
+    use pb::attribute_proto::AttributeType as Type;
+    let mut proto = pb::AttributeProto { name: name.to_owned(), ..Default::default() };
+    let kind = match attribute {
+        Attribute::Int(value) => {
+            proto.i = *value;
+            Type::Int
+        }
+        Attribute::Float(value) => {
+            proto.f = *value;
+            Type::Float
+        }
+        Attribute::Text(value) => {
+            proto.s = value.clone().into_bytes();
+            Type::String
+        }
+        Attribute::Ints(values) => {
+            proto.ints.clone_from(values);
+            Type::Ints
+        }
+        Attribute::Floats(values) => {
+            proto.floats.clone_from(values);
+            Type::Floats
+        }
+        Attribute::Tensor(tensor) => {
+            proto.t = Some(write_tensor("", tensor));
+            Type::Tensor
+        }
+        Attribute::Other(bytes) => return pb::AttributeProto::decode(bytes.as_slice()).ok(),
+    };
+    proto.r#type = kind as i32;
+    Some(proto)
+}
+
+fn write_tensor(name: &str, tensor: &Tensor) -> pb::TensorProto {
+    let kind = match &tensor.data {
+        Data::F32(_) => FLOAT,
+        Data::I64(_) => INT64,
+        Data::Other { kind, .. } => *kind,
+    };
+    pb::TensorProto {
+        name: name.to_owned(),
+        dims: tensor.dims.iter().map(|&extent| extent as i64).collect(),
+        data_type: kind,
+        raw_data: tensor.bytes(),
+        ..Default::default()
+    }
+}
+
+fn write_port(port: &Port) -> pb::ValueInfoProto {
+    use pb::tensor_shape_proto::{Dimension, dimension::Value as Extent};
+    let dim = |dim: &Dim| Dimension {
+        value: match dim {
+            Dim::Fixed(extent) => Some(Extent::DimValue(*extent as i64)),
+            Dim::Free(name) if name.is_empty() => None,
+            Dim::Free(name) => Some(Extent::DimParam(name.clone())),
+        },
+        ..Default::default()
+    };
+    let shape = |dims: &Vec<Dim>| pb::TensorShapeProto { dim: dims.iter().map(dim).collect() };
+    let tensor = pb::type_proto::Tensor {
+        elem_type: port.kind,
+        shape: port.dims.as_ref().map(shape),
+    };
+    let kind = (port.kind != 0).then(|| pb::TypeProto {
+        value: Some(pb::type_proto::Value::TensorType(tensor)),
+        ..Default::default()
+    });
+    pb::ValueInfoProto { name: port.name.clone(), r#type: kind, ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Graph {
+        Graph {
+            name: "small".into(),
+            opset: 18,
+            inputs: vec![Port::batch_of_floats("x", &[2])],
+            outputs: vec![Port::batch_of_floats("y", &[2])],
+            nodes: vec![
+                Node::new("scale", "Mul", &["x", "w"], "a"),
+                Node::new("swap", "Transpose", &["a"], "y").with("perm", vec![1_i64, 0]),
+            ],
+            initializers: [("w".to_owned(), Tensor::f32(&[2], vec![1.5, -2.0]))].into(),
+            metadata: [("labels".to_owned(), "[]".to_owned())].into(),
+            ..Graph::default()
+        }
+    }
+
+    #[test]
+    fn a_model_survives_being_written() {
+        let before = model();
+        let after = decode(&encode(&before)).unwrap();
+        assert_eq!(format!("{before:?}"), format!("{after:?}"));
+    }
+
+    #[test]
+    fn a_file_cut_off_anywhere_is_refused() {
+        let bytes = encode(&model());
+        for length in 0..bytes.len() {
+            // The metadata comes last in the file; a model without it is still whole.
+            if decode(&bytes[..length]).is_ok() {
+                assert!(length > bytes.len() - 40, "cut at {length} of {}", bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_without_an_operator_set_is_refused() {
+        let mut proto = pb::ModelProto::decode(encode(&model()).as_slice()).unwrap();
+        proto.opset_import.clear();
+        proto.ir_version = 1;
+        assert_eq!(decode(&proto.encode_to_vec()).unwrap_err(), ParseError::NoOpset(1));
+    }
+
+    #[test]
+    fn initialisers_listed_as_inputs_are_stripped() {
+        let mut graph = model();
+        graph.inputs.push(Port::floats("w", &[2]));
+        assert_eq!(decode(&encode(&graph)).unwrap().inputs.len(), 1);
+    }
+}

@@ -1,0 +1,327 @@
+//! The only door to ONNX Runtime: which one serves, sessions, and values that travel through them.
+//!
+//! The binary needs no native library to start. A library that is named or found is used; where
+//! there is none, the embedded pure-Rust backend serves. The choice is made once per process.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use ndarray::ArrayViewD;
+use ort::environment::Environment;
+use ort::session::SessionInputValue;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::{DynValue, Tensor as OrtTensor};
+use thiserror::Error;
+
+use super::tensor::{Kind, Shape};
+
+/// What went wrong at the door.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// A library was asked for by name and cannot serve.
+    #[error("load ONNX Runtime from {}: {cause}", path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// A model was refused.
+    #[error("{runtime} refuses the model: {cause}")]
+    Model {
+        /// Who refused.
+        runtime: String,
+        /// Why.
+        cause: String,
+    },
+    /// A computation failed.
+    #[error("{runtime} failed: {cause}")]
+    Run {
+        /// Who failed.
+        runtime: String,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// Which implementation serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// ONNX Runtime's own library.
+    Library,
+    /// tract, compiled in.
+    Embedded,
+}
+
+/// The runtime of this process.
+pub struct Runtime {
+    /// Which implementation.
+    pub backend: Backend,
+    /// Its name and version; part of every key whose bytes depend on it.
+    pub version: String,
+    /// Where it came from, for people.
+    pub origin: String,
+    environment: Environment,
+}
+
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+
+const EMBEDDED_VERSION: &str = "tract 0.23 (ort-tract 0.5.0)";
+
+/// Where a library may be named or found, in this order: the command line or `ORT_DYLIB_PATH`,
+/// beside the executable, the user's own cache folder.
+pub fn find(named: Option<&Path>) -> Option<PathBuf> {
+    let named = named.map(Path::to_path_buf);
+    named
+        .or_else(|| std::env::var_os("ORT_DYLIB_PATH").filter(|p| !p.is_empty()).map(PathBuf::from))
+        .or_else(|| library_in(std::env::current_exe().ok()?.parent()?))
+        .or_else(|| library_in(&user_folder()?))
+}
+
+/// The folder in which a user keeps a library for tl-run.
+pub fn user_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(caches.join("tl-run").join("runtime"))
+}
+
+fn library_in(folder: &Path) -> Option<PathBuf> {
+    let is_library = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libonnxruntime.") || name == "onnxruntime.dll"
+    };
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(is_library)
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+/// Starts the runtime: the library at `path`, or the embedded backend. Later calls change nothing.
+pub fn start(path: Option<&Path>) -> Result<&'static Runtime, RuntimeError> {
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let started = match path {
+        Some(path) => library(path)?,
+        None => embedded()?,
+    };
+    Ok(RUNTIME.get_or_init(|| started))
+}
+
+/// The runtime of this process; found and started at the first use if nobody did so before.
+pub fn runtime() -> Result<&'static Runtime, RuntimeError> {
+    start(find(None).as_deref())
+}
+
+fn library(path: &Path) -> Result<Runtime, RuntimeError> {
+    let refused = |cause: String| RuntimeError::Library { path: path.to_owned(), cause };
+    if !path.is_file() {
+        return Err(refused("there is no such file".to_owned()));
+    }
+    let builder = ort::init_from(path).map_err(|error| refused(error.to_string()))?;
+    let environment = builder.with_telemetry(false).build().map_err(|e| refused(e.to_string()))?;
+    environment.set_log_level(ort::logging::LogLevel::Error);
+    Ok(Runtime {
+        backend: Backend::Library,
+        version: format!("onnxruntime {}", release(ort::info(), path)),
+        origin: path.display().to_string(),
+        environment,
+    })
+}
+
+/// The version from the build's own words ("git-branch=rel-1.31.1"), or else from the file name
+/// ("libonnxruntime.so.1.31.1"), or else the words themselves.
+fn release(info: &str, path: &Path) -> String {
+    let is_version = |text: &&str| {
+        text.contains('.') && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    let branch = info.split("git-branch=rel-").nth(1).and_then(|rest| rest.split([',', ' ']).next());
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let suffix = name.split_once(".so.").map(|(_, version)| version);
+    branch.filter(is_version).or(suffix.filter(is_version)).unwrap_or(info).to_owned()
+}
+
+fn embedded() -> Result<Runtime, RuntimeError> {
+    ort::set_api(ort_tract::api());
+    let refused = |error: ort::Error| RuntimeError::Model {
+        runtime: EMBEDDED_VERSION.to_owned(),
+        cause: error.to_string(),
+    };
+    Ok(Runtime {
+        backend: Backend::Embedded,
+        version: EMBEDDED_VERSION.to_owned(),
+        origin: "embedded".to_owned(),
+        environment: ort::init().with_telemetry(false).build().map_err(refused)?,
+    })
+}
+
+impl Runtime {
+    /// Loads a model. `threads` is for the library alone; the embedded backend uses one.
+    pub fn load(&self, model: &[u8], threads: usize) -> Result<Session, RuntimeError> {
+        let session = self.build(model, threads).map_err(|error| RuntimeError::Model {
+            runtime: self.version.clone(),
+            cause: first_line(&error.to_string()),
+        })?;
+        let names = |ports: &[ort::value::Outlet]| {
+            ports.iter().map(|port| port.name().to_owned()).collect::<Vec<_>>()
+        };
+        let (inputs, outputs) = (names(session.inputs()), names(session.outputs()));
+        Ok(Session { session, inputs, outputs, runtime: self.version.clone() })
+    }
+
+    fn build(&self, model: &[u8], threads: usize) -> ort::Result<ort::session::Session> {
+        let builder = ort::session::Session::builder(&self.environment)?;
+        let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3)?;
+        let mut builder = match self.backend {
+            Backend::Embedded => builder,
+            // Spinning threads of several sessions would fight for the cores.
+            Backend::Library => builder
+                .with_intra_threads(threads.max(1))?
+                .with_inter_threads(1)?
+                .with_intra_op_spinning(false)?,
+        };
+        builder.commit_from_memory(model)
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Runtime({}, {})", self.version, self.origin)
+    }
+}
+
+/// The runtimes answer in paragraphs; the first says what is wrong.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A loaded model.
+pub struct Session {
+    session: ort::session::Session,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    runtime: String,
+}
+
+impl Session {
+    /// Names of what goes in, in order.
+    pub fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
+    /// Names of what comes out, in order.
+    pub fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    /// Computes all outputs, in their order. `inputs` are in the order of [`Session::inputs`].
+    pub fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
+        let failed = |runtime: &str, cause: String| RuntimeError::Run {
+            runtime: runtime.to_owned(),
+            cause: first_line(&cause),
+        };
+        if inputs.len() != self.inputs.len() {
+            let counts = format!("{} inputs for {}", inputs.len(), self.inputs.len());
+            return Err(failed(&self.runtime, counts));
+        }
+        let named: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = self
+            .inputs
+            .iter()
+            .zip(inputs)
+            .map(|(name, value)| (Cow::from(name.as_str()), SessionInputValue::from(&value.0)))
+            .collect();
+        let mut values = self
+            .session
+            .run(named)
+            .map_err(|error| failed(&self.runtime, error.to_string()))?;
+        self.outputs
+            .iter()
+            .map(|name| {
+                let missing = || failed(&self.runtime, format!("no output `{name}` came back"));
+                values.remove(name).map(Tensor).ok_or_else(missing)
+            })
+            .collect()
+    }
+}
+
+/// A value in the hands of the runtime. Outputs of one run can be inputs of the next without
+/// being copied.
+#[derive(Debug)]
+pub struct Tensor(DynValue);
+
+impl Tensor {
+    /// Floats of a shape.
+    pub fn f32(dims: &[usize], values: Vec<f32>) -> Result<Self, RuntimeError> {
+        let made = OrtTensor::from_array((dims.to_vec(), values)).map_err(|error| made(&error))?;
+        Ok(Self(made.into_dyn()))
+    }
+
+    /// The floats, in row-major order, if it holds floats.
+    pub fn floats(&self) -> Option<&[f32]> {
+        self.0.try_extract_tensor::<f32>().ok().map(|(_, values)| values)
+    }
+
+    /// The floats with their shape, if it holds floats.
+    pub fn view(&self) -> Option<ArrayViewD<'_, f32>> {
+        self.0.try_extract_array::<f32>().ok()
+    }
+
+    /// Its shape.
+    pub fn dims(&self) -> Shape {
+        self.0.shape().iter().map(|&extent| extent.max(0) as usize).collect()
+    }
+
+    /// Whether it holds floats.
+    pub fn kind(&self) -> Kind {
+        if self.floats().is_some() { Kind::F32 } else { Kind::Other }
+    }
+}
+
+fn made(error: &ort::Error) -> RuntimeError {
+    RuntimeError::Run { runtime: "ort".to_owned(), cause: first_line(&error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::{Graph, Node, Port};
+    use super::super::{proto, tensor};
+    use super::*;
+
+    #[test]
+    fn a_model_runs_and_its_output_can_be_fed_back() {
+        let graph = Graph {
+            name: "double".into(),
+            opset: 18,
+            inputs: vec![Port::batch_of_floats("x", &[2])],
+            outputs: vec![Port::batch_of_floats("y", &[2])],
+            nodes: vec![Node::new("double", "Mul", &["x", "two"], "y")],
+            initializers: [("two".to_owned(), tensor::Tensor::f32(&[1], vec![2.0]))].into(),
+            ..Graph::default()
+        };
+        let mut session = runtime().unwrap().load(&proto::encode(&graph), 1).unwrap();
+        let x = Tensor::f32(&[3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        let once = session.run(&[&x]).unwrap();
+        let twice = session.run(&[&once[0]]).unwrap();
+        assert_eq!(twice[0].dims(), [3, 2]);
+        assert_eq!(twice[0].floats().unwrap(), [4.0, 8.0, 12.0, 16.0, 20.0, 24.0]);
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused_in_words() {
+        let Err(error) = runtime().unwrap().load(b"not a model", 1) else { panic!() };
+        assert!(error.to_string().contains("refuses the model"), "{error}");
+    }
+
+    #[test]
+    fn the_release_is_read_from_the_build_or_the_file() {
+        let info = "ORT Build Info: git-branch=rel-1.31.1, git-commit-id=abc, build type=Release";
+        assert_eq!(release(info, Path::new("libonnxruntime.so")), "1.31.1");
+        assert_eq!(release("?", Path::new("libonnxruntime.so.1.20.0")), "1.20.0");
+    }
+}
