@@ -3,3 +3,4 @@
 pub mod base;
 pub mod onnx;
 pub mod stats;
+pub mod autodiff;

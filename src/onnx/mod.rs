@@ -1,6 +1,16 @@
 //! Models: reading, editing and running them. `runtime` is the only door to ONNX Runtime.
 
+pub mod architecture;
+pub mod build;
+pub mod freeze;
 pub mod graph;
+pub mod head;
+pub mod init;
+pub mod layers;
+pub mod macs;
+pub mod observe;
+pub mod parameters;
 pub mod proto;
 pub mod runtime;
 pub mod tensor;
+pub mod upgrade;

@@ -1,0 +1,31 @@
+//! The loss and its gradient with respect to the scores.
+
+use super::tape::{Tape, Var};
+
+/// Softmax cross-entropy, averaged with a weight per item:
+///
+/// loss = Σᵢ wᵢ · (−Σ_c t_ic ln p_ic) / Σᵢ wᵢ, with p = softmax(scores).
+///
+/// `targets` is items × classes (one-hot or soft), `weights` has one value per item. Returns the
+/// loss (shape [1]) and its gradient, (p − t) · wᵢ / Σ w.
+pub(super) fn cross_entropy(
+    scores: &Var,
+    targets: &Var,
+    weights: &Var,
+    tape: &mut Tape,
+) -> (Var, Var) {
+    let items = scores.dims()[0];
+    let log_p = tape.op("LogSoftmax", &[scores], &[("axis", 1_i64.into())], scores.dims());
+    let p = tape.unary("Exp", &log_p);
+    let total = tape.reduce_sum(weights, &[0]);
+    let share = tape.div(weights, &total);
+    let share = tape.reshape(&share, &[items, 1]);
+    let log_likelihood = tape.mul(targets, &log_p);
+    let weighted = tape.mul(&log_likelihood, &share);
+    let sum = tape.reduce_sum(&weighted, &[0, 1]);
+    let sum = tape.reshape(&sum, &[1]);
+    let loss = tape.neg(&sum);
+    let error = tape.sub(&p, targets);
+    let gradient = tape.mul(&error, &share);
+    (loss, gradient)
+}

@@ -1,0 +1,294 @@
+//! Convolution over any number of spatial axes, with groups, strides, pads and dilations.
+//!
+//! dX of a convolution with stride 1 is a convolution with flipped weights; with larger strides it
+//! is a transposed convolution. dW is a sum over output positions, written as matrix products on
+//! shifted inputs: one for each tap, or a single one on all taps put side by side while that stays
+//! small; depthwise, as products and sums.
+
+use crate::onnx::graph::Attribute;
+
+use super::super::site::{Forward, Gradients, Refusal, Site};
+use super::super::tape::{Part, Tape, Var, signed};
+use super::super::window::Window;
+#[cfg(test)]
+use super::suite::Case;
+use super::{Rule, as_it_is};
+
+pub(super) const RULES: &[Rule] = &[Rule {
+    op: "Conv",
+    forward: as_it_is,
+    backward,
+    #[cfg(test)]
+    cases,
+}];
+
+fn backward(
+    site: &Site<'_>,
+    _: &Forward,
+    dy: &Var,
+    tape: &mut Tape,
+) -> Result<Gradients, Refusal> {
+    let (x, w) = (site.input(0)?.clone(), site.input(1)?.clone());
+    let window = Window::of(site, &w.dims()[2..])?;
+    let groups = site.node.int("group").unwrap_or(1).max(1) as usize;
+    let dx = site.wants(0).then(|| input_gradient(&x, &w, dy, &window, groups, tape));
+    let dw = site.wants(1).then(|| weight_gradient(&x, &w, dy, &window, groups, tape));
+    let mut gradients = vec![dx, dw];
+    if site.inputs.len() > 2 {
+        gradients.push(site.wants(2).then(|| bias_gradient(dy, tape)));
+    }
+    Ok(gradients)
+}
+
+/// db = Σ dy over items and positions.
+fn bias_gradient(dy: &Var, tape: &mut Tape) -> Var {
+    let axes: Vec<usize> = (0..dy.rank()).filter(|&axis| axis != 1).collect();
+    let sum = tape.reduce_sum(dy, &axes);
+    tape.reshape(&sum, &[dy.dims()[1]])
+}
+
+fn input_gradient(
+    x: &Var,
+    w: &Var,
+    dy: &Var,
+    window: &Window,
+    groups: usize,
+    tape: &mut Tape,
+) -> Var {
+    let flippable =
+        |axis: usize| window.strides[axis] == 1 && window.before[axis] < window.reach(axis);
+    if (0..window.kernel.len()).all(flippable) {
+        flipped_convolution(x, w, dy, window, groups, tape)
+    } else {
+        transposed_convolution(x, w, dy, window, groups, tape)
+    }
+}
+
+/// Stride 1: dX = dY ∗ flip(W), with in- and output channels of W exchanged within each group.
+fn flipped_convolution(
+    x: &Var,
+    w: &Var,
+    dy: &Var,
+    window: &Window,
+    groups: usize,
+    tape: &mut Tape,
+) -> Var {
+    let (outputs, per_group) = (w.dims()[0], w.dims()[1]);
+    let kernel = &w.dims()[2..];
+    let spatial = kernel.len();
+    let axes: Vec<usize> = (2..2 + spatial).collect();
+    let backwards: Vec<Part> = kernel.iter().map(|&extent| Part::reversed(extent)).collect();
+    let mut flipped = w.clone();
+    if window.taps() > 1 {
+        flipped = tape.slice(&flipped, &axes, &backwards);
+    }
+    let split = [&[groups, outputs / groups, per_group], kernel].concat();
+    let grouped = tape.reshape(&flipped, &split);
+    let order: Vec<usize> = [0, 2, 1].into_iter().chain(3..3 + spatial).collect();
+    let exchanged = tape.transpose(&grouped, &order);
+    let joined = [&[groups * per_group, outputs / groups], kernel].concat();
+    let turned = tape.reshape(&exchanged, &joined);
+    let pad = |axis: usize| window.reach(axis) - 1 - window.before[axis];
+    let before: Vec<usize> = (0..spatial).map(pad).collect();
+    // Whatever the forward pass left unread at the end gets its zeros here.
+    let after: Vec<usize> = (0..spatial)
+        .map(|axis| window.input[axis] + window.reach(axis) - 1 - before[axis] - window.output[axis])
+        .collect();
+    let settings = [
+        ("kernel_shape", Attribute::Ints(signed(kernel))),
+        ("dilations", Attribute::Ints(signed(&window.dilations))),
+        ("pads", Attribute::Ints(signed(&[before, after].concat()))),
+        ("group", Attribute::Int(groups as i64)),
+    ];
+    tape.op("Conv", &[dy, &turned], &settings, x.dims())
+}
+
+/// Any stride: the transposed convolution with the same weights.
+fn transposed_convolution(
+    x: &Var,
+    w: &Var,
+    dy: &Var,
+    window: &Window,
+    groups: usize,
+    tape: &mut Tape,
+) -> Var {
+    let spatial = window.kernel.len();
+    let left: Vec<i64> = (0..spatial).map(|axis| window.left_over(axis)).collect();
+    let settings = [
+        ("kernel_shape", Attribute::Ints(signed(&window.kernel))),
+        ("strides", Attribute::Ints(signed(&window.strides))),
+        ("dilations", Attribute::Ints(signed(&window.dilations))),
+        ("pads", Attribute::Ints(signed(&[&window.before[..], &window.after[..]].concat()))),
+        ("output_padding", Attribute::Ints(left)),
+        ("group", Attribute::Int(groups as i64)),
+    ];
+    tape.op("ConvTranspose", &[dy, w], &settings, x.dims())
+}
+
+fn weight_gradient(
+    x: &Var,
+    w: &Var,
+    dy: &Var,
+    window: &Window,
+    groups: usize,
+    tape: &mut Tape,
+) -> Var {
+    let padded = {
+        let around = |pads: &[usize]| [&[0, 0], pads].concat();
+        tape.pad(x, &around(&window.before), &around(&window.after))
+    };
+    if groups == 1 {
+        dense_weights(&padded, w, dy, window, tape)
+    } else if w.dims()[1] == 1 && w.dims()[0] == groups {
+        depthwise_weights(&padded, w, dy, window, tape)
+    } else {
+        grouped_weights(&padded, w, dy, window, groups, tape)
+    }
+}
+
+/// The padded input as one tap meets it, on spatial axes that begin at `first`.
+fn shifted(padded: &Var, tap: &[usize], window: &Window, first: usize, tape: &mut Tape) -> Var {
+    let axes: Vec<usize> = (first..first + tap.len()).collect();
+    let parts: Vec<Part> = (0..tap.len())
+        .map(|axis| Part {
+            first: tap[axis] * window.dilations[axis],
+            count: window.output[axis],
+            step: window.strides[axis] as i64,
+        })
+        .collect();
+    tape.slice(padded, &axes, &parts)
+}
+
+/// Values of all taps put side by side up to which one product is taken; 32 MB of floats.
+const SIDE_BY_SIDE: usize = 8 << 20;
+
+/// One group: products of (rows = items × positions) with channels last.
+fn dense_weights(padded: &Var, w: &Var, dy: &Var, window: &Window, tape: &mut Tape) -> Var {
+    let (outputs, inputs) = (w.dims()[0], w.dims()[1]);
+    let rows = dy.dims()[0] * window.positions();
+    let spatial = window.kernel.len();
+    let channels_last: Vec<usize> =
+        std::iter::once(0).chain(2..2 + spatial).chain(std::iter::once(1)).collect();
+    let last = tape.transpose(padded, &channels_last);
+    // M × rows, so that the product needs no further transposition.
+    let channels_first: Vec<usize> =
+        std::iter::once(1).chain(std::iter::once(0)).chain(2..2 + spatial).collect();
+    let turned = tape.transpose(dy, &channels_first);
+    let turned = tape.reshape(&turned, &[outputs, rows]);
+    let taps: Vec<Var> = window
+        .each_tap()
+        .iter()
+        .map(|tap| {
+            let piece = shifted(&last, tap, window, 1, tape);
+            tape.reshape(&piece, &[rows, inputs])
+        })
+        .collect();
+    let count = taps.len();
+    let by_tap = if rows * inputs * count <= SIDE_BY_SIDE {
+        let side_by_side = tape.concat(&taps.iter().collect::<Vec<_>>(), 1);
+        tape.matmul(&turned, &side_by_side)
+    } else {
+        let products: Vec<Var> = taps.iter().map(|tap| tape.matmul(&turned, tap)).collect();
+        tape.concat(&products.iter().collect::<Vec<_>>(), 1)
+    };
+    let by_tap = tape.reshape(&by_tap, &[outputs, count, inputs]);
+    let by_channel = tape.transpose(&by_tap, &[0, 2, 1]);
+    tape.reshape(&by_channel, w.dims())
+}
+
+/// One channel a group: products and sums, no matrices.
+fn depthwise_weights(padded: &Var, w: &Var, dy: &Var, window: &Window, tape: &mut Tape) -> Var {
+    let channels = w.dims()[0];
+    let axes: Vec<usize> = (0..dy.rank()).filter(|&axis| axis != 1).collect();
+    let taps: Vec<Var> = window
+        .each_tap()
+        .iter()
+        .map(|tap| {
+            let piece = shifted(padded, tap, window, 2, tape);
+            let product = tape.mul(&piece, dy);
+            let sum = tape.reduce_sum(&product, &axes);
+            tape.reshape(&sum, &[channels, 1])
+        })
+        .collect();
+    let joined = tape.concat(&taps.iter().collect::<Vec<_>>(), 1);
+    tape.reshape(&joined, w.dims())
+}
+
+/// Several channels a group: products by group.
+fn grouped_weights(
+    padded: &Var,
+    w: &Var,
+    dy: &Var,
+    window: &Window,
+    groups: usize,
+    tape: &mut Tape,
+) -> Var {
+    let (outputs, per_group) = (w.dims()[0] / groups, w.dims()[1]);
+    let (items, positions) = (dy.dims()[0], window.positions());
+    let split = tape.reshape(dy, &[items, groups, outputs, positions]);
+    let left = tape.transpose(&split, &[1, 2, 0, 3]);
+    let left = tape.reshape(&left, &[groups, outputs, items * positions]);
+    let taps: Vec<Var> = window
+        .each_tap()
+        .iter()
+        .map(|tap| {
+            let piece = shifted(padded, tap, window, 2, tape);
+            let piece = tape.reshape(&piece, &[items, groups, per_group, positions]);
+            let right = tape.transpose(&piece, &[1, 0, 3, 2]);
+            let right = tape.reshape(&right, &[groups, items * positions, per_group]);
+            let product = tape.matmul(&left, &right);
+            tape.reshape(&product, &[groups * outputs, per_group, 1])
+        })
+        .collect();
+    let joined = tape.concat(&taps.iter().collect::<Vec<_>>(), 2);
+    tape.reshape(&joined, w.dims())
+}
+
+#[cfg(test)]
+fn cases() -> Vec<Case> {
+    let conv = |x: &'static [usize], w: &'static [usize]| {
+        move |case: Case| case.varied("x", x).varied("w", w)
+    };
+    let square = |case: Case, key, value: i64| case.with(key, vec![value, value]);
+    let image: &[usize] = &[2, 3, 6, 5];
+    vec![
+        Case::of("Conv", conv(image, &[4, 3, 3, 3])),
+        Case::of("Conv", |c| conv(image, &[4, 3, 1, 1])(c).varied("b", &[4])),
+        Case::of("Conv", |c| {
+            conv(image, &[4, 3, 3, 3])(c).varied("b", &[4]).with("pads", vec![1_i64, 1, 1, 1])
+        }),
+        Case::of("Conv", |c| {
+            let c = square(conv(image, &[4, 3, 3, 3])(c), "strides", 2);
+            c.with("pads", vec![1_i64, 0, 0, 1])
+        }),
+        Case::of("Conv", |c| square(conv(image, &[4, 3, 2, 2])(c), "strides", 2)),
+        Case::of("Conv", |c| square(conv(image, &[4, 3, 2, 2])(c), "dilations", 2)),
+        Case::of("Conv", |c| {
+            let c = square(conv(&[2, 3, 9, 8], &[2, 3, 3, 3])(c), "dilations", 2);
+            square(c, "strides", 2).with("pads", vec![2_i64, 2, 2, 2])
+        }),
+        Case::of("Conv", |c| {
+            conv(&[2, 4, 5, 5], &[6, 2, 3, 3])(c)
+                .with("group", 2_i64)
+                .with("pads", vec![1_i64, 1, 1, 1])
+        }),
+        Case::of("Conv", |c| {
+            let c = conv(&[2, 4, 5, 5], &[4, 1, 3, 3])(c).varied("b", &[4]);
+            square(c.with("group", 4_i64).with("pads", vec![1_i64, 1, 1, 1]), "strides", 2)
+        }),
+        Case::of("Conv", |c| {
+            let c = square(conv(&[1, 2, 7, 7], &[3, 2, 3, 3])(c), "strides", 2);
+            c.with("auto_pad", "SAME_UPPER")
+        }),
+        Case::of("Conv", |c| {
+            let c = square(conv(&[1, 2, 6, 6], &[3, 2, 3, 3])(c), "strides", 2);
+            c.with("auto_pad", "SAME_LOWER")
+        }),
+        // A pad wider than the kernel reaches.
+        Case::of("Conv", |c| {
+            conv(&[1, 2, 4, 4], &[3, 2, 2, 2])(c).with("pads", vec![2_i64, 2, 2, 2])
+        }),
+        Case::of("Conv", |c| conv(&[2, 3, 7], &[4, 3, 3])(c).with("strides", vec![2_i64])),
+        Case::of("Conv", conv(&[1, 2, 3, 4, 3], &[2, 2, 2, 2, 2])),
+    ]
+}

@@ -1,0 +1,194 @@
+//! Max- and average-pooling.
+
+use crate::onnx::graph::Attribute;
+use crate::onnx::tensor::{Tensor, elements};
+
+use super::super::site::{Forward, Gradients, Mode, Refusal, Site};
+use super::super::tape::{Tape, Var, signed};
+use super::super::window::Window;
+#[cfg(test)]
+use super::suite::Case;
+use super::{Rule, as_it_is};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        op: "MaxPool",
+        forward: max_forward,
+        backward: max_backward,
+        #[cfg(test)]
+        cases: max_cases,
+    },
+    Rule {
+        op: "AveragePool",
+        forward: as_it_is,
+        backward: average_backward,
+        #[cfg(test)]
+        cases: average_cases,
+    },
+    Rule {
+        op: "GlobalAveragePool",
+        forward: as_it_is,
+        backward: global_average_backward,
+        #[cfg(test)]
+        cases: || vec![Case::of("GlobalAveragePool", |case| case.varied("x", &[2, 3, 4, 5]))],
+    },
+];
+
+/// The pooling itself, with the place of each maximum kept.
+fn max_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    if site.node.int("storage_order").unwrap_or(0) != 0 {
+        return Err(site.refuse("column-major indices have no gradient rule"));
+    }
+    if site.mode == Mode::Infer {
+        return as_it_is(site, tape);
+    }
+    let x = site.input(0)?.clone();
+    let settings: Vec<(&str, Attribute)> =
+        site.node.attributes.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    let dims = site.output();
+    let mut made = tape.many("MaxPool", &[&x], &settings, &[dims, dims]);
+    let places = made.split_off(1);
+    Ok(Forward { outputs: made, saved: places, ..Forward::default() })
+}
+
+/// Each gradient goes to the place of its maximum; places that several windows share sum up.
+fn max_backward(
+    site: &Site<'_>,
+    forward: &Forward,
+    dy: &Var,
+    tape: &mut Tape,
+) -> Result<Gradients, Refusal> {
+    let dims = site.input(0)?.dims().to_vec();
+    let (all, taken) = (elements(&dims), elements(dy.dims()));
+    let zeros = tape.constant(Tensor::f32(&[1], vec![0.0]));
+    let zeros = tape.expand(&zeros, &[all]);
+    let places = tape.reshape(&forward.saved[0], &[taken]);
+    let values = tape.reshape(dy, &[taken]);
+    let settings = [("axis", Attribute::Int(0)), ("reduction", "add".into())];
+    let flat = tape.op("ScatterElements", &[&zeros, &places, &values], &settings, &[all]);
+    Ok(vec![Some(tape.reshape(&flat, &dims))])
+}
+
+/// Each entry of a window gets an equal share of the window's gradient.
+fn average_backward(
+    site: &Site<'_>,
+    _: &Forward,
+    dy: &Var,
+    tape: &mut Tape,
+) -> Result<Gradients, Refusal> {
+    let Some(kernel) = site.node.ints("kernel_shape") else {
+        return Err(site.refuse("it has no kernel_shape"));
+    };
+    let kernel: Vec<usize> = kernel.iter().map(|&extent| extent as usize).collect();
+    let window = Window::of(site, &kernel)?;
+    let x = site.input(0)?.clone();
+    if window.tiles() {
+        let share = tape.scale(dy, 1.0 / window.taps() as f32);
+        return Ok(vec![Some(repeat(&share, &window, x.dims(), tape))]);
+    }
+    if (0..kernel.len()).any(|axis| window.left_over(axis) < 0) {
+        return Err(site.refuse("windows that reach beyond the input have no gradient rule"));
+    }
+    let counts = counts(&window, site.node.int("count_include_pad").unwrap_or(0) != 0);
+    let dims = [&[1, 1], &window.output[..]].concat();
+    let shares = tape.constant(Tensor::f32(&dims, counts.iter().map(|n| 1.0 / n).collect()));
+    let share = tape.mul(dy, &shares);
+    Ok(vec![Some(spread(&share, &window, &x, tape))])
+}
+
+/// Each value repeated over its window, which meets its neighbours edge to edge.
+fn repeat(share: &Var, window: &Window, dims: &[usize], tape: &mut Tape) -> Var {
+    let mut narrow = dims[..2].to_vec();
+    let mut wide = dims[..2].to_vec();
+    for axis in 0..window.kernel.len() {
+        narrow.extend([window.output[axis], 1]);
+        wide.extend([window.output[axis], window.kernel[axis]]);
+    }
+    let narrow = tape.reshape(share, &narrow);
+    let wide = tape.expand(&narrow, &wide);
+    tape.reshape(&wide, dims)
+}
+
+/// A transposed depthwise convolution with ones: each share goes to its whole window.
+fn spread(share: &Var, window: &Window, x: &Var, tape: &mut Tape) -> Var {
+    let channels = x.dims()[1];
+    let dims = [&[channels, 1], &window.kernel[..]].concat();
+    let ones = tape.constant(Tensor::f32(&dims, vec![1.0; elements(&dims)]));
+    let left: Vec<i64> = (0..window.kernel.len()).map(|axis| window.left_over(axis)).collect();
+    let settings = [
+        ("kernel_shape", Attribute::Ints(signed(&window.kernel))),
+        ("strides", Attribute::Ints(signed(&window.strides))),
+        ("dilations", Attribute::Ints(signed(&window.dilations))),
+        ("pads", Attribute::Ints(signed(&[&window.before[..], &window.after[..]].concat()))),
+        ("output_padding", Attribute::Ints(left)),
+        ("group", Attribute::Int(channels as i64)),
+    ];
+    tape.op("ConvTranspose", &[share, &ones], &settings, x.dims())
+}
+
+/// How many entries each window averages over.
+fn counts(window: &Window, with_pads: bool) -> Vec<f32> {
+    let spatial = window.kernel.len();
+    let along = |axis: usize, position: usize| {
+        let inside = |tap: &usize| {
+            let entry = position * window.strides[axis] + tap * window.dilations[axis];
+            with_pads
+                || (window.before[axis]..window.before[axis] + window.input[axis]).contains(&entry)
+        };
+        (0..window.kernel[axis]).filter(inside).count() as f32
+    };
+    let mut counts = vec![1.0];
+    for axis in 0..spatial {
+        counts = counts
+            .into_iter()
+            .flat_map(|count: f32| {
+                (0..window.output[axis])
+                    .map(|position| count * along(axis, position))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+    }
+    counts
+}
+
+/// dx = dy / (number of positions), everywhere.
+fn global_average_backward(
+    site: &Site<'_>,
+    _: &Forward,
+    dy: &Var,
+    tape: &mut Tape,
+) -> Result<Gradients, Refusal> {
+    let dims = site.input(0)?.dims().to_vec();
+    let share = tape.scale(dy, 1.0 / elements(&dims[2..]) as f32);
+    Ok(vec![Some(tape.expand(&share, &dims))])
+}
+
+#[cfg(test)]
+fn pooled(case: Case, kernel: i64, stride: i64) -> Case {
+    case.with("kernel_shape", vec![kernel, kernel]).with("strides", vec![stride, stride])
+}
+
+#[cfg(test)]
+fn max_cases() -> Vec<Case> {
+    vec![
+        Case::of("MaxPool", |c| pooled(c.distinct("x", &[2, 3, 6, 4]), 2, 2)),
+        Case::of("MaxPool", |c| {
+            pooled(c.distinct("x", &[2, 2, 5, 5]), 3, 2).with("pads", vec![1_i64, 1, 1, 1])
+        }),
+        Case::of("MaxPool", |c| pooled(c.distinct("x", &[1, 2, 4, 4]), 3, 1)),
+    ]
+}
+
+#[cfg(test)]
+fn average_cases() -> Vec<Case> {
+    let padded = |case: Case| case.with("pads", vec![1_i64, 1, 1, 1]);
+    vec![
+        Case::of("AveragePool", |c| pooled(c.varied("x", &[2, 3, 6, 4]), 2, 2)),
+        Case::of("AveragePool", |c| padded(pooled(c.varied("x", &[2, 2, 5, 5]), 3, 2))),
+        Case::of("AveragePool", |c| {
+            padded(pooled(c.varied("x", &[1, 2, 5, 5]), 3, 2)).with("count_include_pad", 1_i64)
+        }),
+        Case::of("AveragePool", |c| pooled(c.varied("x", &[1, 2, 5, 6]), 3, 1)),
+        Case::of("AveragePool", |c| pooled(c.varied("x", &[1, 2, 5, 6]), 2, 2)),
+    ]
+}

@@ -1,0 +1,223 @@
+//! The classifier at the end of a model: where it begins, and a new one in its place.
+
+use thiserror::Error;
+
+use super::graph::{Graph, Node, Port};
+use super::observe::Observation;
+use super::tensor::Tensor;
+
+/// Why no head was found.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum NoHead {
+    /// Several outputs and none chosen.
+    #[error("the model has several outputs: {}", .0.join(", "))]
+    ManyOutputs(Vec<String>),
+    /// No output of that name.
+    #[error("the model has no output `{0}`")]
+    NoOutput(String),
+    /// Something that no head consists of stands before the last weights.
+    #[error("going back from the output, `{node}` ({op}) comes before any layer with weights")]
+    Stuck {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+    },
+    /// A tensor of a rank that has no obvious features.
+    #[error("the tensor `{tensor}` before the head has the shape {shape:?}, which is neither \
+             items × features nor items × channels × height × width")]
+    Rank {
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+}
+
+/// Operators between the last weights and the output.
+const AFTER_WEIGHTS: [&str; 18] = [
+    "Softmax", "LogSoftmax", "Sigmoid", "Identity", "Dropout", "Reshape", "Flatten", "Squeeze",
+    "Unsqueeze", "Transpose", "GlobalAveragePool", "AveragePool", "ReduceMean", "Relu", "Clip",
+    "Add", "Cast", "Mul",
+];
+
+/// The tensor that the last weighted operator reads: where a new head is put on.
+pub fn cut(graph: &Graph, output: Option<&str>) -> Result<String, NoHead> {
+    let mut tensor = choose_output(graph, output)?;
+    loop {
+        let Some(node) = graph.producer(&tensor) else {
+            return Err(NoHead::Stuck { node: tensor, op: "the input".to_owned() });
+        };
+        if is_weighted(graph, node) {
+            let data = data_input(graph, node);
+            return data.ok_or_else(|| stuck(node));
+        }
+        if !AFTER_WEIGHTS.contains(&node.op.as_str()) {
+            return Err(stuck(node));
+        }
+        tensor = data_input(graph, node).ok_or_else(|| stuck(node))?;
+    }
+}
+
+fn stuck(node: &Node) -> NoHead {
+    NoHead::Stuck { node: node.name.clone(), op: node.op.clone() }
+}
+
+fn choose_output(graph: &Graph, output: Option<&str>) -> Result<String, NoHead> {
+    let names: Vec<String> = graph.outputs.iter().map(|port| port.name.clone()).collect();
+    match output {
+        Some(name) if names.iter().any(|known| known == name) => Ok(name.to_owned()),
+        Some(name) => Err(NoHead::NoOutput(name.to_owned())),
+        None if names.len() == 1 => Ok(names[0].clone()),
+        None => Err(NoHead::ManyOutputs(names)),
+    }
+}
+
+/// Whether a node multiplies its input with weights.
+pub fn is_weighted(graph: &Graph, node: &Node) -> bool {
+    let weighted = matches!(node.op.as_str(), "Conv" | "Gemm" | "MatMul" | "ConvTranspose");
+    weighted && node.inputs.iter().skip(1).any(|name| depends_on_no_input(graph, name))
+}
+
+fn depends_on_no_input(graph: &Graph, tensor: &str) -> bool {
+    if graph.initializers.contains_key(tensor) {
+        return true;
+    }
+    let Some(node) = graph.producer(tensor) else { return false };
+    node.reads().all(|name| depends_on_no_input(graph, name))
+}
+
+/// The one input of a node that is computed from the model's input.
+fn data_input(graph: &Graph, node: &Node) -> Option<String> {
+    let mut data = node.reads().filter(|name| !depends_on_no_input(graph, name));
+    let only = data.next()?;
+    data.next().is_none().then(|| only.to_owned())
+}
+
+/// The features that a head at `tensor` reads: their number, and whether an average over space
+/// comes first.
+pub fn features(
+    graph: &Graph,
+    seen: &Observation,
+    tensor: &str,
+) -> Result<(usize, bool), NoHead> {
+    match seen.shape(graph, tensor) {
+        Some([_, features]) => Ok((*features, false)),
+        Some([_, channels, _, _]) => Ok((*channels, true)),
+        shape => Err(NoHead::Rank {
+            tensor: tensor.to_owned(),
+            shape: shape.unwrap_or_default().to_vec(),
+        }),
+    }
+}
+
+/// Name of the output of a model with a new head.
+pub const LOGITS: &str = "logits";
+/// Weights of a new head, classes × features.
+pub const WEIGHT: &str = "head.weight";
+/// Biases of a new head.
+pub const BIAS: &str = "head.bias";
+
+/// The model up to `at`, averaged over space if need be, with one linear layer to `classes`
+/// scores. Its weights are zero until they are drawn.
+pub fn replace(
+    graph: &Graph,
+    seen: &Observation,
+    at: &str,
+    classes: usize,
+) -> Result<Graph, NoHead> {
+    let (features, spatial) = features(graph, seen, at)?;
+    let mut body = graph.part(&graph.inputs, &[Port::named(at)]);
+    let mut read = at.to_owned();
+    if spatial {
+        let pool = unused(&body, "head/pool");
+        body.nodes.push(Node::new(&pool, "GlobalAveragePool", &[&read], &pool));
+        let flat = unused(&body, "head/flatten");
+        body.nodes.push(Node::new(&flat, "Flatten", &[&pool], &flat).with("axis", 1_i64));
+        read = flat;
+    }
+    let (weight, bias) = (unused(&body, WEIGHT), unused(&body, BIAS));
+    let logits = unused(&body, LOGITS);
+    let weights = Tensor::f32(&[classes, features], vec![0.0; classes * features]);
+    body.initializers.insert(weight.clone(), weights);
+    body.initializers.insert(bias.clone(), Tensor::f32(&[classes], vec![0.0; classes]));
+    let gemm = Node::new("head", "Gemm", &[&read, &weight, &bias], &logits);
+    body.nodes.push(gemm.with("transB", 1_i64));
+    body.outputs = vec![Port::batch_of_floats(&logits, &[classes])];
+    Ok(body)
+}
+
+/// Names of weight and bias of the last linear layer of a graph made by [`replace`].
+pub fn parameters(graph: &Graph) -> Option<(String, String)> {
+    let head = graph.nodes.last().filter(|node| node.op == "Gemm")?;
+    Some((head.input(1)?.to_owned(), head.input(2)?.to_owned()))
+}
+
+/// `name`, or the first of `name_2`, `name_3`, … that the graph does not use yet.
+fn unused(graph: &Graph, name: &str) -> String {
+    let used = |name: &str| graph.has_tensor(name) || graph.initializers.contains_key(name);
+    let numbered = (2..).map(|number| format!("{name}_{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !used(name)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classifier(tail: &[Node]) -> Graph {
+        let mut nodes = vec![
+            Node::new("conv", "Conv", &["x", "w"], "a"),
+            Node::new("relu", "Relu", &["a"], "b"),
+            Node::new("pool", "GlobalAveragePool", &["b"], "c"),
+            Node::new("flat", "Flatten", &["c"], "d"),
+            Node::new("fc", "MatMul", &["d", "v"], "e"),
+            Node::new("bias", "Add", &["e", "u"], "f"),
+        ];
+        nodes.extend_from_slice(tail);
+        let output = nodes.last().unwrap().output().to_owned();
+        let constants = [("w", vec![4, 1, 3, 3]), ("v", vec![4, 7]), ("u", vec![7])];
+        Graph {
+            opset: 18,
+            inputs: vec![Port::batch_of_floats("x", &[1, 8, 8])],
+            outputs: vec![Port::named(&output)],
+            nodes,
+            initializers: constants
+                .into_iter()
+                .map(|(name, dims)| {
+                    let length = super::super::tensor::elements(&dims);
+                    (name.to_owned(), Tensor::f32(&dims, vec![0.0; length]))
+                })
+                .collect(),
+            ..Graph::default()
+        }
+    }
+
+    #[test]
+    fn the_cut_lies_before_the_last_weights() {
+        assert_eq!(cut(&classifier(&[]), None), Ok("d".into()));
+        let softmax = Node::new("softmax", "Softmax", &["f"], "p");
+        assert_eq!(cut(&classifier(&[softmax]), None), Ok("d".into()));
+    }
+
+    #[test]
+    fn an_unusual_tail_is_told_by_node() {
+        let sort = Node::new("best", "TopK", &["f"], "p");
+        let told = cut(&classifier(&[sort]), None).unwrap_err();
+        assert_eq!(told, NoHead::Stuck { node: "best".into(), op: "TopK".into() });
+    }
+
+    #[test]
+    fn a_new_head_reads_the_features() {
+        let graph = classifier(&[]);
+        let shapes = [("b", vec![1, 4, 8, 8]), ("d", vec![1, 4])];
+        let shapes = shapes.map(|(name, dims)| (name.to_owned(), dims)).into();
+        let seen = Observation { shapes, ..Observation::default() };
+        let flat = replace(&graph, &seen, "d", 3).unwrap();
+        assert_eq!(flat.initializers[WEIGHT].dims, [3, 4]);
+        assert!(!flat.initializers.contains_key("v"));
+        let spatial = replace(&graph, &seen, "b", 3).unwrap();
+        let ops: Vec<&str> = spatial.nodes.iter().map(|node| node.op.as_str()).collect();
+        assert_eq!(ops, ["Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm"]);
+    }
+}
