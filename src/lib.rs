@@ -4,3 +4,7 @@ pub mod base;
 pub mod onnx;
 pub mod stats;
 pub mod autodiff;
+pub mod store;
+pub mod data;
+pub mod events;
+pub mod train;

@@ -1,0 +1,16 @@
+//! Data sets: where items, labels, groups and pixels come from. [`Dataset`] is what everyone else
+//! sees; pixels are read when they are asked for, so memory does not grow with their number.
+
+mod dataset;
+mod formats;
+mod input;
+mod pixels;
+mod select;
+mod split;
+
+pub use dataset::{Dataset, Item, OpenError, ReadError};
+pub use formats::{Format, format_words};
+pub use input::{ChannelOrder, Fit, InputRule, SampleSlice, Size, Values};
+pub use pixels::{Pixels, Samples};
+pub use select::Select;
+pub use split::{Amount, Given, OnGroupCross, Part, Split, SplitError, SplitRule, subset};

@@ -1,0 +1,621 @@
+//! Who is trained on, who chooses, who is tested. The test part is the same for every seed;
+//! what is drawn from the rest belongs to the seed. Groups never stand on two sides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+use thiserror::Error;
+
+use crate::base::language::{Count, Fraction, Range, Read, Word, choice, keys, unexpected};
+use crate::base::{Digest, Found, Hasher, Seed, Stream, Value, Written};
+
+use super::dataset::Dataset;
+
+/// A side of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Trained on.
+    Train,
+    /// Chooses between settings.
+    Val,
+    /// Looked at last.
+    Test,
+}
+
+impl Part {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+
+    /// From a folder's or a column's word; common spellings are understood.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.to_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
+}
+
+keys! {
+    /// Who is trained on, who chooses, who is tested. Fractions are decimals, counts are whole
+    /// numbers; fractions are of all items, or of those given for training where parts are given.
+    pub struct SplitRule {
+        /// Where the data set itself says who belongs where.
+        given: Option<Given> = None,
+        /// How many are trained on; drawn per seed. Everything left over if not said.
+        train: Option<Amount> = None,
+        /// How many choose; drawn per seed. 15 % of the training items if not said.
+        val: Option<Amount> = None,
+        /// How many are tested; the same for every seed.
+        test: Option<Amount> = None,
+        /// Whether each class is drawn in proportion.
+        stratify: bool = true,
+        /// What happens to a group that stands on two sides of a given split.
+        on_group_cross: OnGroupCross = OnGroupCross::Error,
+    }
+}
+
+choice! {
+    /// Where a data set itself says who belongs where.
+    pub enum Given {
+        /// In its folders `train`, `val` and `test`.
+        "folders" => Folders,
+        /// In a column that says `train`, `val` or `test`.
+        "column" => Column(Word),
+    }
+}
+
+choice! {
+    /// What happens to a group that stands on two sides of a given split.
+    pub enum OnGroupCross {
+        /// The run is refused.
+        "error" => Error,
+        /// Its items are dropped from training.
+        "drop_from_train" => DropFromTrain,
+    }
+}
+
+/// How many items, or which.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    /// This share.
+    Fraction(Fraction),
+    /// This many.
+    Count(Count),
+    /// These rows of the source.
+    Rows(Range),
+}
+
+impl Read for Amount {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        match &written.value {
+            Value::Float(_) => Fraction::read(written, found).map(Self::Fraction),
+            Value::Integer(_) => Count::read(written, found).map(Self::Count),
+            Value::Map(entries) if entries.len() == 1 && *entries[0].key == "rows" => {
+                Range::read(&entries[0].value, found).map(Self::Rows)
+            }
+            _ => {
+                found.add(unexpected(written, AMOUNT));
+                None
+            }
+        }
+    }
+
+    fn schema() -> Json {
+        let rows = json!({
+            "type": "object",
+            "properties": { "rows": Range::schema() },
+            "required": ["rows"],
+            "additionalProperties": false,
+        });
+        json!({ "title": AMOUNT, "oneOf": [Fraction::schema(), Count::schema(), rows] })
+    }
+}
+
+const AMOUNT: &str = "a fraction (decimal), a count (whole number) or `{ rows: 500..1000 }`";
+
+/// Why a data set cannot be split as asked.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct SplitError {
+    /// What is wrong.
+    pub message: String,
+    /// A way out.
+    pub help: String,
+}
+
+fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, SplitError> {
+    Err(SplitError { message: message.into(), help: help.into() })
+}
+
+/// The items of each part, by index, in ascending order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Trained on.
+    pub train: Vec<usize>,
+    /// Choose between settings.
+    pub val: Vec<usize>,
+    /// Looked at last.
+    pub test: Vec<usize>,
+    /// What a reader should know about how it came about.
+    pub notes: Vec<String>,
+    /// Whether another seed gives another split.
+    pub is_drawn: bool,
+}
+
+impl Split {
+    /// The items of a part.
+    pub fn part(&self, part: Part) -> &[usize] {
+        match part {
+            Part::Train => &self.train,
+            Part::Val => &self.val,
+            Part::Test => &self.test,
+        }
+    }
+
+    /// Identity of who stands where.
+    pub fn digest(&self, dataset: &Dataset) -> Digest {
+        let mut hasher = Hasher::default();
+        for part in [Part::Train, Part::Val, Part::Test] {
+            hasher.text(part.name());
+            self.part(part).iter().for_each(|&index| hasher.text(&dataset.items()[index].id));
+        }
+        hasher.finish()
+    }
+}
+
+/// A given or drawn part below this many items cannot choose between anything.
+const SMALLEST_VAL: usize = 50;
+/// Share of the training items that choose where nothing else is said.
+const DRAWN_VAL: f64 = 0.15;
+
+impl SplitRule {
+    /// The split of a seed.
+    pub fn draw(&self, dataset: &Dataset, seed: Seed) -> Result<Split, SplitError> {
+        let mut split = Split::default();
+        let mut pool = self.fixed(dataset, &mut split)?;
+        self.part_groups(dataset, &mut pool, &mut split)?;
+        self.draw_val(dataset, seed, &mut pool, &mut split);
+        split.train = self.draw_train(dataset, seed, pool, &mut split)?;
+        split.train.sort_unstable();
+        split.val.sort_unstable();
+        split.test.sort_unstable();
+        check(dataset, &split)?;
+        Ok(split)
+    }
+
+    /// Settles the test part (and a given val), and returns who is left to train and choose.
+    fn fixed(&self, dataset: &Dataset, split: &mut Split) -> Result<Vec<usize>, SplitError> {
+        let everyone: Vec<usize> = (0..dataset.items().len()).collect();
+        if self.given.is_some() {
+            return self.as_given(dataset, split);
+        }
+        match (self.test, self.train) {
+            (None, _) => refuse(
+                "the split has no test part",
+                "add `test: 0.2`, or `given: folders` if the data set has a test folder",
+            ),
+            (Some(Amount::Rows(rows)), train) => {
+                let row = |index: &usize| dataset.items()[*index].row;
+                split.test = everyone.iter().copied().filter(|i| rows.contains(row(i))).collect();
+                let trained = |index: &usize| match train {
+                    Some(Amount::Rows(rows)) => rows.contains(row(index)),
+                    _ => true,
+                };
+                let rest = everyone.into_iter().filter(|i| !rows.contains(row(i)) && trained(i));
+                Ok(rest.collect())
+            }
+            (Some(amount), _) => {
+                let count = amount.of(everyone.len());
+                // The same for all seeds, so the stream has a seed of its own.
+                let mut stream = Seed(u64::MAX).stream("split", "test");
+                let (test, rest) = self.take(dataset, everyone, count, &mut stream);
+                split.test = test;
+                Ok(rest)
+            }
+        }
+    }
+
+    fn as_given(&self, dataset: &Dataset, split: &mut Split) -> Result<Vec<usize>, SplitError> {
+        let mut pool = Vec::new();
+        for (index, item) in dataset.items().iter().enumerate() {
+            match item.part {
+                Some(Part::Train) => pool.push(index),
+                Some(Part::Val) => split.val.push(index),
+                Some(Part::Test) => split.test.push(index),
+                None => {
+                    return refuse(
+                        format!("the data set does not say where `{}` belongs", item.id),
+                        "each item needs `train`, `val` or `test`",
+                    );
+                }
+            }
+        }
+        if split.val.len() < SMALLEST_VAL {
+            if !split.val.is_empty() {
+                split.notes.push(format!(
+                    "the given val part has {} items, too few to choose by; they are trained on \
+                     and a larger one is drawn",
+                    split.val.len()
+                ));
+            }
+            pool.append(&mut split.val);
+            pool.sort_unstable();
+        }
+        Ok(pool)
+    }
+
+    /// No group of the test part may be trained on or choose.
+    fn part_groups(
+        &self,
+        dataset: &Dataset,
+        pool: &mut Vec<usize>,
+        split: &mut Split,
+    ) -> Result<(), SplitError> {
+        let groups = dataset.groups();
+        let tested: BTreeSet<usize> = split.test.iter().map(|&index| groups[index]).collect();
+        let crosses = |index: &usize| tested.contains(&groups[*index]);
+        let crossing: Vec<usize> =
+            pool.iter().chain(&split.val).copied().filter(|index| crosses(index)).collect();
+        if crossing.is_empty() {
+            return Ok(());
+        }
+        let names: BTreeSet<&str> = crossing
+            .iter()
+            .filter_map(|&index| dataset.items()[index].group.as_deref())
+            .collect();
+        let some: Vec<&str> = names.iter().take(3).copied().collect();
+        if self.on_group_cross == OnGroupCross::Error {
+            return refuse(
+                format!(
+                    "{} groups stand both in test and in train or val ({}, …): what is learnt of \
+                     them would be tested on them",
+                    names.len(),
+                    some.join(", ")
+                ),
+                "write `on_group_cross: drop_from_train` to drop their training items, or draw \
+                 the split",
+            );
+        }
+        pool.retain(|index| !crosses(index));
+        split.val.retain(|index| !crosses(index));
+        split.notes.push(format!(
+            "{} items of {} groups that are also in test were dropped from training",
+            crossing.len(),
+            names.len()
+        ));
+        Ok(())
+    }
+
+    fn draw_val(&self, dataset: &Dataset, seed: Seed, pool: &mut Vec<usize>, split: &mut Split) {
+        if !split.val.is_empty() {
+            return;
+        }
+        let from_all = self.given.is_none() && !matches!(self.test, Some(Amount::Rows(_)));
+        let whole = if from_all { dataset.items().len() } else { pool.len() };
+        let count = match self.val {
+            Some(Amount::Rows(rows)) => {
+                let chosen = |index: &usize| rows.contains(dataset.items()[*index].row);
+                split.val = pool.iter().copied().filter(chosen).collect();
+                pool.retain(|index| !chosen(index));
+                return;
+            }
+            Some(amount) => amount.of(whole),
+            None => {
+                split.notes.push("val was drawn: 15 % of the training items".to_owned());
+                (DRAWN_VAL * pool.len() as f64).round() as usize
+            }
+        };
+        let mut stream = seed.stream("split", "val");
+        let (val, rest) = self.take(dataset, std::mem::take(pool), count, &mut stream);
+        split.val = val;
+        *pool = rest;
+        split.is_drawn = true;
+    }
+
+    fn draw_train(
+        &self,
+        dataset: &Dataset,
+        seed: Seed,
+        pool: Vec<usize>,
+        split: &mut Split,
+    ) -> Result<Vec<usize>, SplitError> {
+        let count = match self.train {
+            None | Some(Amount::Rows(_)) => return Ok(pool),
+            // 0.6 + 0.2 + 0.2 may round to one item more than there is.
+            Some(Amount::Fraction(fraction)) if self.given.is_none() => {
+                Amount::Fraction(fraction).of(dataset.items().len()).min(pool.len())
+            }
+            Some(amount) => amount.of(pool.len()),
+        };
+        if count == pool.len() {
+            return Ok(pool);
+        }
+        split.is_drawn = true;
+        subset(&pool, &dataset.labels(), count, seed)
+    }
+
+    /// About `count` of the pool, whole groups, in proportion of classes; and the rest.
+    fn take(
+        &self,
+        dataset: &Dataset,
+        pool: Vec<usize>,
+        count: usize,
+        stream: &mut Stream,
+    ) -> (Vec<usize>, Vec<usize>) {
+        let groups = dataset.groups();
+        let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for &index in &pool {
+            members.entry(groups[index]).or_default().push(index);
+        }
+        let mut strata: BTreeMap<usize, Vec<Vec<usize>>> = BTreeMap::new();
+        for group in members.into_values() {
+            let stratum = if self.stratify { main_label(dataset, &group) } else { 0 };
+            strata.entry(stratum).or_default().push(group);
+        }
+        let sizes: Vec<usize> = strata.values().map(|s| s.iter().map(Vec::len).sum()).collect();
+        let mut taken = Vec::new();
+        for (groups, target) in strata.values_mut().zip(proportional(&sizes, count)) {
+            stream.shuffle(groups);
+            let mut so_far = 0;
+            for group in groups.iter() {
+                // Take a whole group if that comes nearer to the target than leaving it.
+                if target.abs_diff(so_far + group.len()) < target.abs_diff(so_far) {
+                    so_far += group.len();
+                    taken.extend(group);
+                }
+            }
+        }
+        let chosen: BTreeSet<usize> = taken.iter().copied().collect();
+        let rest = pool.into_iter().filter(|index| !chosen.contains(index)).collect();
+        (taken, rest)
+    }
+}
+
+impl Amount {
+    fn of(self, whole: usize) -> usize {
+        match self {
+            Self::Fraction(fraction) => (fraction.get() * whole as f64).round() as usize,
+            Self::Count(count) => count.0,
+            Self::Rows(rows) => rows.end - rows.start,
+        }
+    }
+}
+
+/// The label that most items of a group have; the lowest of equals.
+fn main_label(dataset: &Dataset, group: &[usize]) -> usize {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for &index in group {
+        *counts.entry(dataset.items()[index].label).or_default() += 1;
+    }
+    let most = counts.values().max().copied().unwrap_or_default();
+    counts.into_iter().find(|(_, count)| *count == most).map_or(0, |(label, _)| label)
+}
+
+/// `count` seats in proportion to `sizes`, by highest averages (Sainte-Laguë): a larger count
+/// never takes a seat away from anyone, so subsets of growing size are nested.
+fn proportional(sizes: &[usize], count: usize) -> Vec<usize> {
+    let mut seats = vec![0; sizes.len()];
+    for _ in 0..count.min(sizes.iter().sum()) {
+        let quotient = |index: &usize| sizes[*index] as f64 / (2 * seats[*index] + 1) as f64;
+        let open = (0..sizes.len()).filter(|&index| seats[index] < sizes[index]);
+        let best = open.max_by(|a, b| quotient(a).total_cmp(&quotient(b)).then(b.cmp(a)));
+        if let Some(best) = best {
+            seats[best] += 1;
+        }
+    }
+    seats
+}
+
+/// `count` of the training items in proportion of classes, drawn by the seed. A larger subset of
+/// the same seed holds every smaller one.
+pub fn subset(
+    train: &[usize],
+    labels: &[usize],
+    count: usize,
+    seed: Seed,
+) -> Result<Vec<usize>, SplitError> {
+    if count > train.len() {
+        return refuse(
+            format!("{count} training items are asked for, but there are {}", train.len()),
+            format!("ask for at most {}", train.len()),
+        );
+    }
+    let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for &index in train {
+        by_class.entry(labels[index]).or_default().push(index);
+    }
+    let sizes: Vec<usize> = by_class.values().map(Vec::len).collect();
+    let mut drawn = Vec::new();
+    for ((class, members), seats) in by_class.iter_mut().zip(proportional(&sizes, count)) {
+        seed.stream("train subset", &class.to_string()).shuffle(members);
+        drawn.extend_from_slice(&members[..seats]);
+    }
+    drawn.sort_unstable();
+    Ok(drawn)
+}
+
+/// A split that cannot be worked with is refused before any work.
+fn check(dataset: &Dataset, split: &Split) -> Result<(), SplitError> {
+    for part in [Part::Train, Part::Val, Part::Test] {
+        if split.part(part).is_empty() {
+            let message = format!("the {} part of the split is empty", part.name());
+            return refuse(message, "change the fractions, the rows or `select`");
+        }
+    }
+    missing_class(dataset, &split.train).map_or(Ok(()), |class| {
+        refuse(
+            format!("no item of class `{class}` is in train, so it cannot be learnt"),
+            "take more training items, or drop the class with `select: { classes: … }`",
+        )
+    })
+}
+
+/// A class that none of these items has.
+pub(crate) fn missing_class<'a>(dataset: &'a Dataset, items: &[usize]) -> Option<&'a str> {
+    let present: BTreeSet<usize> = items.iter().map(|&i| dataset.items()[i].label).collect();
+    let absent = (0..dataset.classes().len()).find(|class| !present.contains(class));
+    absent.map(|class| dataset.classes()[class].as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::language::defaults;
+
+    use super::super::dataset::{Item, ReadError, Source};
+    use super::super::pixels::Pixels;
+    use super::*;
+
+    struct Nothing;
+
+    impl Source for Nothing {
+        fn pixels(&self, _: usize) -> Result<Pixels, ReadError> {
+            unreachable!("splitting looks at no pixels")
+        }
+
+        fn digest(&self, _: usize) -> Result<Digest, ReadError> {
+            Ok(Digest::of(b""))
+        }
+    }
+
+    /// 300 items, a third of class 1; groups of two neighbours if asked for.
+    fn dataset(grouped: bool, part: impl Fn(usize) -> Option<Part>) -> Dataset {
+        let item = |row: usize| Item {
+            id: format!("{row:03}"),
+            label: usize::from(row % 6 < 2),
+            group: grouped.then(|| format!("p{}", row / 2)),
+            part: part(row),
+            row,
+        };
+        let classes = vec!["a".to_owned(), "b".to_owned()];
+        Dataset::new(classes, (0..300).map(item).collect(), Box::new(Nothing))
+    }
+
+    fn thirds() -> SplitRule {
+        SplitRule {
+            train: Some(Amount::Fraction(Fraction::new(0.6).unwrap())),
+            val: Some(Amount::Fraction(Fraction::new(0.2).unwrap())),
+            test: Some(Amount::Fraction(Fraction::new(0.2).unwrap())),
+            ..defaults()
+        }
+    }
+
+    fn sizes(split: &Split) -> [usize; 3] {
+        [split.train.len(), split.val.len(), split.test.len()]
+    }
+
+    #[test]
+    fn fractions_are_drawn_in_proportion_of_classes() {
+        let dataset = dataset(false, |_| None);
+        let split = thirds().draw(&dataset, Seed(0)).unwrap();
+        assert_eq!(sizes(&split), [180, 60, 60]);
+        for part in [Part::Train, Part::Val, Part::Test] {
+            let items = split.part(part);
+            let ones = items.iter().filter(|&&i| dataset.items()[i].label == 1).count();
+            assert_eq!(ones * 3, items.len(), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn the_test_part_is_the_same_for_every_seed_and_the_rest_is_not() {
+        let dataset = dataset(false, |_| None);
+        let [first, second] = [0, 1].map(|seed| thirds().draw(&dataset, Seed(seed)).unwrap());
+        assert_eq!(first.test, second.test);
+        assert_ne!(first.val, second.val);
+        assert!(first.is_drawn);
+    }
+
+    #[test]
+    fn groups_stay_together() {
+        let dataset = dataset(true, |_| None);
+        let split = thirds().draw(&dataset, Seed(3)).unwrap();
+        let groups = dataset.groups();
+        let side = |part: Part| -> BTreeSet<usize> {
+            split.part(part).iter().map(|&index| groups[index]).collect()
+        };
+        assert!(side(Part::Train).is_disjoint(&side(Part::Test)));
+        assert!(side(Part::Train).is_disjoint(&side(Part::Val)));
+        assert!(side(Part::Val).is_disjoint(&side(Part::Test)));
+        assert_eq!(sizes(&split).iter().sum::<usize>(), 300);
+    }
+
+    fn given(row: usize) -> Option<Part> {
+        Some(match row {
+            0..200 => Part::Train,
+            200..216 => Part::Val,
+            _ => Part::Test,
+        })
+    }
+
+    #[test]
+    fn a_tiny_given_val_is_drawn_anew_and_the_split_says_so() {
+        let rule = SplitRule { given: Some(Given::Folders), ..defaults() };
+        let split = rule.draw(&dataset(false, given), Seed(0)).unwrap();
+        assert_eq!(sizes(&split), [184, 32, 84]);
+        assert_eq!(split.notes.len(), 2, "{:?}", split.notes);
+    }
+
+    #[test]
+    fn a_group_on_two_sides_is_an_error_or_dropped() {
+        let crossing = |row: usize| Some(if row % 4 == 1 { Part::Test } else { Part::Train });
+        let dataset = dataset(true, crossing);
+        let rule = SplitRule { given: Some(Given::Folders), ..defaults() };
+        let told = rule.draw(&dataset, Seed(0)).unwrap_err();
+        assert!(told.message.starts_with("75 groups stand both in test"), "{told}");
+        let dropping = SplitRule { on_group_cross: OnGroupCross::DropFromTrain, ..rule };
+        let split = dropping.draw(&dataset, Seed(0)).unwrap();
+        assert_eq!(sizes(&split).iter().sum::<usize>(), 225);
+        assert!(split.notes[0].contains("75 items of 75 groups"), "{:?}", split.notes);
+    }
+
+    #[test]
+    fn rows_fix_the_parts() {
+        let rows = |start, end| Some(Amount::Rows(Range { start, end }));
+        let rule = SplitRule { train: rows(100, 200), test: rows(200, 300), ..defaults() };
+        let split = rule.draw(&dataset(false, |_| None), Seed(0)).unwrap();
+        assert_eq!(sizes(&split), [85, 15, 100]);
+        assert!(split.train.iter().all(|index| (100..200).contains(index)));
+    }
+
+    #[test]
+    fn subsets_of_one_seed_are_nested() {
+        let dataset = dataset(false, |_| None);
+        let everyone: Vec<usize> = (0..300).collect();
+        let labels = dataset.labels();
+        let draw = |count| -> BTreeSet<usize> {
+            subset(&everyone, &labels, count, Seed(4)).unwrap().into_iter().collect()
+        };
+        for count in 2..60 {
+            assert!(draw(count).is_subset(&draw(count + 1)), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_class_without_training_items_is_an_error() {
+        let rows = |start, end| Some(Amount::Rows(Range { start, end }));
+        let sorted = Dataset::new(
+            vec!["a".into(), "b".into()],
+            (0..300)
+                .map(|row| Item {
+                    id: row.to_string(),
+                    label: usize::from(row >= 200),
+                    group: None,
+                    part: None,
+                    row,
+                })
+                .collect(),
+            Box::new(Nothing),
+        );
+        let rule = SplitRule { train: rows(0, 200), test: rows(200, 300), ..defaults() };
+        let told = rule.draw(&sorted, Seed(0)).unwrap_err();
+        assert!(told.message.contains("class `b`"), "{told}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What a finished piece of work left.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::base::Digest;
+
+/// Identity of a piece of work: the digest of everything that can change what it makes.
+///
+/// | in the key | not in the key |
+/// |---|---|
+/// | kind of work and its version | names of stages, comments, order of keys |
+/// | checked parameters | where a data set or model lies |
+/// | digests of inputs, files, relative paths in a data set | resources, times, retries |
+/// | the seed, if it draws | |
+/// | name and version of the runtime, if it computes with it | |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(Digest);
+
+impl Key {
+    /// The key of these fields.
+    pub fn of(fields: &impl Serialize) -> Self {
+        Self(Digest::of_json(fields))
+    }
+
+    /// The first digits, for messages.
+    pub fn short(&self) -> String {
+        self.0.short()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A blob with what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactRef {
+    /// What it holds.
+    pub kind: String,
+    /// Its content.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// What a piece of work cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Processor seconds of the thread that did the work; `None` where several threads did.
+    pub cpu_seconds: Option<f64>,
+    /// Largest memory of the process so far, in bytes.
+    pub peak_bytes: Option<u64>,
+}
+
+/// What a finished piece of work left.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The fields that were hashed to the key, to explain a miss.
+    pub fields: Json,
+    /// Artifacts by port.
+    pub outputs: BTreeMap<String, ArtifactRef>,
+    /// Plain facts about the work: counts, choices, flags.
+    pub facts: BTreeMap<String, Json>,
+    /// What a reader should know.
+    pub warnings: Vec<String>,
+    /// What it cost when it was done.
+    pub cost: Cost,
+}
