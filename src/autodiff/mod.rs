@@ -16,3 +16,4 @@ pub use flat::{Flat, Slot};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use site::{Mode, Refusal};
 pub use step::{Port, Step, StepGraphs, build};
+pub use tape::Dialect;

@@ -171,6 +171,7 @@ fn moved(update: &Update<'_>, direction: &Var, tape: &mut Tape) -> Var {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::autodiff::Dialect;
     use crate::base::language::defaults;
     use crate::onnx::proto;
     use crate::onnx::runtime::{Tensor as Value, runtime};
@@ -184,7 +185,7 @@ mod tests {
             decays,
         };
         let flat = Flat::new(vec![slot("w", &[2], true), slot("b", &[1], false)]);
-        let mut tape = Tape::new(18);
+        let mut tape = Tape::new(18, Dialect::Library);
         let weights = tape.input("weights", &[3]);
         let state: Vec<Var> =
             optimiser.state().iter().map(|name| tape.input(name, &[3])).collect();

@@ -13,7 +13,7 @@ use super::flat::{Flat, Slot};
 use super::loss::cross_entropy;
 use super::optimiser::{Optimiser, Update};
 use super::site::{Mode, Refusal};
-use super::tape::{Tape, Var};
+use super::tape::{Dialect, Tape, Var};
 
 /// What a training step is built from.
 pub struct Step<'a> {
@@ -31,6 +31,8 @@ pub struct Step<'a> {
     pub clip: Option<f32>,
     /// Whether normalisations use the statistics of the batch.
     pub batch_statistics: bool,
+    /// Which of equal formulations is emitted.
+    pub dialect: Dialect,
 }
 
 /// An input that carries data, by name and shape.
@@ -131,7 +133,7 @@ impl<'a> Parts<'a> {
     fn train(&self, scores: &str, classes: usize) -> Result<Graph, Vec<Refusal>> {
         let (step, batch) = (self.step, self.step.batch);
         let length = self.weights.len();
-        let mut tape = Tape::new(step.divided.suffix.opset);
+        let mut tape = Tape::new(step.divided.suffix.opset, step.dialect);
         tape.scope("forward");
         let mut given = self.cuts(&mut tape);
         let targets = tape.input("targets", &[batch, classes]);
@@ -177,7 +179,7 @@ impl<'a> Parts<'a> {
     }
 
     fn score(&self, scores: &str) -> Result<Graph, Vec<Refusal>> {
-        let mut tape = Tape::new(self.step.divided.suffix.opset);
+        let mut tape = Tape::new(self.step.divided.suffix.opset, self.step.dialect);
         tape.scope("forward");
         let mut given = self.cuts(&mut tape);
         let weights = tape.input("weights", &[self.weights.len()]);

@@ -32,20 +32,38 @@ impl Var {
     }
 }
 
+/// Which of equal formulations is emitted: each runtime is fast at other operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// For ONNX Runtime's library.
+    #[default]
+    Library,
+    /// For the embedded backend: broadcasting one value per channel over items is ten times slower
+    /// there than repeating the values for each item first, and comparing with a number is six
+    /// times slower than taking the sign.
+    Embedded,
+}
+
 /// The graph under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     graph: Graph,
     count: usize,
     prefix: String,
+    dialect: Dialect,
 }
 
 impl Tape {
-    /// A tape that writes at this opset; operators of the model it differentiates may need a
-    /// later one than 18.
-    pub(crate) fn new(opset: i64) -> Self {
+    /// A tape that writes at this opset (operators of the model it differentiates may need a
+    /// later one than 18) and in this dialect.
+    pub(crate) fn new(opset: i64, dialect: Dialect) -> Self {
         let graph = Graph { name: "step".to_owned(), opset, ..Graph::default() };
-        Self { graph, ..Self::default() }
+        Self { graph, dialect, ..Self::default() }
+    }
+
+    /// Which of equal formulations is emitted.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Names of what is emitted from here on begin with this.
@@ -175,7 +193,31 @@ impl Tape {
 
     fn broadcast(&mut self, op: &str, a: &Var, b: &Var) -> Var {
         let dims = broadcast_dims(a.dims(), b.dims());
+        if self.dialect == Dialect::Embedded {
+            let (a, b) = (self.for_each_item(a, &dims), self.for_each_item(b, &dims));
+            return self.op(op, &[&a, &b], &[], &dims);
+        }
         self.op(op, &[a, b], &[], &dims)
+    }
+
+    /// One value per channel (1 × C × 1 × …) repeated for each item (N × C × 1 × …), as a product
+    /// with ones: a mere repetition would be optimised away again.
+    fn for_each_item(&mut self, a: &Var, dims: &[usize]) -> Var {
+        let per_channel = a.rank() == dims.len()
+            && a.rank() > 2
+            && a.dims[0] == 1
+            && dims[0] > 1
+            && a.dims[2..].iter().all(|&extent| extent == 1);
+        if !per_channel {
+            return a.clone();
+        }
+        let (items, channels) = (dims[0], a.dims[1]);
+        let ones = self.constant(Tensor::f32(&[items, 1], vec![1.0; items]));
+        let row = self.reshape(a, &[1, channels]);
+        let table = self.matmul(&ones, &row);
+        let mut repeated = a.dims.clone();
+        repeated[0] = items;
+        self.reshape(&table, &repeated)
     }
 
     /// An operation that keeps the shape of its one input.
@@ -297,6 +339,15 @@ impl Tape {
         self.op("Pad", &[a, &pads, &zero], &[], &dims)
     }
 
+    /// 1 where `a > 0`, else 0, for a tensor that is never negative.
+    pub(crate) fn positive(&mut self, a: &Var) -> Var {
+        if self.dialect == Dialect::Embedded {
+            return self.unary("Sign", a);
+        }
+        let zero = self.number(0.0);
+        self.greater(a, &zero)
+    }
+
     /// 1 where `a > b`, else 0.
     pub(crate) fn greater(&mut self, a: &Var, b: &Var) -> Var {
         let dims = broadcast_dims(a.dims(), b.dims());
@@ -307,7 +358,7 @@ impl Tape {
 }
 
 /// Constants up to this length are compared before a new one is made.
-const SMALL: usize = 16;
+const SMALL: usize = 64;
 
 /// A part of an axis: `count` entries from `first` on, `step` apart (backwards if negative).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -381,7 +432,7 @@ mod tests {
 
     #[test]
     fn equal_constants_are_one() {
-        let mut tape = Tape::new(18);
+        let mut tape = Tape::new(18, Dialect::Library);
         assert_eq!(tape.number(2.0), tape.number(2.0));
         assert_ne!(tape.number(2.0), tape.number(3.0));
     }

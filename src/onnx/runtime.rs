@@ -116,7 +116,10 @@ pub fn start(path: Option<&Path>) -> Result<&'static Runtime, RuntimeError> {
 
 /// The runtime of this process; found and started at the first use if nobody did so before.
 pub fn runtime() -> Result<&'static Runtime, RuntimeError> {
-    start(find(None).as_deref())
+    match RUNTIME.get() {
+        Some(runtime) => Ok(runtime),
+        None => start(find(None).as_deref()),
+    }
 }
 
 fn library(path: &Path) -> Result<Runtime, RuntimeError> {
@@ -258,6 +261,8 @@ pub struct Tensor(DynValue);
 impl Tensor {
     /// Floats of a shape.
     pub fn f32(dims: &[usize], values: Vec<f32>) -> Result<Self, RuntimeError> {
+        // Values belong to the runtime, which must have been chosen.
+        runtime()?;
         let made = OrtTensor::from_array((dims.to_vec(), values)).map_err(|error| made(&error))?;
         Ok(Self(made.into_dyn()))
     }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-use crate::autodiff::{self, Flat, Optimiser, Port, Refusal, Step};
+use crate::autodiff::{self, Dialect, Flat, Optimiser, Port, Refusal, Step};
 use crate::base::Digest;
 use crate::onnx::freeze::Divided;
 use crate::onnx::observe::observe;
 use crate::onnx::proto;
-use crate::onnx::runtime::{Runtime, RuntimeError, Session};
+use crate::onnx::runtime::{Backend, Runtime, RuntimeError, Session};
 use crate::onnx::tensor::Shape;
 
 /// Batches from this size on have statistics worth normalising by.
@@ -85,6 +85,10 @@ impl Preparation<'_> {
             optimiser: self.optimiser,
             clip: self.clip,
             batch_statistics: batch_statistics_from(self.batch),
+            dialect: match runtime.backend {
+                Backend::Library => Dialect::Library,
+                Backend::Embedded => Dialect::Embedded,
+            },
         };
         let graphs = autodiff::build(&step).map_err(PrepareError::Refused)?;
         Ok(Prepared {

@@ -45,8 +45,7 @@ fn relu(
     dy: &Var,
     tape: &mut Tape,
 ) -> Result<Gradients, Refusal> {
-    let zero = tape.number(0.0);
-    let open = tape.greater(&forward.outputs[0], &zero);
+    let open = tape.positive(&forward.outputs[0]);
     Ok(vec![Some(tape.mul(dy, &open))])
 }
 

@@ -28,6 +28,9 @@ pub(super) const RULES: &[Rule] = &[Rule {
 }];
 
 /// y = γ (x − μ) / √(σ² + ε) + β per channel; μ, σ² of the batch (population variance) or running.
+///
+/// Written as (x − μ) · a + β with a = γ / √(σ² + ε): as few passes over the whole tensor as
+/// there can be without giving up the exactness of a centred variance.
 fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let x = site.input(0)?.clone();
     if x.rank() < 2 {
@@ -37,38 +40,32 @@ fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let epsilon = tape.number(site.node.float("epsilon").unwrap_or(1e-5));
     let scale = per_channel(site, 1, &channel, tape)?;
     let bias = per_channel(site, 2, &channel, tape)?;
-    let (mean, variance) = match site.mode {
-        Mode::Train => batch_statistics(&x, tape),
-        Mode::Frozen | Mode::Infer => {
-            (per_channel(site, 3, &channel, tape)?, per_channel(site, 4, &channel, tape)?)
+    let mean = match site.mode {
+        Mode::Train => tape.reduce_mean(&x, &all_but_channel(&x)),
+        Mode::Frozen | Mode::Infer => per_channel(site, 3, &channel, tape)?,
+    };
+    let centred = tape.sub(&x, &mean);
+    let variance = match site.mode {
+        Mode::Train => {
+            let square = tape.mul(&centred, &centred);
+            tape.reduce_mean(&square, &all_but_channel(&x))
         }
+        Mode::Frozen | Mode::Infer => per_channel(site, 4, &channel, tape)?,
     };
     let widened = tape.add(&variance, &epsilon);
     let deviation = tape.unary("Sqrt", &widened);
-    let one = tape.number(1.0);
-    let inverse = tape.div(&one, &deviation);
-    let centred = tape.sub(&x, &mean);
-    let normal = tape.mul(&centred, &inverse);
-    let scaled = tape.mul(&normal, &scale);
+    let factor = tape.div(&scale, &deviation);
+    let scaled = tape.mul(&centred, &factor);
     let y = tape.add(&scaled, &bias);
     Ok(Forward {
         outputs: vec![y],
-        saved: vec![normal, inverse, scale],
+        saved: vec![centred, deviation, factor],
         statistics: (site.mode == Mode::Train).then_some((mean, variance)),
     })
 }
 
-fn batch_statistics(x: &Var, tape: &mut Tape) -> (Var, Var) {
-    let axes = all_but_channel(x);
-    let mean = tape.reduce_mean(x, &axes);
-    let centred = tape.sub(x, &mean);
-    let square = tape.mul(&centred, &centred);
-    let variance = tape.reduce_mean(&square, &axes);
-    (mean, variance)
-}
-
-/// With x̂ the normalised input: dβ = Σ dy, dγ = Σ dy x̂, and dx = γ/√(σ² + ε) · dy with running
-/// statistics, or γ/√(σ² + ε) · (dy − mean(dy) − x̂ mean(dy x̂)) with those of the batch
+/// With c = x − μ, s = √(σ² + ε) and a = γ / s: dβ = Σ dy, dγ = Σ dy c / s, and dx = a dy with
+/// running statistics, or a dy − c · a/s² · mean(dy c) − a mean(dy) with those of the batch
 /// (Ioffe & Szegedy 2015).
 fn backward(
     site: &Site<'_>,
@@ -76,29 +73,32 @@ fn backward(
     dy: &Var,
     tape: &mut Tape,
 ) -> Result<Gradients, Refusal> {
-    let [normal, inverse, scale] = &forward.saved[..] else {
+    let [centred, deviation, factor] = &forward.saved[..] else {
         return Err(site.refuse("its forward part is missing"));
     };
     let axes = all_but_channel(dy);
-    let product = tape.mul(dy, normal);
+    let product = tape.mul(dy, centred);
     let (sum, sum_product) = (tape.reduce_sum(dy, &axes), tape.reduce_sum(&product, &axes));
     let dx = site.wants(0).then(|| {
-        let factor = tape.mul(scale, inverse);
-        let inner = match site.mode {
-            Mode::Frozen | Mode::Infer => dy.clone(),
-            Mode::Train => {
-                let count: usize = axes.iter().map(|&axis| dy.dims()[axis]).product();
-                let mean = tape.scale(&sum, 1.0 / count as f32);
-                let mean_product = tape.scale(&sum_product, 1.0 / count as f32);
-                let along = tape.mul(normal, &mean_product);
-                let centred = tape.sub(dy, &mean);
-                tape.sub(&centred, &along)
-            }
-        };
-        tape.mul(&inner, &factor)
+        let direct = tape.mul(dy, factor);
+        if site.mode != Mode::Train {
+            return direct;
+        }
+        let count: usize = axes.iter().map(|&axis| dy.dims()[axis]).product();
+        let share = tape.scale(factor, -1.0 / count as f32);
+        let shift = tape.mul(&share, &sum);
+        let variance = tape.mul(deviation, deviation);
+        let along = tape.mul(&share, &sum_product);
+        let along = tape.div(&along, &variance);
+        let along = tape.mul(centred, &along);
+        let both = tape.add(&direct, &along);
+        tape.add(&both, &shift)
     });
     let channels = [dy.dims()[1]];
-    let scale_gradient = site.wants(1).then(|| tape.reshape(&sum_product, &channels));
+    let scale_gradient = site.wants(1).then(|| {
+        let gradient = tape.div(&sum_product, deviation);
+        tape.reshape(&gradient, &channels)
+    });
     let bias_gradient = site.wants(2).then(|| tape.reshape(&sum, &channels));
     Ok(vec![dx, scale_gradient, bias_gradient, None, None])
 }

@@ -1,14 +1,15 @@
 //! Convolution over any number of spatial axes, with groups, strides, pads and dilations.
 //!
-//! dX of a convolution with stride 1 is a convolution with flipped weights; with larger strides it
-//! is a transposed convolution. dW is a sum over output positions, written as matrix products on
-//! shifted inputs: one for each tap, or a single one on all taps put side by side while that stays
-//! small; depthwise, as products and sums.
+//! dX is a transposed convolution (a convolution with flipped weights is as fast at best where the
+//! stride is 1). dW is a sum over output positions: for each tap one matrix product with the
+//! shifted input. The library does that fastest with channels last, one product a tap; the embedded
+//! backend with channels first and all taps in one product while they stay small. Depthwise, dW is
+//! products and sums.
 
 use crate::onnx::graph::Attribute;
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
-use super::super::tape::{Part, Tape, Var, signed};
+use super::super::tape::{Dialect, Part, Tape, Var, signed};
 use super::super::window::Window;
 #[cfg(test)]
 use super::suite::Case;
@@ -47,64 +48,8 @@ fn bias_gradient(dy: &Var, tape: &mut Tape) -> Var {
     tape.reshape(&sum, &[dy.dims()[1]])
 }
 
+/// dX: the transposed convolution with the same weights.
 fn input_gradient(
-    x: &Var,
-    w: &Var,
-    dy: &Var,
-    window: &Window,
-    groups: usize,
-    tape: &mut Tape,
-) -> Var {
-    let flippable =
-        |axis: usize| window.strides[axis] == 1 && window.before[axis] < window.reach(axis);
-    if (0..window.kernel.len()).all(flippable) {
-        flipped_convolution(x, w, dy, window, groups, tape)
-    } else {
-        transposed_convolution(x, w, dy, window, groups, tape)
-    }
-}
-
-/// Stride 1: dX = dY ∗ flip(W), with in- and output channels of W exchanged within each group.
-fn flipped_convolution(
-    x: &Var,
-    w: &Var,
-    dy: &Var,
-    window: &Window,
-    groups: usize,
-    tape: &mut Tape,
-) -> Var {
-    let (outputs, per_group) = (w.dims()[0], w.dims()[1]);
-    let kernel = &w.dims()[2..];
-    let spatial = kernel.len();
-    let axes: Vec<usize> = (2..2 + spatial).collect();
-    let backwards: Vec<Part> = kernel.iter().map(|&extent| Part::reversed(extent)).collect();
-    let mut flipped = w.clone();
-    if window.taps() > 1 {
-        flipped = tape.slice(&flipped, &axes, &backwards);
-    }
-    let split = [&[groups, outputs / groups, per_group], kernel].concat();
-    let grouped = tape.reshape(&flipped, &split);
-    let order: Vec<usize> = [0, 2, 1].into_iter().chain(3..3 + spatial).collect();
-    let exchanged = tape.transpose(&grouped, &order);
-    let joined = [&[groups * per_group, outputs / groups], kernel].concat();
-    let turned = tape.reshape(&exchanged, &joined);
-    let pad = |axis: usize| window.reach(axis) - 1 - window.before[axis];
-    let before: Vec<usize> = (0..spatial).map(pad).collect();
-    // Whatever the forward pass left unread at the end gets its zeros here.
-    let after: Vec<usize> = (0..spatial)
-        .map(|axis| window.input[axis] + window.reach(axis) - 1 - before[axis] - window.output[axis])
-        .collect();
-    let settings = [
-        ("kernel_shape", Attribute::Ints(signed(kernel))),
-        ("dilations", Attribute::Ints(signed(&window.dilations))),
-        ("pads", Attribute::Ints(signed(&[before, after].concat()))),
-        ("group", Attribute::Int(groups as i64)),
-    ];
-    tape.op("Conv", &[dy, &turned], &settings, x.dims())
-}
-
-/// Any stride: the transposed convolution with the same weights.
-fn transposed_convolution(
     x: &Var,
     w: &Var,
     dy: &Var,
@@ -159,41 +104,61 @@ fn shifted(padded: &Var, tap: &[usize], window: &Window, first: usize, tape: &mu
     tape.slice(padded, &axes, &parts)
 }
 
-/// Values of all taps put side by side up to which one product is taken; 32 MB of floats.
+/// Values of all taps put together up to which one product is taken; 32 MB of floats.
 const SIDE_BY_SIDE: usize = 8 << 20;
 
-/// One group: products of (rows = items × positions) with channels last.
+/// One group: for each tap a product of M × rows with rows × C, rows = items × positions.
 fn dense_weights(padded: &Var, w: &Var, dy: &Var, window: &Window, tape: &mut Tape) -> Var {
     let (outputs, inputs) = (w.dims()[0], w.dims()[1]);
     let rows = dy.dims()[0] * window.positions();
-    let spatial = window.kernel.len();
-    let channels_last: Vec<usize> =
-        std::iter::once(0).chain(2..2 + spatial).chain(std::iter::once(1)).collect();
-    let last = tape.transpose(padded, &channels_last);
-    // M × rows, so that the product needs no further transposition.
-    let channels_first: Vec<usize> =
-        std::iter::once(1).chain(std::iter::once(0)).chain(2..2 + spatial).collect();
-    let turned = tape.transpose(dy, &channels_first);
-    let turned = tape.reshape(&turned, &[outputs, rows]);
-    let taps: Vec<Var> = window
-        .each_tap()
-        .iter()
-        .map(|tap| {
-            let piece = shifted(&last, tap, window, 1, tape);
-            tape.reshape(&piece, &[rows, inputs])
-        })
-        .collect();
-    let count = taps.len();
-    let by_tap = if rows * inputs * count <= SIDE_BY_SIDE {
-        let side_by_side = tape.concat(&taps.iter().collect::<Vec<_>>(), 1);
-        tape.matmul(&turned, &side_by_side)
-    } else {
-        let products: Vec<Var> = taps.iter().map(|tap| tape.matmul(&turned, tap)).collect();
-        tape.concat(&products.iter().collect::<Vec<_>>(), 1)
+    let dy = channels_first(dy, tape);
+    let dy = tape.reshape(&dy, &[outputs, rows]);
+    let products: Vec<Var> = match tape.dialect() {
+        Dialect::Library => {
+            let last = channels_last(padded, tape);
+            let product = |tap: &Vec<usize>| {
+                let piece = shifted(&last, tap, window, 1, tape);
+                let piece = tape.reshape(&piece, &[rows, inputs]);
+                tape.matmul(&dy, &piece)
+            };
+            window.each_tap().iter().map(product).collect()
+        }
+        Dialect::Embedded => {
+            let first = channels_first(padded, tape);
+            let pieces: Vec<Var> = window
+                .each_tap()
+                .iter()
+                .map(|tap| {
+                    let piece = shifted(&first, tap, window, 2, tape);
+                    tape.reshape(&piece, &[inputs, rows])
+                })
+                .collect();
+            let turned_product = |piece: &Var, tape: &mut Tape| {
+                let turned = [("transB", Attribute::Int(1))];
+                tape.op("Gemm", &[&dy, piece], &turned, &[outputs, piece.dims()[0]])
+            };
+            if rows * inputs * pieces.len() <= SIDE_BY_SIDE {
+                let all = tape.concat(&pieces.iter().collect::<Vec<_>>(), 0);
+                vec![turned_product(&all, tape)]
+            } else {
+                pieces.iter().map(|piece| turned_product(piece, tape)).collect()
+            }
+        }
     };
-    let by_tap = tape.reshape(&by_tap, &[outputs, count, inputs]);
+    let by_tap = tape.concat(&products.iter().collect::<Vec<_>>(), 1);
+    let by_tap = tape.reshape(&by_tap, &[outputs, window.taps(), inputs]);
     let by_channel = tape.transpose(&by_tap, &[0, 2, 1]);
     tape.reshape(&by_channel, w.dims())
+}
+
+fn channels_first(x: &Var, tape: &mut Tape) -> Var {
+    let order: Vec<usize> = [1, 0].into_iter().chain(2..x.rank()).collect();
+    tape.transpose(x, &order)
+}
+
+fn channels_last(x: &Var, tape: &mut Tape) -> Var {
+    let order: Vec<usize> = std::iter::once(0).chain(2..x.rank()).chain([1]).collect();
+    tape.transpose(x, &order)
 }
 
 /// One channel a group: products and sums, no matrices.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::autodiff::derive;
 use crate::autodiff::site::Mode;
-use crate::autodiff::tape::{Tape, Var};
+use crate::autodiff::tape::{Dialect, Tape, Var};
 use crate::base::{Seed, Stream};
 use crate::onnx::graph::{Attribute, Graph, Node, Port};
 use crate::onnx::observe::{Observation, observe};
@@ -113,10 +113,10 @@ impl Case {
 
 /// The step graph of a case: L = Σ r·y for random r, and the gradient of every varied input.
 /// `with_gradient = false` gives y alone.
-fn tape_of(case: &Case, with_gradient: bool) -> (Graph, Vec<usize>) {
+fn tape_of(case: &Case, with_gradient: bool, dialect: Dialect) -> (Graph, Vec<usize>) {
     let graph = case.graph();
     let seen = case.observed();
-    let mut tape = Tape::new(18);
+    let mut tape = Tape::new(18, dialect);
     tape.scope("case");
     let given: BTreeMap<String, Var> = case
         .varied
@@ -152,9 +152,9 @@ fn draws(stream: &mut Stream, length: usize) -> Vec<f32> {
 }
 
 /// Compares ⟨gradient, u⟩ with (L(x + hu) − L(x − hu)) / 2h for random directions u of each input.
-fn check(op: &str, index: usize, case: &Case) {
-    let (backward, y_dims) = tape_of(case, true);
-    let (forward, _) = tape_of(case, false);
+fn check(op: &str, index: usize, case: &Case, dialect: Dialect) {
+    let (backward, y_dims) = tape_of(case, true, dialect);
+    let (forward, _) = tape_of(case, false, dialect);
     let mut stream = Seed(11).stream(op, &index.to_string());
     let weights = draws(&mut stream, elements(&y_dims));
     let dims: Vec<Vec<usize>> = case.varied.iter().map(|(_, t)| t.dims.clone()).collect();
@@ -204,7 +204,8 @@ fn every_rule_agrees_with_finite_differences_on_all_its_cases() {
         let cases = (rule.cases)();
         assert!(!cases.is_empty(), "{} names no case", rule.op);
         for (index, case) in cases.iter().enumerate() {
-            check(rule.op, index, case);
+            check(rule.op, index, case, Dialect::Library);
+            check(rule.op, index, case, Dialect::Embedded);
         }
     }
 }
