@@ -101,6 +101,19 @@ impl Read for Values {
 }
 
 impl InputRule {
+    /// Pixels of a size as they are, neither scaled nor shifted.
+    pub fn plain(size: Size, channels: usize) -> Self {
+        Self {
+            size,
+            channels: Count(channels),
+            order: ChannelOrder::Rgb,
+            scale: Above0::new(1.0).expect("1 is above 0"),
+            mean: Values(vec![0.0]),
+            std: Values(vec![1.0]),
+            fit: Fit::Stretch,
+        }
+    }
+
     /// What is wrong with the rule as a whole.
     pub fn contradiction(&self) -> Option<String> {
         let channels = self.channels.0;

@@ -13,4 +13,5 @@ pub use formats::{Format, format_words};
 pub use input::{ChannelOrder, Fit, InputRule, SampleSlice, Size, Values};
 pub use pixels::{Pixels, Samples};
 pub use select::Select;
+pub(crate) use split::missing_class;
 pub use split::{Amount, Given, OnGroupCross, Part, Split, SplitError, SplitRule, subset};

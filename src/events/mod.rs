@@ -126,6 +126,12 @@ impl Everyone {
     }
 }
 
+impl Listener for Box<dyn Listener> {
+    fn hear(&self, event: &Event) {
+        self.as_ref().hear(event);
+    }
+}
+
 impl Listener for Everyone {
     fn hear(&self, event: &Event) {
         self.listeners.iter().for_each(|listener| listener.hear(event));

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use tempfile::NamedTempFile;
@@ -44,6 +44,7 @@ impl BlobWriter<'_> {
             std::fs::create_dir_all(folder).map_err(refused)?;
         }
         atomic::commit(file, &path).map_err(refused)?;
+        protect(&path).map_err(refused)?;
         self.store.seen().insert(digest);
         Ok(ArtifactRef { kind: kind.to_owned(), digest, length: self.length })
     }
@@ -79,6 +80,21 @@ impl Store {
         writer.finish(kind)
     }
 
+    /// Puts a blob under a name outside the store: linked where the file system allows it, else
+    /// copied. Whatever had that name is replaced.
+    pub fn export(&self, artifact: &ArtifactRef, to: &Path) -> Result<(), StoreError> {
+        let refused = |cause| StoreError::Io { path: to.to_owned(), cause };
+        if let Some(folder) = to.parent() {
+            std::fs::create_dir_all(folder).map_err(refused)?;
+        }
+        let _ = std::fs::remove_file(to);
+        let from = self.blob_path(artifact.digest);
+        if std::fs::hard_link(&from, to).is_ok() {
+            return Ok(());
+        }
+        std::fs::copy(&from, to).map(drop).map_err(refused)
+    }
+
     /// The bytes of a blob, after it was compared with its digest.
     pub fn map(&self, artifact: &ArtifactRef) -> Result<Mapped, StoreError> {
         self.verify(artifact)?;
@@ -90,6 +106,13 @@ impl Store {
         }
         map_file(&file).map(|map| Mapped(Some(map))).map_err(refused)
     }
+}
+
+/// Nobody writes to a blob, not even through a link from a run's folder.
+fn protect(path: &Path) -> io::Result<()> {
+    let mut permissions = std::fs::metadata(path)?.permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(path, permissions)
 }
 
 #[expect(unsafe_code, reason = "mapping a file is unsafe because others could change it")]

@@ -7,6 +7,7 @@
 mod blob;
 mod lock;
 mod record;
+mod run;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::base::Digest;
 pub use blob::{BlobWriter, Mapped};
 pub use lock::KeyLock;
 pub use record::{ArtifactRef, Cost, Key, Record};
+pub use run::{RUN_FILE, RUN_FORMAT, RunNode, RunOutcome, RunRecord, RunStage};
 
 /// What can go wrong in the store.
 #[derive(Debug, Error)]

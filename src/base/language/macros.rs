@@ -1,18 +1,53 @@
 //! The two declarations of the language: `keys!` for a map, `choice!` for one of several words.
 
 /// Declares a struct that is written as a map. Each key has a doc comment (which becomes its
-/// description) and, after `=`, the value it has when left out.
+/// description) and, after `=`, the value it has when left out. `; .. name: Type` at the end takes
+/// over the keys of another such struct.
 macro_rules! keys {
     (
         $(#[doc = $doc:literal])*
         $vis:vis struct $name:ident {
             $( $(#[doc = $about:literal])* $key:ident : $type:ty $(= $default:expr)? ),* $(,)?
+            $( ; .. $more:ident : $shared:ty )?
         }
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         $vis struct $name {
             $( $(#[doc = $about])* pub $key: $type, )*
+            $( /// Keys shared with others.
+               #[serde(flatten)]
+               pub $more: $shared, )?
+        }
+
+        impl $crate::base::language::Keys for $name {
+            fn read_keys(
+                fields: &mut $crate::base::language::Fields<'_>,
+                found: &mut $crate::base::Found,
+            ) -> Option<Self> {
+                $(
+                    let $key: Option<$type> = $crate::base::language::keys!(
+                        @read fields, found, $key $(, $default)?
+                    );
+                )*
+                $( let $more = <$shared as $crate::base::language::Keys>::read_keys(fields, found); )?
+                Some(Self { $( $key: $key?, )* $( $more: $more?, )? })
+            }
+
+            fn describe(
+                #[allow(unused_variables, reason = "a map may have no keys")]
+                properties: &mut serde_json::Map<String, serde_json::Value>,
+                #[allow(unused_variables, reason = "a map may have no key that is required")]
+                required: &mut Vec<&'static str>,
+            ) {
+                $(
+                    let mut key = <$type as $crate::base::language::Read>::schema();
+                    key["description"] = concat!($($about),*).trim().into();
+                    $crate::base::language::keys!(@default key, required, $key, $type $(, $default)?);
+                    properties.insert(stringify!($key).to_owned(), key);
+                )*
+                $( <$shared as $crate::base::language::Keys>::describe(properties, required); )?
+            }
         }
 
         impl $crate::base::language::Read for $name {
@@ -22,29 +57,21 @@ macro_rules! keys {
             ) -> Option<Self> {
                 let of = $crate::base::language::snake(stringify!($name));
                 let mut fields = $crate::base::language::Fields::open(&of, written, found)?;
-                $(
-                    let $key: Option<$type> = $crate::base::language::keys!(
-                        @read fields, found, $key $(, $default)?
-                    );
-                )*
+                let read = <Self as $crate::base::language::Keys>::read_keys(&mut fields, found);
                 fields.close(found);
-                Some(Self { $( $key: $key?, )* })
+                read
             }
 
             fn schema() -> serde_json::Value {
                 let mut properties = serde_json::Map::new();
-                #[allow(unused_mut, reason = "a map may have no key that is required")]
-                let mut required: Vec<&str> = vec![];
-                $(
-                    let mut key = <$type as $crate::base::language::Read>::schema();
-                    key["description"] = concat!($($about),*).trim().into();
-                    $crate::base::language::keys!(@default key, required, $key, $type $(, $default)?);
-                    properties.insert(stringify!($key).to_owned(), key);
-                )*
+                let mut required: Vec<&'static str> = vec![];
+                <Self as $crate::base::language::Keys>::describe(&mut properties, &mut required);
                 serde_json::json!({
                     "type": "object",
-                    "title": concat!("the keys of `", stringify!($name), "`")
-                        .replace(stringify!($name), &$crate::base::language::snake(stringify!($name))),
+                    "title": format!(
+                        "the keys of `{}`",
+                        $crate::base::language::snake(stringify!($name))
+                    ),
                     "description": concat!($($doc),*).trim(),
                     "properties": properties,
                     "required": required,

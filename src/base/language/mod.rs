@@ -26,6 +26,15 @@ pub trait Read: Sized {
     fn schema() -> Json;
 }
 
+/// A type that is written as the keys of a map.
+pub trait Keys: Sized {
+    /// Reads its keys from a map that may have others too.
+    fn read_keys(fields: &mut Fields<'_>, found: &mut Found) -> Option<Self>;
+
+    /// Adds the schemas of its keys, and which are required.
+    fn describe(properties: &mut serde_json::Map<String, Json>, required: &mut Vec<&'static str>);
+}
+
 /// The value of a type whose keys all have defaults, when nothing was written.
 ///
 /// # Panics

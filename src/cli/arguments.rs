@@ -1,0 +1,101 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Does transfer learning help on your data, which kind, and how sure is that?
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// The pipeline to run.
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Runs a pipeline; the same as `tl-run FILE`.
+    Run {
+        /// The pipeline.
+        file: PathBuf,
+    },
+    /// Tells everything that is wrong with a pipeline, and does no work.
+    Check {
+        /// The pipeline.
+        file: PathBuf,
+    },
+    /// Prints the JSON Schema of pipeline files, for editors.
+    Schema {
+        /// Prints the reference page instead, as Markdown.
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Looks at a model in a process of its own, which may crash.
+    #[command(hide = true, name = "look-at-model")]
+    Look {
+        /// The model.
+        model: PathBuf,
+        /// Shapes of its inputs, as JSON.
+        shapes: String,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Common {
+    /// Replaces a var of the file.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair, global = true)]
+    pub(super) sets: Vec<(String, String)>,
+    /// Repeats this many times instead of what the file says.
+    #[arg(long, value_name = "N", value_parser = at_least_one, global = true)]
+    pub(super) seeds: Option<usize>,
+    /// Uses this many cores at most.
+    #[arg(long, value_name = "N", value_parser = at_least_one, global = true)]
+    pub(super) jobs: Option<usize>,
+    /// Where results go.
+    #[arg(long, value_name = "DIR", default_value = "results", global = true)]
+    pub(super) results: PathBuf,
+    /// Where intermediate results are kept; `.store` in the results if not said.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) store: Option<PathBuf>,
+    /// The ONNX Runtime library to compute with, or `embedded`.
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(super) runtime: Option<PathBuf>,
+    /// Tells events as JSON, one a line.
+    #[arg(long, conflicts_with = "quiet", global = true)]
+    pub(super) json: bool,
+    /// Tells failures and the result alone.
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+    /// Tells more; twice for even more. `RUST_LOG` chooses finely.
+    #[arg(long, short, action = clap::ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
+}
+
+impl Common {
+    /// The store's folder.
+    pub(super) fn store_folder(&self) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| self.results.join(".store"))
+    }
+
+    /// Cores to use.
+    pub(super) fn cores(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.jobs.unwrap_or_else(all)
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number of at least 1 is wanted".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}

@@ -1,0 +1,83 @@
+//! `check`: tells everything that is wrong with a pipeline, and does no work.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::Problems;
+use crate::console;
+use crate::onnx::runtime::{self, Backend, Runtime, RuntimeError};
+use crate::pipeline::plan::{self, Plan, Request};
+use crate::pipeline::spec::Source;
+use crate::store::Store;
+
+use super::Exit;
+use super::arguments::Common;
+use super::look::look;
+
+/// The runtime that was named or found; `embedded` names the one compiled in.
+pub(super) fn start_runtime(common: &Common) -> Result<&'static Runtime, RuntimeError> {
+    match common.runtime.as_deref() {
+        Some(word) if word == Path::new("embedded") => runtime::start(None),
+        named => runtime::start(runtime::find(named).as_deref()),
+    }
+}
+
+/// Reads a file and plans it, or tells everything that is wrong.
+pub(super) fn read(
+    file: &Path,
+    common: &Common,
+    runtime: &'static Runtime,
+    store: Option<Arc<Store>>,
+) -> Result<(Source, Plan), Problems> {
+    let source = Source::read(file)?;
+    let request = Request {
+        source: &source,
+        beside: file.parent().unwrap_or(Path::new("")),
+        sets: &common.sets,
+        seeds: common.seeds,
+        look: look(runtime, store),
+    };
+    let plan = plan::build(&request)?;
+    Ok((source, plan))
+}
+
+/// Prints problems and how many there are.
+pub(super) fn tell(problems: &Problems) {
+    console::err(problems.to_string().trim_end());
+    let count = problems.count();
+    console::err(&format!("\n{count} problem{}", if count == 1 { "" } else { "s" }));
+}
+
+/// Tells which runtime serves, and how to get a faster one.
+pub(super) fn runtime_note(runtime: &Runtime) -> Option<String> {
+    (runtime.backend == Backend::Embedded).then(|| {
+        "no ONNX Runtime library was found, so the embedded backend computes, 3 to 50 times \
+         slower. The fast one lies in the PyPI package onnxruntime (pip download --no-deps \
+         onnxruntime, then unzip it): name onnxruntime/capi/libonnxruntime.so.* with --runtime or \
+         ORT_DYLIB_PATH"
+            .to_owned()
+    })
+}
+
+/// Checks a file.
+pub(super) fn check(file: &Path, common: &Common) -> anyhow::Result<Exit> {
+    let runtime = start_runtime(common)?;
+    // What a run has seen of models is used, but nothing is written.
+    let store = None;
+    match read(file, common, runtime, store) {
+        Ok((_, plan)) => {
+            plan.notes.iter().for_each(|note| console::err(&format!("note: {note}")));
+            let (stages, nodes) = (plan.stages.len(), plan.nodes.len());
+            let seeds = plan.seeds.len();
+            console::out(&format!(
+                "{}: nothing is wrong · {stages} stages, {seeds} seeds, {nodes} nodes",
+                file.display()
+            ));
+            Ok(Exit::Good)
+        }
+        Err(problems) => {
+            tell(&problems);
+            Ok(Exit::Wrong)
+        }
+    }
+}

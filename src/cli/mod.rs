@@ -1,0 +1,92 @@
+//! Arguments, subcommands, exit codes.
+
+mod arguments;
+mod check;
+mod look;
+mod reference;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::console;
+
+use arguments::{Arguments, Command};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All done.
+    Good,
+    /// A stage failed.
+    StageFailed,
+    /// The pipeline or the arguments are wrong.
+    Wrong,
+    /// Someone interrupted.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Good => 0,
+            Exit::StageFailed => 1,
+            Exit::Wrong => 2,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// Runs the program.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no mistakes; clap knows where each belongs.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Wrong.into() } else { Exit::Good.into() };
+        }
+    };
+    start_logging(arguments.common.verbose);
+    let ended = match &arguments.command {
+        Some(Command::Run { file }) => run::run(file, &arguments.common),
+        Some(Command::Check { file }) => check::check(file, &arguments.common),
+        Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
+        Some(Command::Look { model, shapes }) => look::child(model, shapes),
+        None => match &arguments.file {
+            Some(file) => run::run(file, &arguments.common),
+            None => {
+                let _ = <Arguments as clap::CommandFactory>::command().print_help();
+                return Exit::Wrong.into();
+            }
+        },
+    };
+    ended
+        .unwrap_or_else(|error| {
+            console::err(&format!("error: {error:#}"));
+            Exit::Wrong
+        })
+        .into()
+}
+
+/// Logs go to standard error; `RUST_LOG` decides, else `-v`.
+fn start_logging(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = match verbose {
+        0 => "error",
+        1 => "error,tl_run=info",
+        2 => "error,tl_run=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
+    if started.is_err() {
+        console::err("warning: logging was started before");
+    }
+}

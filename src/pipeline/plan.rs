@@ -1,0 +1,463 @@
+//! From a document to a sealed plan: every name resolved, every model looked at, every node there.
+//! Does no work; whatever is wrong is told at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::{Digest, Found, Located, Place, Problem, Problems, Seed};
+use crate::data::InputRule;
+use crate::onnx::graph::{Dim, Graph};
+use crate::onnx::proto;
+use crate::onnx::tensor::Shape;
+use crate::stages::{
+    BaseModel, Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, carried_input,
+    full_name,
+};
+use crate::store::RunStage;
+
+use super::spec::{Combination, DatasetSpec, Document, ModelSpec, Source, StageSpec};
+
+/// A sealed plan. Each node comes after those it reads, so there are no cycles.
+pub struct Plan {
+    /// The pipeline's name.
+    pub name: String,
+    /// Repetitions.
+    pub seeds: Vec<Seed>,
+    /// The work.
+    pub nodes: Vec<Node>,
+    /// What a reader should know before any work.
+    pub notes: Vec<String>,
+    /// Stages with what tables tell of them.
+    pub stages: Vec<RunStage>,
+}
+
+/// What a plan is built from.
+pub struct Request<'a> {
+    /// The file.
+    pub source: &'a Source,
+    /// The folder that its paths are relative to.
+    pub beside: &'a Path,
+    /// `--set` of the command line.
+    pub sets: &'a [(String, String)],
+    /// `--seeds` of the command line.
+    pub seeds: Option<usize>,
+    /// Looks at models.
+    pub look: Look,
+}
+
+/// Builds a plan, or tells everything that is wrong.
+pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
+    let mut found = Found::default();
+    let document = super::spec::read(request.source, request.sets, &mut found);
+    let Some(document) = document else {
+        found.into_result(&request.source.name, &request.source.text)?;
+        return Err(request.source.problem(Problem::anywhere("the file cannot be read")));
+    };
+    let mut builder = Builder::open(&document, request, found);
+    builder.plan_stages(&document);
+    let Builder { site, stages, .. } = builder;
+    site.found.into_result(&request.source.name, &request.source.text)?;
+    Ok(Plan {
+        name: document.name.0.clone(),
+        seeds: site.seeds,
+        nodes: site.nodes,
+        notes: site.notes,
+        stages,
+    })
+}
+
+struct Builder {
+    site: Site,
+    stages: Vec<RunStage>,
+}
+
+impl Builder {
+    fn open(document: &Document, request: &Request<'_>, found: Found) -> Self {
+        let mut seeds: Vec<Seed> = document.seeds.0.iter().map(|&seed| Seed(seed)).collect();
+        if let Some(count) = request.seeds {
+            seeds = (0..count as u64).map(Seed).collect();
+        }
+        let mut site = Site::new(seeds, found, Arc::clone(&request.look));
+        if document.stages.0.is_empty() {
+            let help = "write `stages:` with at least one stage";
+            site.problem(Problem::anywhere("the pipeline has no stages").help(help));
+        }
+        for (name, spec) in &document.datasets.0 {
+            let opened = open_dataset(name, spec, request, &mut site);
+            insert_once(&mut site, name, "data set", |site| &mut site.datasets, opened);
+        }
+        for (name, spec) in &document.models.0 {
+            let opened = open_model(name, spec, request, &mut site);
+            insert_once(&mut site, name, "model", |site| &mut site.models, opened);
+        }
+        site.stage_names = document.stages.0.iter().map(|(name, _)| name.0.clone()).collect();
+        for (name, _) in &document.stages.0 {
+            if site.models.contains_key(&name.0) {
+                let message = format!("`{}` names both a model and a stage", name.0);
+                site.problem(Problem::at(name.place, message).help("rename one of them"));
+            }
+        }
+        Self { site, stages: vec![] }
+    }
+
+    fn plan_stages(&mut self, document: &Document) {
+        let mut drafts = Vec::new();
+        for (name, spec) in &document.stages.0 {
+            drafts.push(self.draft(name, spec));
+        }
+        let Some(order) = self.order(&drafts) else { return };
+        for index in order {
+            let draft = &drafts[index];
+            for variant in &draft.variants {
+                self.plan_variant(draft, variant);
+            }
+        }
+    }
+
+    /// Reads every combination of a stage.
+    fn draft<'a>(&mut self, name: &'a Located<crate::stages::Name>, spec: &'a StageSpec) -> Draft<'a> {
+        let combinations = spec.combinations(&mut self.site.found);
+        let read = |combination: Combination| Variant {
+            kind: StageKind::read(&spec.word, &combination.body, &mut self.site.found),
+            axes: combination.axes,
+        };
+        let variants = combinations.into_iter().map(read).collect();
+        Draft { name, spec, variants }
+    }
+
+    /// An order in which each stage comes after those it refers to.
+    fn order(&mut self, drafts: &[Draft<'_>]) -> Option<Vec<usize>> {
+        let position: BTreeMap<&str, usize> =
+            drafts.iter().enumerate().map(|(index, draft)| (draft.name.0.as_str(), index)).collect();
+        let before: Vec<BTreeMap<usize, Place>> = drafts
+            .iter()
+            .map(|draft| {
+                let named = draft.references();
+                let known = named.into_iter().filter_map(|(stage, place)| {
+                    position.get(stage.as_str()).map(|&index| (index, place))
+                });
+                known.collect()
+            })
+            .collect();
+        let mut order = Vec::new();
+        let mut done = BTreeSet::new();
+        while order.len() < drafts.len() {
+            let ready = (0..drafts.len()).find(|index| {
+                !done.contains(index) && before[*index].keys().all(|earlier| done.contains(earlier))
+            });
+            let Some(next) = ready else {
+                self.tell_cycle(drafts, &before, &done);
+                return None;
+            };
+            done.insert(next);
+            order.push(next);
+        }
+        Some(order)
+    }
+
+    fn tell_cycle(
+        &mut self,
+        drafts: &[Draft<'_>],
+        before: &[BTreeMap<usize, Place>],
+        done: &BTreeSet<usize>,
+    ) {
+        // Going back from any stage that is left, one comes round sooner or later.
+        let mut path: Vec<usize> = Vec::new();
+        let mut at = (0..drafts.len()).find(|index| !done.contains(index)).unwrap_or_default();
+        while !path.contains(&at) {
+            path.push(at);
+            let earlier = before[at].keys().find(|earlier| !done.contains(earlier));
+            at = earlier.copied().unwrap_or(at);
+        }
+        let start = path.iter().position(|&index| index == at).unwrap_or_default();
+        let mut round: Vec<&str> =
+            path[start..].iter().map(|&index| drafts[index].name.0.as_str()).collect();
+        round.push(round[0]);
+        let place = before[at].iter().find(|(earlier, _)| !done.contains(earlier));
+        let place = place.map_or(drafts[at].name.place, |(_, place)| *place);
+        let message = format!("the stages need each other: {}", round.join(" ← "));
+        self.site.problem(Problem::at(place, message).help("take one of these references away"));
+    }
+
+    fn plan_variant(&mut self, draft: &Draft<'_>, variant: &Variant) {
+        let site = &mut self.site;
+        site.stage = full_name(&draft.name.0, &variant.axes);
+        site.place = draft.name.place;
+        let first = site.nodes.len();
+        let offers = variant.kind.as_ref().and_then(|kind| kind.plan(site));
+        let needed = draft.needs(site);
+        for node in first..site.nodes.len() {
+            let own = site.nodes[node].stage == site.stage;
+            if own {
+                site.nodes[node].inputs.extend(needed.iter().cloned());
+            }
+        }
+        if let (Some(kind), Some(offers)) = (&variant.kind, &offers) {
+            self.stages.push(describe(&site.stage, draft, variant, kind, offers, site, first));
+        }
+        site.planned.push(Planned {
+            stage: draft.name.0.clone(),
+            axes: variant.axes.clone(),
+            offers,
+        });
+    }
+}
+
+/// A stage with all its combinations.
+struct Draft<'a> {
+    name: &'a Located<crate::stages::Name>,
+    spec: &'a StageSpec,
+    variants: Vec<Variant>,
+}
+
+struct Variant {
+    axes: Vec<(String, String)>,
+    kind: Option<StageKind>,
+}
+
+impl Draft<'_> {
+    fn references(&self) -> Vec<(String, Place)> {
+        let of_kinds = self.variants.iter().filter_map(|variant| variant.kind.as_ref());
+        let mut named: Vec<(String, Place)> = of_kinds
+            .flat_map(StageKind::references)
+            .map(|reference| (reference.stage.clone(), reference.place))
+            .collect();
+        named.extend(self.spec.needs.iter().map(|r| (r.stage.clone(), r.place)));
+        named
+    }
+
+    /// Inputs that only say what comes first.
+    fn needs(&self, site: &mut Site) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        for reference in &self.spec.needs {
+            for planned in site.matching(reference).unwrap_or_default() {
+                let name = full_name(&planned.stage, &planned.axes);
+                let nodes: Vec<usize> = (0..site.nodes.len())
+                    .filter(|&node| site.nodes[node].stage == name)
+                    .collect();
+                inputs.extend(nodes.into_iter().map(|node| Input::order(NodeId(node))));
+            }
+        }
+        inputs
+    }
+}
+
+/// What tables tell of a stage.
+fn describe(
+    name: &str,
+    draft: &Draft<'_>,
+    variant: &Variant,
+    kind: &StageKind,
+    offers: &crate::stages::Offers,
+    site: &Site,
+    first: usize,
+) -> RunStage {
+    let arm = offers.classifier.as_ref().map(|classifier| {
+        serde_json::json!(classifier.arm)
+    });
+    let runs = |runs: &crate::stages::Runs| runs.all().iter().map(|node| node.0).collect();
+    let last = site.nodes.len().checked_sub(1).filter(|_| site.nodes.len() > first);
+    RunStage {
+        name: name.to_owned(),
+        stage: draft.name.0.clone(),
+        axes: variant.axes.clone(),
+        kind: kind.word().to_owned(),
+        arm,
+        nodes: match (&offers.classifier, &offers.features) {
+            (Some(classifier), _) => runs(&classifier.runs),
+            (None, Some(features)) => runs(&features.runs),
+            (None, None) => last.into_iter().collect(),
+        },
+        scored: offers
+            .scores
+            .iter()
+            .flat_map(|scores| &scores.arms)
+            .map(|arm| (arm.name(), arm.runs.all().iter().map(|node| node.0).collect()))
+            .collect(),
+        compared: offers.verdict_of.clone(),
+    }
+}
+
+fn insert_once<T>(
+    site: &mut Site,
+    name: &Located<crate::stages::Name>,
+    what: &str,
+    table: impl Fn(&mut Site) -> &mut BTreeMap<String, T>,
+    value: T,
+) {
+    if table(site).insert(name.0.clone(), value).is_some() {
+        let message = format!("two {what}s are called `{}`", name.0);
+        site.problem(Problem::at(name.place, message));
+    }
+}
+
+fn open_dataset(
+    name: &Located<crate::stages::Name>,
+    spec: &DatasetSpec,
+    request: &Request<'_>,
+    site: &mut Site,
+) -> Option<Arc<OpenDataset>> {
+    let told = |place: Place, error: crate::data::OpenError| {
+        let problem = Problem::at(place, format!("data set `{}`: {}", name.0, error.message));
+        match error.help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    };
+    let given = spec.split.given.as_ref();
+    let opened = spec.format.open(request.beside, given);
+    let opened = site.found.keep(opened.map_err(|error| told(spec.format.place, error)))?;
+    let selected = match &spec.select {
+        None => Ok(opened),
+        Some(select) => select.apply(opened).map_err(|error| told(select.place, error)),
+    };
+    let selected = site.found.keep(selected)?;
+    let data =
+        OpenDataset::new(&name.0, selected, spec.format.is_images(), spec.split.value.clone());
+    // Every seed has to have a split, or the stages that use it would each tell the same.
+    let split = data.split(site.seeds.first().copied().unwrap_or(Seed(0)));
+    let split = split.map_err(|error| {
+        let message = format!("data set `{}`: {}", name.0, error.message);
+        Problem::at(spec.split.place, message).help(error.help)
+    });
+    site.found.keep(split)?;
+    Some(Arc::new(data))
+}
+
+fn open_model(
+    name: &Located<crate::stages::Name>,
+    spec: &ModelSpec,
+    request: &Request<'_>,
+    site: &mut Site,
+) -> Option<Arc<BaseModel>> {
+    let path = spec.onnx.resolve(request.beside);
+    let told = |message: String| {
+        Problem::at(spec.onnx.place, format!("model `{}`: {message}", name.0))
+    };
+    let bytes = std::fs::read(&path).map_err(|error| {
+        told(format!("read {}: {error}", path.display()))
+            .help("paths in the file are relative to it, those of `--set` to the current folder")
+    });
+    let bytes = site.found.keep(bytes)?;
+    let graph = proto::decode(&bytes).map_err(|error| {
+        told(format!("read {}: {error}", path.display()))
+    });
+    let graph = site.found.keep(graph)?;
+    let input = input_rule(spec, &graph, site, &told)?;
+    if let Some(output) = &spec.output
+        && !graph.outputs.iter().any(|port| port.name == output.0)
+    {
+        let known: Vec<&str> = graph.outputs.iter().map(|port| port.name.as_str()).collect();
+        let message = format!("model `{}` has no output `{}`", name.0, output.0);
+        site.problem(Problem::at(output.place, message).or_else_one_of(&output.0, known));
+        return None;
+    }
+    let shape = shape_of(&graph, &input, spec, site, &told)?;
+    let seen = (request.look)(&graph, &[shape]).map_err(|error| {
+        told(format!("{} cannot be run: {error}", path.display()))
+    });
+    let seen = site.found.keep(seen)?;
+    let aliases: BTreeMap<String, String> = spec
+        .layers
+        .0
+        .iter()
+        .map(|(alias, target)| (alias.value.clone(), target.scalar().unwrap_or_default()))
+        .collect();
+    let model = BaseModel {
+        name: name.0.clone(),
+        source: crate::stages::Source::File(Digest::of(&bytes)),
+        graph,
+        input,
+        aliases,
+        output: spec.output.as_ref().map(|output| output.0.clone()),
+        seen,
+    };
+    for (alias, target) in &spec.layers.0 {
+        if model.resolve(alias).is_err() {
+            let known = crate::onnx::layers::candidates(&model.graph);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let word = target.scalar().unwrap_or_default();
+            let message = format!("`{}` has no layer `{word}`", name.0);
+            site.problem(Problem::at(target.place, message).or_else_one_of(&word, known));
+        }
+    }
+    Some(Arc::new(model))
+}
+
+/// The rule of the file, or the one that a model of ours carries.
+fn input_rule(
+    spec: &ModelSpec,
+    graph: &Graph,
+    site: &mut Site,
+    told: &dyn Fn(String) -> Problem,
+) -> Option<InputRule> {
+    let Some(rule) = &spec.input else {
+        let carried = carried_input(graph);
+        if carried.is_none() {
+            site.problem(
+                told("how pixels become its input is not said".to_owned())
+                    .help("write `input: { size: 224, channels: 3, scale: 255, mean: …, std: … }`"),
+            );
+        }
+        return carried;
+    };
+    if let Some(contradiction) = rule.contradiction() {
+        site.problem(Problem::at(rule.place, contradiction));
+        return None;
+    }
+    Some(rule.value.clone())
+}
+
+/// The shape of one item at the model's input, compared with what its file says.
+fn shape_of(
+    graph: &Graph,
+    input: &InputRule,
+    spec: &ModelSpec,
+    site: &mut Site,
+    told: &dyn Fn(String) -> Problem,
+) -> Option<Shape> {
+    let [port] = &graph.inputs[..] else {
+        let names: Vec<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
+        let message = format!("it has {} inputs ({})", names.len(), names.join(", "));
+        site.problem(told(message).help("models with one input, an image, can be used"));
+        return None;
+    };
+    let item = input.item();
+    let place = spec.input.as_ref().map_or(spec.onnx.place, |rule| rule.place);
+    let declared = port.dims.as_deref().unwrap_or_default();
+    if declared.is_empty() {
+        return Some(std::iter::once(1).chain(item).collect());
+    }
+    let fits = declared.len() == 4
+        && declared[1..].iter().zip(item).all(|(dim, extent)| match dim {
+            Dim::Fixed(fixed) => *fixed == extent,
+            Dim::Free(_) => true,
+        });
+    if !fits {
+        let shown: Vec<String> = declared
+            .iter()
+            .map(|dim| match dim {
+                Dim::Fixed(extent) => extent.to_string(),
+                Dim::Free(name) if name.is_empty() => "?".to_owned(),
+                Dim::Free(name) => name.clone(),
+            })
+            .collect();
+        let message = format!(
+            "the model's input `{}` is {}, but `input` gives {} × {} × {} (channels × height × \
+             width)",
+            port.name,
+            shown.join(" × "),
+            item[0],
+            item[1],
+            item[2]
+        );
+        site.problem(Problem::at(place, message).help("change `size` or `channels`"));
+        return None;
+    }
+    let batch = match &declared[0] {
+        Dim::Fixed(extent) => *extent,
+        Dim::Free(_) => 1,
+    };
+    Some(std::iter::once(batch).chain(item).collect())
+}

@@ -1,0 +1,357 @@
+//! A pipeline file as it is written: names, and what stands under them. Nothing is resolved yet.
+
+use serde_json::{Value as Json, json};
+
+use crate::base::language::{Count, FilePath, OneOrMore, Read, choice, keys, unexpected};
+use crate::base::{Entry, Found, Located, Problem, Value, Written};
+use crate::data::{Format, InputRule, Select, SplitRule, format_words};
+use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
+
+keys! {
+    /// One experiment. Everything is named; the order of names means nothing.
+    pub struct Document {
+        /// What the experiment is called; its results lie in a folder of that name.
+        name: Located<Name>,
+        /// Paired repetitions: how many, or a list of numbers.
+        seeds: Seeds = Seeds((0..5).collect()),
+        /// What computes.
+        device: Device = Device::Cpu,
+        /// Values that `${name}` stands for; `--set name=value` replaces them.
+        vars: Vars = Vars(vec![]),
+        /// Data sets by name.
+        datasets: Table<DatasetSpec> = Table(vec![]),
+        /// Base models by name.
+        models: Table<ModelSpec> = Table(vec![]),
+        /// Stages by name.
+        stages: Table<StageSpec>,
+    }
+}
+
+choice! {
+    /// What computes.
+    pub enum Device {
+        /// The processor.
+        "cpu" => Cpu,
+    }
+}
+
+/// Numbers of the repetitions.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Seeds(pub Vec<u64>);
+
+impl Read for Seeds {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        if let Value::List(_) = written.value {
+            let numbers = OneOrMore::<crate::base::language::Natural>::read(written, found)?;
+            let mut seeds: Vec<u64> = numbers.0.iter().map(|number| number.0 as u64).collect();
+            seeds.dedup();
+            return Some(Self(seeds));
+        }
+        let count = Count::read(written, found)?;
+        Some(Self((0..count.0 as u64).collect()))
+    }
+
+    fn schema() -> Json {
+        json!({
+            "title": "a whole number of at least 1, or a list of numbers",
+            "oneOf": [
+                { "type": "integer", "minimum": 1 },
+                { "type": "array", "items": { "type": "integer", "minimum": 0 }, "minItems": 1 },
+            ],
+        })
+    }
+}
+
+/// Values by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vars(pub Vec<(Located<String>, Written)>);
+
+impl serde::Serialize for Vars {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (&name.value, value.scalar())))
+    }
+}
+
+impl Read for Vars {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        let Some(entries) = written.entries() else {
+            found.add(unexpected(written, "names with values"));
+            return None;
+        };
+        let flat = |entry: &Entry| {
+            let is_flat = match &entry.value.value {
+                Value::Map(_) => false,
+                Value::List(items) => items.iter().all(|item| item.scalar().is_some()),
+                _ => true,
+            };
+            if !is_flat {
+                found.add(unexpected(&entry.value, "a single value or a list of them"));
+            }
+            is_flat.then(|| (entry.key.clone(), entry.value.clone()))
+        };
+        let read: Vec<Option<_>> = entries.iter().map(flat).collect();
+        read.into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn schema() -> Json {
+        json!({ "title": "names with values", "type": "object" })
+    }
+}
+
+/// Things by name, in the order of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table<T>(pub Vec<(Located<Name>, T)>);
+
+impl<T> serde::Serialize for Table<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, _)| (&name.value.0, ())))
+    }
+}
+
+impl<T: Read> Read for Table<T> {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        let Some(entries) = written.entries() else {
+            found.add(unexpected(written, "names"));
+            return None;
+        };
+        let mut table = Vec::new();
+        let mut complete = true;
+        for entry in entries {
+            let name = Name::new(&entry.key);
+            if name.is_none() {
+                let message = format!("`{}` is no name", *entry.key);
+                let help = "names are made of small letters, digits and `_`";
+                found.add(Problem::at(entry.key.place, message).help(help));
+            }
+            let value = T::read(&entry.value, found);
+            match (name, value) {
+                (Some(name), Some(value)) => {
+                    table.push((Located::new(name, entry.key.place), value));
+                }
+                _ => complete = false,
+            }
+        }
+        // What could be read is worth checking even if something else could not.
+        (complete || !table.is_empty()).then_some(Self(table))
+    }
+
+    fn schema() -> Json {
+        json!({
+            "title": "names, each with its keys",
+            "type": "object",
+            "propertyNames": { "pattern": "^[a-z0-9_]+$" },
+            "additionalProperties": T::schema(),
+        })
+    }
+}
+
+/// A data set: a format, and what is taken of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatasetSpec {
+    /// What it is read from.
+    pub format: Located<Format>,
+    /// Who is trained on, who chooses, who is tested.
+    pub split: Located<SplitRule>,
+    /// The part that is taken.
+    pub select: Option<Located<Select>>,
+}
+
+impl Read for DatasetSpec {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        let (format, siblings) =
+            verb_and_siblings(written, "a data set", format_words(), &["split", "select"], found)?;
+        let format = Located::<Format>::read(&format, found);
+        let split = match siblings.get("split") {
+            Some(split) => Located::<SplitRule>::read(split, found),
+            None => {
+                let problem = Problem::at(written.place, "the data set has no `split`");
+                found.add(problem.help("write `split: { train: 0.6, val: 0.2, test: 0.2 }`"));
+                None
+            }
+        };
+        let select = siblings.get("select").map(|s| Located::<Select>::read(s, found));
+        let select = match select {
+            None => Some(None),
+            Some(read) => read.map(Some),
+        };
+        Some(Self { format: format?, split: split?, select: select? })
+    }
+
+    fn schema() -> Json {
+        json!({
+            "title": "a data set",
+            "allOf": [
+                Format::schema(),
+                { "type": "object", "properties": {
+                    "split": SplitRule::schema(),
+                    "select": Select::schema(),
+                }, "required": ["split"] },
+            ],
+        })
+    }
+}
+
+keys! {
+    /// A base model from a file.
+    pub struct ModelSpec {
+        /// The ONNX file.
+        onnx: Located<FilePath>,
+        /// How pixels become its input; may be left out for models that tl-run wrote.
+        input: Option<Located<InputRule>> = None,
+        /// Names of one's own for layers.
+        layers: Vars = Vars(vec![]),
+        /// The output that the head ends in, if the model has several.
+        output: Option<Located<crate::base::language::Word>> = None,
+    }
+}
+
+/// A stage: a kind with its keys, and what makes several of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageSpec {
+    /// The word for its kind.
+    pub word: Located<String>,
+    /// What stands under the word.
+    pub body: Written,
+    /// Its axes with their values; one stage for each combination.
+    pub matrix: Vec<(Located<Name>, Vec<Written>)>,
+    /// Stages that must be done before it, though it reads nothing of theirs.
+    pub needs: Vec<Located<Reference>>,
+}
+
+impl Read for StageSpec {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        let siblings = ["matrix", "needs"];
+        let (verb, siblings) =
+            verb_and_siblings(written, "a stage", KIND_WORDS, &siblings, found)?;
+        let entry = verb.entries()?.first()?.clone();
+        let matrix = siblings.get("matrix").map_or(Some(vec![]), |m| matrix(m, found));
+        let needs = siblings.get("needs").map_or(Some(vec![]), |n| Vec::read(n, found));
+        Some(Self { word: entry.key, body: entry.value, matrix: matrix?, needs: needs? })
+    }
+
+    fn schema() -> Json {
+        json!({
+            "title": "a stage",
+            "allOf": [
+                any_kind(),
+                { "type": "object", "properties": {
+                    "matrix": {
+                        "description": "Axes with their values; one stage for each combination, \
+                                        `${matrix.AXIS}` stands for the value.",
+                        "type": "object",
+                        "additionalProperties": { "type": "array", "minItems": 1 },
+                    },
+                    "needs": {
+                        "description": "Stages that must be done before it.",
+                        "type": "array",
+                        "items": Reference::schema(),
+                    },
+                } },
+            ],
+        })
+    }
+}
+
+fn matrix(
+    written: &Written,
+    found: &mut Found,
+) -> Option<Vec<(Located<Name>, Vec<Written>)>> {
+    let table = Table::<Axis>::read(written, found)?;
+    Some(table.0.into_iter().map(|(name, axis)| (name, axis.0)).collect())
+}
+
+/// Values of an axis.
+struct Axis(Vec<Written>);
+
+impl Read for Axis {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        match &written.value {
+            Value::List(items)
+                if !items.is_empty() && items.iter().all(|item| item.scalar().is_some()) =>
+            {
+                Some(Self(items.clone()))
+            }
+            _ => {
+                found.add(unexpected(written, "a list of single values"));
+                None
+            }
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "array" })
+    }
+}
+
+/// What stands beside a verb, by name.
+struct Siblings<'a>(Vec<(&'a str, &'a Written)>);
+
+impl Siblings<'_> {
+    fn get(&self, name: &str) -> Option<&Written> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+}
+
+/// Splits a map into its one verb (as a map of its own) and the siblings it may have.
+fn verb_and_siblings<'a>(
+    written: &'a Written,
+    what: &str,
+    verbs: &[&str],
+    siblings: &[&str],
+    found: &mut Found,
+) -> Option<(Written, Siblings<'a>)> {
+    let Some(entries) = written.entries() else {
+        found.add(unexpected(written, &format!("{what}: a kind with its keys")));
+        return None;
+    };
+    let beside: Vec<(&str, &Written)> = entries
+        .iter()
+        .filter(|entry| siblings.contains(&entry.key.as_str()))
+        .map(|entry| (entry.key.as_str(), &entry.value))
+        .collect();
+    let rest: Vec<&Entry> =
+        entries.iter().filter(|entry| !siblings.contains(&entry.key.as_str())).collect();
+    let known: Vec<&str> = verbs.iter().chain(siblings).copied().collect();
+    let mut wrong = false;
+    for entry in &rest {
+        if !verbs.contains(&entry.key.as_str()) {
+            let message = format!("`{}` is no kind of {}", *entry.key, &what[2..]);
+            found.add(
+                Problem::at(entry.key.place, message)
+                    .or_else_one_of(&entry.key, known.iter().copied()),
+            );
+            wrong = true;
+        }
+    }
+    match rest[..] {
+        [only] if !wrong => {
+            let verb = Written {
+                value: Value::Map(vec![only.clone()]),
+                place: only.key.place,
+                origin: written.origin,
+            };
+            Some((verb, Siblings(beside)))
+        }
+        [] => {
+            let message = format!("{what} needs its kind");
+            let listed: Vec<String> = verbs.iter().map(|verb| format!("`{verb}`")).collect();
+            let help = format!("one of {}", listed.join(", "));
+            found.add(Problem::at(written.place, message).help(help));
+            None
+        }
+        [_, second, ..] if !wrong => {
+            let message = format!("{what} has one kind; `{}` is a second", *second.key);
+            found.add(Problem::at(second.key.place, message).help("make it one of its own"));
+            None
+        }
+        _ => None,
+    }
+}
+
+/// The JSON Schema of a whole file.
+pub fn schema() -> Json {
+    let mut schema = Document::schema();
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
+    schema["title"] = "a tl-run pipeline".into();
+    schema
+}

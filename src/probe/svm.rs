@@ -1,0 +1,107 @@
+//! Support vector machines, one class against the rest (plain hinge), by linfa-svm.
+
+use linfa::Dataset;
+use linfa::traits::Fit;
+use ndarray::{Array2, ArrayView2};
+
+use crate::base::language::{Above0, choice, keys};
+
+use super::{Classifier, Labelled, ProbeError, check, for_linfa};
+
+choice! {
+    /// What two items have in common.
+    pub enum Kernel {
+        /// Their scalar product.
+        "linear" => Linear,
+        /// exp(−γ distance²).
+        "rbf" => Rbf(Rbf),
+    }
+}
+
+keys! {
+    /// exp(−γ distance²) with γ = factor / (features × variance of all training values).
+    pub struct Rbf {
+        /// Factor on the usual γ.
+        gamma: Above0 = Above0::new(1.0).expect("a default above 0"),
+    }
+}
+
+/// Fitted machines, one for each class.
+#[derive(Debug)]
+pub struct Svm {
+    machines: Vec<Option<linfa_svm::Svm<f64, bool>>>,
+}
+
+/// Items at most: the kernel matrix is n × n.
+const MOST_ITEMS: usize = 10_000;
+/// Violation of the optimality conditions at which the solver stops, as in LIBSVM.
+const TOLERANCE: f64 = 1e-3;
+
+impl Svm {
+    /// Fits one machine for each class that is in training.
+    pub fn fit(data: &Labelled<'_>, cost: f64, kernel: &Kernel) -> Result<Self, ProbeError> {
+        check(data)?;
+        let items = data.labels.len();
+        if items > MOST_ITEMS {
+            return Err(ProbeError::TooMany { items, most: MOST_ITEMS });
+        }
+        let features = for_linfa(data.features);
+        let width = width(kernel, data.features);
+        let machine = |class: usize| -> Result<Option<linfa_svm::Svm<f64, bool>>, ProbeError> {
+            if !data.labels.contains(&class) {
+                return Ok(None);
+            }
+            let targets: ndarray_linfa::Array1<bool> =
+                data.labels.iter().map(|label| *label == class).collect();
+            let settings = linfa_svm::Svm::<f64, bool>::params()
+                .pos_neg_weights(cost, cost)
+                .eps(TOLERANCE);
+            let settings = match width {
+                Some(width) => settings.gaussian_kernel(width),
+                None => settings.linear_kernel(),
+            };
+            let fitted = settings.fit(&Dataset::new(features.clone(), targets));
+            fitted.map(Some).map_err(|error| ProbeError::NoFit(error.to_string()))
+        };
+        let machines = (0..data.classes).map(machine).collect::<Result<_, _>>()?;
+        Ok(Self { machines })
+    }
+
+    /// Support vectors of each class's machine.
+    pub fn support_vectors(&self) -> Vec<usize> {
+        self.machines.iter().flatten().map(linfa_svm::Svm::nsupport).collect()
+    }
+}
+
+/// linfa's kernel is exp(−distance² / width).
+fn width(kernel: &Kernel, features: ArrayView2<'_, f64>) -> Option<f64> {
+    match kernel {
+        Kernel::Linear => None,
+        Kernel::Rbf(rbf) => {
+            let variance = features.var(0.0).max(f64::MIN_POSITIVE);
+            Some(features.ncols() as f64 * variance / rbf.gamma.get())
+        }
+    }
+}
+
+impl Classifier for Svm {
+    /// Signed distances to each class's border, in units of its margin; a class that was not in
+    /// training has −∞.
+    fn scores(&self, features: ArrayView2<'_, f64>) -> Array2<f64> {
+        let mut scores =
+            Array2::from_elem((features.nrows(), self.machines.len()), f64::NEG_INFINITY);
+        for (row, item) in features.rows().into_iter().enumerate() {
+            let item: ndarray_linfa::Array1<f64> = item.iter().copied().collect();
+            for (class, machine) in self.machines.iter().enumerate() {
+                if let Some(machine) = machine {
+                    scores[[row, class]] = machine.weighted_sum(&item) - machine.rho;
+                }
+            }
+        }
+        scores
+    }
+
+    fn no_probabilities(&self) -> Option<&'static str> {
+        Some("a support vector machine gives distances, not probabilities")
+    }
+}

@@ -1,0 +1,39 @@
+//! What travels between stages, and how it is kept.
+
+mod array;
+mod evaluation;
+mod predictions;
+mod trial;
+mod verdict;
+
+pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
+pub use evaluation::{ClassScore, Evaluation, Score};
+pub use predictions::{Predictions, Selection};
+pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};
+pub use verdict::{ArmNumbers, ArmRow, Verdicts};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::store::{ArtifactRef, Store};
+
+use super::job::{Context, Failure};
+
+/// Stores a value as JSON.
+pub(super) fn put_json(
+    store: &Store,
+    kind: &str,
+    value: &impl Serialize,
+) -> Result<ArtifactRef, Failure> {
+    let text = serde_json::to_vec(value).map_err(|error| Failure::new(error.to_string()))?;
+    Ok(store.put(kind, &text)?)
+}
+
+/// Reads a value from JSON at a port.
+pub(super) fn get_json<T: DeserializeOwned>(
+    context: &Context<'_>,
+    port: &str,
+) -> Result<T, Failure> {
+    let bytes = context.bytes(port)?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::new(format!("read `{port}`: {error}")))
+}

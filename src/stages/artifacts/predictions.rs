@@ -1,0 +1,267 @@
+//! What a classifier says of each item it was asked about.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, ArrayView2};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::data::Part;
+use crate::store::{ArtifactRef, Store};
+
+use super::super::job::Failure;
+
+/// How a setting was chosen on val.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The setting: `lr` or `c`.
+    pub setting: String,
+    /// What was chosen.
+    pub chosen: f64,
+    /// Every value with what it gave on val, lower being better; nothing where it failed.
+    pub curve: Vec<(f64, Option<f64>)>,
+}
+
+/// Predictions with all that is needed to judge them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Share of each class among the training items.
+    pub prior: Vec<f64>,
+    /// Items trained on.
+    pub trained_on: usize,
+    /// What each item is called.
+    pub ids: Vec<String>,
+    /// The group of each item, as a number.
+    pub groups: Vec<usize>,
+    /// Whether groups hold several items.
+    pub grouped: bool,
+    /// The part each item stands in.
+    pub parts: Vec<Part>,
+    /// The class each item has.
+    pub labels: Vec<usize>,
+    /// The class predicted for each item.
+    pub predicted: Vec<usize>,
+    /// Items × classes; higher is more likely.
+    pub scores: Array2<f64>,
+    /// Items × classes; or why there are none.
+    pub probabilities: Result<Array2<f64>, String>,
+    /// How a setting was chosen.
+    pub selection: Option<Selection>,
+    /// How far the val score of the chosen training still rose at its end: last tenth of the
+    /// steps less the tenth before; nothing if it stopped early or nothing was trained.
+    pub still_rising: Option<f64>,
+    /// Plain facts about how it came about.
+    pub facts: BTreeMap<String, Json>,
+}
+
+/// The part of a file that is no array.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    classes: Vec<String>,
+    prior: Vec<f64>,
+    trained_on: usize,
+    ids: Vec<String>,
+    grouped: bool,
+    no_probabilities: Option<String>,
+    selection: Option<Selection>,
+    still_rising: Option<f64>,
+    facts: BTreeMap<String, Json>,
+}
+
+const HEADER: &str = "predictions";
+
+impl Predictions {
+    /// Stores them.
+    pub fn save(&self, store: &Store) -> Result<ArtifactRef, Failure> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("write predictions: {error}"))
+        };
+        let header = Header {
+            classes: self.classes.clone(),
+            prior: self.prior.clone(),
+            trained_on: self.trained_on,
+            ids: self.ids.clone(),
+            grouped: self.grouped,
+            no_probabilities: self.probabilities.as_ref().err().cloned(),
+            selection: self.selection.clone(),
+            still_rising: self.still_rising,
+            facts: self.facts.clone(),
+        };
+        let header = serde_json::to_string(&header).map_err(|error| broken(&error))?;
+        let numbers = |values: &[usize]| -> Vec<u8> {
+            values.iter().flat_map(|value| (*value as u32).to_le_bytes()).collect()
+        };
+        let parts: Vec<usize> = self.parts.iter().map(|part| *part as usize).collect();
+        let floats = |matrix: &Array2<f64>| -> Vec<u8> {
+            matrix.iter().flat_map(|value| value.to_le_bytes()).collect()
+        };
+        let count = self.ids.len();
+        let mut arrays = vec![
+            ("groups", Dtype::U32, vec![count], numbers(&self.groups)),
+            ("parts", Dtype::U32, vec![count], numbers(&parts)),
+            ("labels", Dtype::U32, vec![count], numbers(&self.labels)),
+            ("predicted", Dtype::U32, vec![count], numbers(&self.predicted)),
+            ("scores", Dtype::F64, vec![count, self.classes.len()], floats(&self.scores)),
+        ];
+        if let Ok(matrix) = &self.probabilities {
+            let dims = vec![count, self.classes.len()];
+            arrays.push(("probabilities", Dtype::F64, dims, floats(matrix)));
+        }
+        let views: Result<Vec<_>, _> = arrays
+            .iter()
+            .map(|(name, kind, dims, bytes)| {
+                TensorView::new(*kind, dims.clone(), bytes).map(|view| (*name, view))
+            })
+            .collect();
+        let views = views.map_err(|error| broken(&error))?;
+        let metadata = [(HEADER.to_owned(), header)].into();
+        let bytes =
+            safetensors::serialize(views, Some(metadata)).map_err(|error| broken(&error))?;
+        Ok(store.put("predictions", &bytes)?)
+    }
+
+    /// Reads them.
+    pub fn load(bytes: &[u8]) -> Result<Self, Failure> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("read predictions: {error}"))
+        };
+        let (_, meta) = SafeTensors::read_metadata(bytes).map_err(|error| broken(&error))?;
+        let header = meta.metadata().as_ref().and_then(|texts| texts.get(HEADER));
+        let header = header.ok_or_else(|| broken(&"they have no header"))?;
+        let header: Header = serde_json::from_str(header).map_err(|error| broken(&error))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| broken(&error))?;
+        let data = |name: &str| file.tensor(name).map(|view| view.data().to_vec());
+        let numbers = |name: &str| -> Result<Vec<usize>, Failure> {
+            let bytes = data(name).map_err(|error| broken(&error))?;
+            let read = |piece: &[u8]| u32::from_le_bytes([piece[0], piece[1], piece[2], piece[3]]);
+            Ok(bytes.chunks_exact(4).map(|piece| read(piece) as usize).collect())
+        };
+        let matrix = |name: &str| -> Result<Array2<f64>, Failure> {
+            let bytes = data(name).map_err(|error| broken(&error))?;
+            let read = |piece: &[u8]| {
+                let mut eight = [0; 8];
+                eight.copy_from_slice(piece);
+                f64::from_le_bytes(eight)
+            };
+            let values = bytes.chunks_exact(8).map(read).collect();
+            Array2::from_shape_vec((header.ids.len(), header.classes.len()), values)
+                .map_err(|error| broken(&error))
+        };
+        let parts = numbers("parts")?.into_iter().map(|number| match number {
+            0 => Part::Train,
+            1 => Part::Val,
+            _ => Part::Test,
+        });
+        Ok(Self {
+            parts: parts.collect(),
+            groups: numbers("groups")?,
+            labels: numbers("labels")?,
+            predicted: numbers("predicted")?,
+            scores: matrix("scores")?,
+            probabilities: match &header.no_probabilities {
+                Some(reason) => Err(reason.clone()),
+                None => Ok(matrix("probabilities")?),
+            },
+            classes: header.classes,
+            prior: header.prior,
+            trained_on: header.trained_on,
+            ids: header.ids,
+            grouped: header.grouped,
+            selection: header.selection,
+            still_rising: header.still_rising,
+            facts: header.facts,
+        })
+    }
+
+    /// The items of one part.
+    #[must_use]
+    pub fn of(&self, part: Part) -> Self {
+        let kept: Vec<usize> =
+            (0..self.ids.len()).filter(|&index| self.parts[index] == part).collect();
+        let numbers = |values: &[usize]| kept.iter().map(|&index| values[index]).collect();
+        let rows = |matrix: &Array2<f64>| matrix.select(ndarray::Axis(0), &kept);
+        Self {
+            ids: kept.iter().map(|&index| self.ids[index].clone()).collect(),
+            groups: numbers(&self.groups),
+            parts: vec![part; kept.len()],
+            labels: numbers(&self.labels),
+            predicted: numbers(&self.predicted),
+            scores: rows(&self.scores),
+            probabilities: self.probabilities.as_ref().map(rows).map_err(Clone::clone),
+            classes: self.classes.clone(),
+            prior: self.prior.clone(),
+            trained_on: self.trained_on,
+            grouped: self.grouped,
+            selection: self.selection.clone(),
+            still_rising: self.still_rising,
+            facts: self.facts.clone(),
+        }
+    }
+
+    /// As the statistics want them.
+    pub fn view(&self) -> Result<crate::stats::Predictions<'_>, Failure> {
+        let probabilities: Result<ArrayView2<'_, f64>, &str> = match &self.probabilities {
+            Ok(matrix) => Ok(matrix.view()),
+            Err(reason) => Err(reason),
+        };
+        crate::stats::Predictions::new(
+            &self.labels,
+            &self.predicted,
+            self.scores.view(),
+            probabilities,
+            self.classes.len(),
+        )
+        .map_err(|error| Failure::new(format!("judge predictions: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn predictions() -> Predictions {
+        Predictions {
+            classes: vec!["a".into(), "b".into()],
+            prior: vec![0.25, 0.75],
+            trained_on: 8,
+            ids: vec!["x".into(), "y".into(), "z".into()],
+            groups: vec![0, 0, 1],
+            grouped: true,
+            parts: vec![Part::Test, Part::Val, Part::Test],
+            labels: vec![0, 1, 1],
+            predicted: vec![0, 1, 0],
+            scores: array![[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]],
+            probabilities: Ok(array![[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
+            selection: None,
+            still_rising: Some(0.01),
+            facts: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn predictions_come_back_as_they_were_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for probabilities in [predictions().probabilities, Err("a distance".into())] {
+            let before = Predictions { probabilities, ..predictions() };
+            let artifact = before.save(&store).unwrap();
+            assert_eq!(Predictions::load(&store.map(&artifact).unwrap()).unwrap(), before);
+            // The same predictions are the same bytes.
+            assert_eq!(before.save(&store).unwrap(), artifact);
+        }
+    }
+
+    #[test]
+    fn a_part_keeps_its_items_alone() {
+        let test = predictions().of(Part::Test);
+        assert_eq!(test.ids, ["x", "z"]);
+        assert_eq!(test.labels, [0, 1]);
+        assert_eq!(test.scores, array![[0.9, 0.1], [0.6, 0.4]]);
+    }
+}

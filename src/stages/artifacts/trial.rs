@@ -1,0 +1,82 @@
+//! What one training leaves.
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{ArtifactRef, Store};
+use crate::train::Point;
+
+use super::super::job::Failure;
+
+/// One training, at one learning rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialResult {
+    /// The learning rate.
+    pub rate: f64,
+    /// What came out.
+    pub outcome: Outcome,
+}
+
+/// What came out of a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Weights.
+    Trained {
+        /// Steps after which they were found.
+        best_step: usize,
+        /// Their val loss.
+        val_loss: f64,
+        /// Steps done.
+        stopped_at: usize,
+        /// Steps allowed.
+        total: usize,
+        /// Every look at val.
+        curve: Vec<Point>,
+    },
+    /// The loss was no number any more.
+    Diverged {
+        /// The step at which, from 1.
+        step: usize,
+        /// What it became.
+        loss: String,
+    },
+}
+
+impl TrialResult {
+    /// The val loss, unless it diverged.
+    pub fn val_loss(&self) -> Option<f64> {
+        match &self.outcome {
+            Outcome::Trained { val_loss, .. } => Some(*val_loss),
+            Outcome::Diverged { .. } => None,
+        }
+    }
+}
+
+/// Stores named vectors.
+pub fn write_vectors(store: &Store, vectors: &[(&str, &[f32])]) -> Result<ArtifactRef, Failure> {
+    let broken = |error: safetensors::SafeTensorError| {
+        Failure::new(format!("write weights: {error}"))
+    };
+    let views: Result<Vec<_>, _> = vectors
+        .iter()
+        .map(|(name, values)| {
+            let bytes = bytemuck::cast_slice(values);
+            TensorView::new(Dtype::F32, vec![values.len()], bytes).map(|view| (*name, view))
+        })
+        .collect();
+    let bytes = safetensors::serialize(views.map_err(broken)?, None).map_err(broken)?;
+    Ok(store.put("weights", &bytes)?)
+}
+
+/// Reads a named vector.
+pub fn read_vectors(bytes: &[u8], name: &str) -> Result<Vec<f32>, Failure> {
+    let broken = |error: safetensors::SafeTensorError| {
+        Failure::new(format!("read weights: {error}"))
+    };
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let view = file.tensor(name).map_err(broken)?;
+    let read = |piece: &[u8]| f32::from_le_bytes([piece[0], piece[1], piece[2], piece[3]]);
+    Ok(view.data().chunks_exact(4).map(read).collect())
+}

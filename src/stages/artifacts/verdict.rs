@@ -1,0 +1,60 @@
+//! Verdicts on ways of transferring.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::Verdict;
+
+/// One arm against its baseline. Names are added by whoever reads the plan: the same work under
+/// another name is the same work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArmRow {
+    /// Position of the arm among the stage's inputs.
+    pub arm: usize,
+    /// Position of its baseline.
+    pub baseline: usize,
+    /// What it did, in numbers.
+    #[serde(flatten)]
+    pub numbers: ArmNumbers,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// What an arm and its baseline did, in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArmNumbers {
+    /// Mean over seeds of the arm's metric.
+    pub m_transfer: Option<f64>,
+    /// Mean over seeds of the baseline's metric.
+    pub m_scratch: Option<f64>,
+    /// Its standard deviation over seeds.
+    pub sd_scratch: Option<f64>,
+    /// What predicting the most frequent training class gives.
+    pub m_majority: Option<f64>,
+    /// Items trained on.
+    pub n_train: Option<usize>,
+    /// Test items.
+    pub items: usize,
+    /// Groups of test items, where they have groups.
+    pub groups: Option<usize>,
+    /// Median of the chosen learning rates, where there are any.
+    pub lr_head: Option<f64>,
+    /// Median of the chosen C, where there are any.
+    pub c: Option<f64>,
+    /// Items that only the arm got right, of the first seed's pair of models.
+    pub n01: Option<usize>,
+    /// Items that only the baseline got right, of the first seed's pair of models.
+    pub n10: Option<usize>,
+    /// McNemar's exact test on these: do these two models differ?
+    pub mcnemar_p: Option<f64>,
+    /// Share of seeds in which the arm is better; ties count half.
+    pub p_gt: Option<f64>,
+}
+
+/// The verdicts of a stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Verdicts {
+    /// The metric compared.
+    pub metric: String,
+    /// One row for each arm that has a baseline.
+    pub rows: Vec<ArmRow>,
+}

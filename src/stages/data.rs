@@ -1,0 +1,126 @@
+//! A data set as stages use it: opened, with its splits.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value as Json, json};
+
+use crate::base::{Digest, Seed};
+use crate::data::{Dataset, Split, SplitError, SplitRule, subset};
+
+use super::job::Failure;
+
+/// An open data set with the rule that splits it.
+#[derive(Debug)]
+pub struct OpenDataset {
+    /// What the file calls it.
+    pub name: String,
+    /// The items.
+    pub dataset: Dataset,
+    /// Whether items are images, whose sizes may differ.
+    pub is_images: bool,
+    rule: SplitRule,
+    drawn: Mutex<Vec<(Seed, Arc<Split>)>>,
+}
+
+impl OpenDataset {
+    /// A data set and its rule.
+    pub fn new(name: &str, dataset: Dataset, is_images: bool, rule: SplitRule) -> Self {
+        Self { name: name.to_owned(), dataset, is_images, rule, drawn: Mutex::default() }
+    }
+
+    /// The split of a seed; drawn once.
+    pub fn split(&self, seed: Seed) -> Result<Arc<Split>, SplitError> {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, split)) = drawn.iter().find(|(known, _)| *known == seed) {
+            return Ok(Arc::clone(split));
+        }
+        let split = Arc::new(self.rule.draw(&self.dataset, seed)?);
+        drawn.push((seed, Arc::clone(&split)));
+        Ok(split)
+    }
+
+    /// Whether another seed gives another split, or another subset of this size.
+    pub fn is_drawn(&self, train_size: Option<usize>) -> bool {
+        let split = self.split(Seed(0));
+        split.is_ok_and(|split| {
+            split.is_drawn || train_size.is_some_and(|size| size < split.train.len())
+        })
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.dataset.classes().len()
+    }
+
+    /// Identity of the content.
+    pub fn fingerprint(&self) -> Result<Digest, Failure> {
+        Ok(self.dataset.fingerprint()?)
+    }
+}
+
+/// A data set as one seed sees it: who trains, who chooses, who is tested.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The data set.
+    pub data: Arc<OpenDataset>,
+    /// The seed's split.
+    pub split: Arc<Split>,
+    /// Items trained on: all of the split's, or a subset of them.
+    pub train: Vec<usize>,
+}
+
+impl Sample {
+    /// The sample of a seed, with `train_size` training items if that is said.
+    pub fn draw(
+        data: &Arc<OpenDataset>,
+        train_size: Option<usize>,
+        seed: Seed,
+    ) -> Result<Self, SplitError> {
+        let split = data.split(seed)?;
+        let train = match train_size {
+            None => split.train.clone(),
+            Some(size) => subset(&split.train, &data.dataset.labels(), size, seed)?,
+        };
+        if let Some(class) = crate::data::missing_class(&data.dataset, &train) {
+            return Err(SplitError {
+                message: format!("no item of class `{class}` is among {} drawn", train.len()),
+                help: "raise `train_size`".to_owned(),
+            });
+        }
+        Ok(Self { data: Arc::clone(data), split, train })
+    }
+
+    /// Identity of content and membership, for keys.
+    pub fn key(&self) -> Result<Json, Failure> {
+        let trained: Vec<&str> =
+            self.train.iter().map(|&i| self.data.dataset.items()[i].id.as_str()).collect();
+        Ok(json!({
+            "dataset": self.data.fingerprint()?,
+            "split": self.split.digest(&self.data.dataset),
+            "train": Digest::of_json(&trained),
+        }))
+    }
+
+    /// Share of each class among the training items.
+    pub fn prior(&self) -> Vec<f64> {
+        let mut counts = vec![0.0; self.data.classes()];
+        for &index in &self.train {
+            counts[self.data.dataset.items()[index].label] += 1.0;
+        }
+        counts.iter().map(|count| count / self.train.len() as f64).collect()
+    }
+
+    /// The items of all parts with the part each stands in: train, val, test.
+    pub fn everyone(&self) -> Vec<(usize, crate::data::Part)> {
+        use crate::data::Part;
+        let part = |items: &[usize], part: Part| -> Vec<(usize, Part)> {
+            items.iter().map(|&index| (index, part)).collect()
+        };
+        [
+            part(&self.train, Part::Train),
+            part(&self.split.val, Part::Val),
+            part(&self.split.test, Part::Test),
+        ]
+        .concat()
+    }
+}

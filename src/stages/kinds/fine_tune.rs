@@ -1,0 +1,232 @@
+//! `fine_tune`: trains a base model with a new head, all of it or what is not frozen; or the same
+//! architecture from random weights.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::base::language::{Above0, Read, Word, choice, keys, unexpected};
+use crate::base::{Found, Located, Problem, Seed, Value, Written};
+use crate::onnx::{freeze, head, macs, upgrade};
+
+use super::super::model::{BaseModel, ModelPart};
+use super::super::names::{Name, Reference};
+use super::super::site::{Arm, ClassifierOffer, Offers, Site};
+use super::super::training::{Network, Plan, Recipe, Training, Transfer};
+use super::{Kind, resolved};
+
+keys! {
+    /// Trains a base model with a new head. The learning rate is chosen on val; the weights with
+    /// the lowest val loss are kept.
+    pub struct FineTune {
+        /// The base model, or a stage that makes one.
+        model: Located<Reference>,
+        /// The data set.
+        dataset: Located<Name>,
+        /// Where the weights start.
+        init: Init = Init::Pretrained,
+        /// What stays as it is: `none`, `all` (only the head learns), a layer (everything it
+        /// depends on), or a number of layer groups from the input on.
+        freeze: Located<Freeze> = Located::new(Freeze::None, crate::base::Place::default()),
+        /// Factor on the learning rate of everything below the head.
+        body_lr: Above0 = Above0::new(1.0).expect("a default above 0"),
+        /// Where the new head is put on, if not before the last layer with weights.
+        head: Option<Head> = None,
+        ; .. training: Training
+    }
+}
+
+choice! {
+    /// Where weights start.
+    pub enum Init {
+        /// As the base model has them.
+        "pretrained" => Pretrained,
+        /// Drawn anew: training from scratch.
+        "random" => Random,
+    }
+}
+
+keys! {
+    /// Where a new head is put on.
+    pub struct Head {
+        /// The layer it reads.
+        at: Located<Word>,
+    }
+}
+
+/// What stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freeze {
+    /// Nothing.
+    None,
+    /// Everything but the head.
+    All,
+    /// Everything a layer depends on.
+    Layer(String),
+    /// This many layer groups from the input on.
+    Groups(usize),
+}
+
+const FREEZE: &str = "`none`, `all`, a layer or a number of layer groups";
+
+impl Read for Freeze {
+    fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        match &written.value {
+            Value::Text(word) if word == "none" => Some(Self::None),
+            Value::Text(word) if word == "all" => Some(Self::All),
+            Value::Text(layer) if !layer.is_empty() => Some(Self::Layer(layer.clone())),
+            Value::Integer(0) => Some(Self::None),
+            Value::Integer(count) if *count > 0 => Some(Self::Groups(*count as usize)),
+            _ => {
+                found.add(unexpected(written, FREEZE));
+                None
+            }
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "title": FREEZE, "type": ["string", "integer"] })
+    }
+}
+
+impl Freeze {
+    fn word(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::All => "all".to_owned(),
+            Self::Layer(layer) => layer.clone(),
+            Self::Groups(count) => count.to_string(),
+        }
+    }
+}
+
+impl serde::Serialize for Freeze {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.word())
+    }
+}
+
+impl Kind for FineTune {
+    const WORD: &'static str = "fine_tune";
+
+    fn references(&self) -> Vec<&Located<Reference>> {
+        vec![&self.model]
+    }
+
+    fn plan(&self, site: &mut Site) -> Option<Offers> {
+        let base = site.model(&self.model);
+        let data = site.dataset(&self.dataset);
+        self.training.check(site)?;
+        let (base, data) = (base?, data?);
+        let head_at = self.head_at(&base, site)?;
+        let until = self.until(&base, &head_at, site)?;
+        let random = self.init == Init::Random;
+        let recipe = |seed: Seed| {
+            Recipe::Transfer(Transfer {
+                model: ModelPart { base: Arc::clone(&base), random: random.then_some(seed) },
+                head_at: head_at.clone(),
+                classes: data.classes(),
+                until: until.clone(),
+                body_rate: self.body_lr.get(),
+            })
+        };
+        let network = self.structure(&recipe(Seed(0)), &base, site)?;
+        let plan = Plan {
+            kind: Self::WORD,
+            recipe: &recipe,
+            data: Arc::clone(&data),
+            training: &self.training,
+            network: &network,
+        };
+        let runs = plan.add(site)?;
+        let (parameters, trained_parameters) = network.parameters();
+        let arm = Arm {
+            kind: Self::WORD.to_owned(),
+            source: Some(base.name.clone()),
+            target: data.name.clone(),
+            freeze: Some(self.freeze.word()),
+            random,
+            body_rate: Some(self.body_lr.get()),
+            parameters: Some(parameters),
+            trained_parameters: Some(trained_parameters),
+            macs: Some(macs::forward_macs(&network.graph, &base.seen, 1)),
+        };
+        let classifier = ClassifierOffer { data, runs, arm };
+        Some(Offers { classifier: Some(classifier), ..Offers::default() })
+    }
+}
+
+impl FineTune {
+    fn head_at(&self, base: &BaseModel, site: &mut Site) -> Option<String> {
+        if let Some(head) = &self.head {
+            return resolved(base, head.at.place, &head.at.0, site);
+        }
+        match head::cut(&base.graph, base.output.as_deref()) {
+            Ok(tensor) => Some(tensor),
+            Err(error) => {
+                let message = format!("no head is found in `{}`: {error}", base.name);
+                site.problem(
+                    Problem::at(self.model.place, message)
+                        .help("say where the new head reads with `head: { at: LAYER }`")
+                        .help("or choose an output with `output:` of the model"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The tensor up to which everything is frozen; `Some(None)` for nothing.
+    fn until(&self, base: &BaseModel, head_at: &str, site: &mut Site) -> Option<Option<String>> {
+        match &self.freeze.value {
+            Freeze::None => Some(None),
+            Freeze::All => Some(Some(head_at.to_owned())),
+            Freeze::Layer(layer) => resolved(base, self.freeze.place, layer, site).map(Some),
+            Freeze::Groups(count) => {
+                let groups = freeze::groups(&base.graph, head_at);
+                if let Some(group) = groups.get(count - 1) {
+                    return Some(Some(group.end.clone()));
+                }
+                let message = format!("`{}` has {} layer groups", base.name, groups.len());
+                let ends: Vec<String> = groups.iter().map(|g| format!("`{}`", g.end)).collect();
+                site.problem(
+                    Problem::at(self.freeze.place, message)
+                        .help(format!("they end in {}", ends.join(", "))),
+                );
+                None
+            }
+        }
+    }
+
+    /// The network's structure, and every node that stands in the way of training it.
+    fn structure(&self, recipe: &Recipe, base: &BaseModel, site: &mut Site) -> Option<Network> {
+        let Recipe::Transfer(transfer) = recipe else { return None };
+        let told = |message: String| Problem::at(self.model.place, message);
+        let body = match upgrade::upgrade(base.graph.clone()) {
+            Ok(body) => body,
+            Err(error) => {
+                site.problem(told(format!("`{}` cannot be trained: {error}", base.name)));
+                return None;
+            }
+        };
+        let network = match transfer.assemble(&body, Seed(0)) {
+            Ok(network) => network,
+            Err(error) => {
+                site.problem(told(format!("`{}` gets no new head: {error}", base.name)));
+                return None;
+            }
+        };
+        let trained = network.divided.trained.iter().map(|p| p.name.clone()).collect();
+        let refused =
+            crate::autodiff::refusals(&network.divided.suffix, &base.seen, &trained);
+        for refusal in &refused {
+            site.problem(
+                told(format!("`{}` cannot be trained through {refusal}", base.name))
+                    .help(format!("freeze the model up to a layer after `{}`", refusal.node)),
+            );
+        }
+        if trained.is_empty() {
+            site.problem(told(format!("nothing of `{}` would learn", base.name)));
+        }
+        (refused.is_empty() && !trained.is_empty()).then_some(network)
+    }
+}

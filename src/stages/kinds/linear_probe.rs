@@ -1,0 +1,101 @@
+//! `linear_probe`: multinomial logistic regression on features.
+
+use serde_json::{Value as Json, json};
+
+use crate::base::Located;
+use crate::base::language::{Count, keys};
+use crate::probe::{Grid, Labelled, Logistic, Named, Normalise};
+
+use super::super::artifacts::ArrayRows;
+use super::super::data::Sample;
+use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::names::Reference;
+use super::super::probing::{FEATURES, Probe, layer, matrix, sample};
+use super::super::site::{Arm, ClassifierOffer, Offers, Site};
+use super::Kind;
+
+keys! {
+    /// Multinomial logistic regression on frozen features, its strength chosen on val.
+    pub struct LinearProbe {
+        /// The features, as in `codes.gap`.
+        features: Located<Reference>,
+        /// Inverse strength of the L2 penalty: values to choose from.
+        c: Grid = Grid::Named(Named::Default),
+        /// How features are scaled; learnt from the training items alone.
+        normalize: Normalise = Normalise::Standard,
+        /// Training items; all of the split's if not said.
+        train_size: Option<Located<Count>> = None,
+    }
+}
+
+impl Kind for LinearProbe {
+    const WORD: &'static str = "linear_probe";
+
+    fn references(&self) -> Vec<&Located<Reference>> {
+        vec![&self.features]
+    }
+
+    fn plan(&self, site: &mut Site) -> Option<Offers> {
+        let layer = layer(&self.features, site)?;
+        let data = layer.offer.data.clone();
+        let size = self.train_size.as_ref();
+        let differ = layer.differs() || data.is_drawn(size.map(|size| size.0));
+        let runs = site.for_seeds(differ, |site, position, seed| {
+            let sample = sample(site, &data, size, seed)?;
+            let job = Fit {
+                sample,
+                grid: self.c.clone(),
+                normalise: self.normalize.clone(),
+            };
+            Some(site.add("", seed, job, vec![layer.input(position)]))
+        })?;
+        let arm = Arm {
+            kind: Self::WORD.to_owned(),
+            source: Some(layer.offer.base.clone()),
+            target: data.name.clone(),
+            freeze: Some("all".to_owned()),
+            macs: layer.offer.macs.get(&layer.port).copied(),
+            ..Arm::default()
+        };
+        Some(Offers {
+            classifier: Some(ClassifierOffer { data, runs, arm }),
+            ..Offers::default()
+        })
+    }
+}
+
+struct Fit {
+    sample: Sample,
+    grid: Grid,
+    normalise: Normalise,
+}
+
+impl Job for Fit {
+    fn kind(&self) -> &'static str {
+        "linear_probe"
+    }
+
+    /// 1: first.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Result<Json, Failure> {
+        Ok(json!({
+            "sample": self.sample.key()?,
+            "c": self.grid.values(),
+            "grows": self.grid.beyond(true),
+            "normalize": self.normalise,
+        }))
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
+        let fit = |data: &Labelled<'_>, cost: f64, before: Option<&Logistic>| {
+            Logistic::fit(data, cost, before)
+        };
+        let probe =
+            Probe { sample: &self.sample, grid: &self.grid, normalise: &self.normalise, fit };
+        probe.run(&|items| Ok(matrix(&rows, items)), context)
+    }
+}

@@ -1,0 +1,122 @@
+//! `pixel_linear`: logistic regression on pixels. Does any deep arm earn its cost?
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::base::language::{Count, keys};
+use crate::base::{Located, Problem};
+use crate::data::{InputRule, Size};
+use crate::probe::{Grid, Labelled, Logistic, Named, Normalise};
+
+use super::super::artifacts::ArrayRows;
+use super::super::data::{OpenDataset, Sample};
+use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::names::{Name, Reference};
+use super::super::probing::{FEATURES, Probe, matrix, sample};
+use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
+use super::super::training::Pixelate;
+use super::Kind;
+
+keys! {
+    /// Multinomial logistic regression on standardised pixels, its strength chosen on val.
+    pub struct PixelLinear {
+        /// The data set.
+        dataset: Located<Name>,
+        /// Height and width that images are resized to; tables of numbers stay as they are.
+        size: Size = Size { height: 16, width: 16 },
+        /// 1 for grey, 3 for colour.
+        channels: Count = Count(1),
+        /// Inverse strength of the L2 penalty: values to choose from.
+        c: Grid = Grid::Named(Named::Default),
+        /// Training items; all of the split's if not said.
+        train_size: Option<Located<Count>> = None,
+    }
+}
+
+impl Kind for PixelLinear {
+    const WORD: &'static str = "pixel_linear";
+
+    fn references(&self) -> Vec<&Located<Reference>> {
+        vec![]
+    }
+
+    fn plan(&self, site: &mut Site) -> Option<Offers> {
+        let data = site.dataset(&self.dataset)?;
+        let rule = self.rule(&data, site)?;
+        let pixels = Pixelate::shared(&data, &rule, site);
+        let size = self.train_size.as_ref();
+        let differ = data.is_drawn(size.map(|size| size.0));
+        let runs = site.for_seeds(differ, |site, _, seed| {
+            let job = Fit { sample: sample(site, &data, size, seed)?, grid: self.c.clone() };
+            Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
+        })?;
+        let weights = rule.length() * data.classes();
+        let arm = Arm {
+            kind: Self::WORD.to_owned(),
+            target: data.name.clone(),
+            parameters: Some(weights + data.classes()),
+            trained_parameters: Some(weights + data.classes()),
+            macs: Some(weights as u64),
+            ..Arm::default()
+        };
+        Some(Offers {
+            classifier: Some(ClassifierOffer { data, runs, arm }),
+            ..Offers::default()
+        })
+    }
+}
+
+impl PixelLinear {
+    /// Images at the asked size; numbers at their own.
+    fn rule(&self, data: &Arc<OpenDataset>, site: &mut Site) -> Option<InputRule> {
+        let (size, channels) = if data.is_images {
+            (self.size, self.channels.0)
+        } else {
+            match data.dataset.pixels(0) {
+                Ok(first) => {
+                    (Size { height: first.height, width: first.width }, first.channels)
+                }
+                Err(error) => {
+                    site.problem(Problem::at(self.dataset.place, error.to_string()));
+                    return None;
+                }
+            }
+        };
+        Some(InputRule::plain(size, channels))
+    }
+}
+
+struct Fit {
+    sample: Sample,
+    grid: Grid,
+}
+
+impl Job for Fit {
+    fn kind(&self) -> &'static str {
+        "pixel_linear"
+    }
+
+    /// 1: first.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Result<Json, Failure> {
+        Ok(json!({
+            "sample": self.sample.key()?,
+            "c": self.grid.values(),
+            "grows": self.grid.beyond(true),
+        }))
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
+        let fit = |data: &Labelled<'_>, cost: f64, before: Option<&Logistic>| {
+            Logistic::fit(data, cost, before)
+        };
+        let normalise = Normalise::Standard;
+        let probe = Probe { sample: &self.sample, grid: &self.grid, normalise: &normalise, fit };
+        probe.run(&|items| Ok(matrix(&rows, items)), context)
+    }
+}

@@ -1,0 +1,112 @@
+//! `pretrain`: makes a base model by training an architecture of ours on a source data set.
+
+use std::sync::Arc;
+
+use crate::base::language::keys;
+use crate::base::{Located, Problem, Seed};
+use crate::data::InputRule;
+use crate::onnx::architecture::Architecture;
+use crate::onnx::graph::Graph;
+use crate::onnx::macs;
+use crate::onnx::observe::Observation;
+
+use super::super::model::{BaseModel, Source};
+use super::super::names::{Name, Reference};
+use super::super::site::{Arm, ClassifierOffer, Offers, Site};
+use super::super::training::{Plan, Pretraining, Recipe, Training};
+use super::Kind;
+
+keys! {
+    /// Trains an architecture of ours from random weights; the model can be the base of other
+    /// stages, and lies in the run's folder as an ordinary ONNX file.
+    pub struct Pretrain {
+        /// The source data set.
+        dataset: Located<Name>,
+        /// The architecture.
+        architecture: Located<Architecture>,
+        /// How pixels become its input.
+        input: Located<InputRule>,
+        ; .. training: Training
+    }
+}
+
+impl Kind for Pretrain {
+    const WORD: &'static str = "pretrain";
+
+    fn references(&self) -> Vec<&Located<Reference>> {
+        vec![]
+    }
+
+    fn plan(&self, site: &mut Site) -> Option<Offers> {
+        let data = site.dataset(&self.dataset);
+        self.training.check(site)?;
+        if let Some(contradiction) = self.input.contradiction() {
+            site.problem(Problem::at(self.input.place, contradiction));
+            return None;
+        }
+        let data = data?;
+        let graph = match self.architecture.build(self.input.item(), data.classes()) {
+            Ok(graph) => graph,
+            Err(message) => {
+                site.problem(Problem::at(self.architecture.place, message));
+                return None;
+            }
+        };
+        let seen = self.seen(&graph, site)?;
+        let name = site.stage.clone();
+        let model = |source: Source| BaseModel {
+            name: name.clone(),
+            source,
+            graph: graph.clone(),
+            input: self.input.value.clone(),
+            aliases: std::collections::BTreeMap::new(),
+            output: None,
+            seen: seen.clone(),
+        };
+        // While it is being planned, nothing has made it yet.
+        let unmade = Source::Made(super::super::site::Runs::Each(vec![]));
+        let base = Arc::new(model(unmade));
+        let recipe = |_: Seed| Recipe::Pretrain(Pretraining { base: Arc::clone(&base) });
+        let network = match crate::stages::training::Network::of(graph.clone()) {
+            Ok(network) => network,
+            Err(error) => {
+                site.problem(Problem::at(self.architecture.place, error.to_string()));
+                return None;
+            }
+        };
+        let plan = Plan {
+            kind: Self::WORD,
+            recipe: &recipe,
+            data: Arc::clone(&data),
+            training: &self.training,
+            network: &network,
+        };
+        let runs = plan.add(site)?;
+        let (parameters, trained_parameters) = network.parameters();
+        let arm = Arm {
+            kind: Self::WORD.to_owned(),
+            target: data.name.clone(),
+            random: true,
+            parameters: Some(parameters),
+            trained_parameters: Some(trained_parameters),
+            macs: Some(macs::forward_macs(&graph, &seen, 1)),
+            ..Arm::default()
+        };
+        let model = Arc::new(model(Source::Made(runs.clone())));
+        Some(Offers {
+            model: Some(model),
+            classifier: Some(ClassifierOffer { data, runs, arm }),
+            ..Offers::default()
+        })
+    }
+}
+
+impl Pretrain {
+    /// Shapes for one item.
+    fn seen(&self, graph: &Graph, site: &mut Site) -> Option<Observation> {
+        let shape: Vec<usize> = std::iter::once(1).chain(self.input.item()).collect();
+        let seen = (site.look)(graph, &[shape]);
+        let place = self.architecture.place;
+        site.found.keep(seen.map_err(|message| Problem::at(place, message)))
+    }
+}

@@ -1,0 +1,106 @@
+//! `svm`: support vector machines on features, one class against the rest.
+
+use serde_json::{Value as Json, json};
+
+use crate::base::Located;
+use crate::base::language::{Count, keys};
+use crate::probe::{self, Cost, Grid, Kernel, Labelled, Normalise};
+
+use super::super::artifacts::ArrayRows;
+use super::super::data::Sample;
+use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::names::Reference;
+use super::super::probing::{FEATURES, Probe, layer, matrix, sample};
+use super::super::site::{Arm, ClassifierOffer, Offers, Site};
+use super::Kind;
+
+keys! {
+    /// Support vector machines (plain hinge, one class against the rest) on frozen features, C
+    /// chosen on val. They give distances, no probabilities.
+    pub struct Svm {
+        /// The features, as in `codes.block2`.
+        features: Located<Reference>,
+        /// What two items have in common.
+        kernel: Kernel = Kernel::Linear,
+        /// Cost of a violated margin: values to choose from.
+        c: Grid = Grid::Listed([0.01, 0.1, 1.0, 10.0].into_iter().filter_map(Cost::new).collect()),
+        /// How features are scaled; learnt from the training items alone.
+        normalize: Normalise = Normalise::Standard,
+        /// Training items; all of the split's if not said.
+        train_size: Option<Located<Count>> = None,
+    }
+}
+
+impl Kind for Svm {
+    const WORD: &'static str = "svm";
+
+    fn references(&self) -> Vec<&Located<Reference>> {
+        vec![&self.features]
+    }
+
+    fn plan(&self, site: &mut Site) -> Option<Offers> {
+        let layer = layer(&self.features, site)?;
+        let data = layer.offer.data.clone();
+        let size = self.train_size.as_ref();
+        let differ = layer.differs() || data.is_drawn(size.map(|size| size.0));
+        let runs = site.for_seeds(differ, |site, position, seed| {
+            let job = Fit {
+                sample: sample(site, &data, size, seed)?,
+                kernel: self.kernel.clone(),
+                grid: self.c.clone(),
+                normalise: self.normalize.clone(),
+            };
+            Some(site.add("", seed, job, vec![layer.input(position)]))
+        })?;
+        let arm = Arm {
+            kind: Self::WORD.to_owned(),
+            source: Some(layer.offer.base.clone()),
+            target: data.name.clone(),
+            freeze: Some("all".to_owned()),
+            macs: layer.offer.macs.get(&layer.port).copied(),
+            ..Arm::default()
+        };
+        Some(Offers {
+            classifier: Some(ClassifierOffer { data, runs, arm }),
+            ..Offers::default()
+        })
+    }
+}
+
+struct Fit {
+    sample: Sample,
+    kernel: Kernel,
+    grid: Grid,
+    normalise: Normalise,
+}
+
+impl Job for Fit {
+    fn kind(&self) -> &'static str {
+        "svm"
+    }
+
+    /// 1: first.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Result<Json, Failure> {
+        Ok(json!({
+            "sample": self.sample.key()?,
+            "kernel": self.kernel,
+            "c": self.grid.values(),
+            "grows": self.grid.beyond(true),
+            "normalize": self.normalise,
+        }))
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
+        let fit = |data: &Labelled<'_>, cost: f64, _: Option<&probe::Svm>| {
+            probe::Svm::fit(data, cost, &self.kernel)
+        };
+        let probe =
+            Probe { sample: &self.sample, grid: &self.grid, normalise: &self.normalise, fit };
+        probe.run(&|items| Ok(matrix(&rows, items)), context)
+    }
+}

@@ -1,0 +1,579 @@
+//! `transfer`: is each arm better than, equal to, or worse than training from scratch, and how
+//! sure is that?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::Array2;
+use serde_json::{Value as Json, json};
+
+use crate::base::language::{Above0, Word, keys};
+use crate::base::{Located, Problem};
+use crate::stats::{
+    Comparison, Discordant, Metric, Reason, TwoWay, judge, metric, superiority, units,
+};
+
+use super::super::artifacts::{ArmNumbers, ArmRow, Predictions, Verdicts, put_json};
+use super::super::job::{Context, Failure, Given, Job, Outputs};
+use super::super::names::{Reference, full_name};
+use super::super::site::{Input, Offers, ScoredArm, ScoresOffer, Site};
+use super::Kind;
+
+keys! {
+    /// Compares each scored stage with a baseline over the same seeds and test items, and says
+    /// whether it helps, makes no difference, hurts, or cannot be told yet.
+    pub struct Transfer {
+        /// The `evaluate` stage.
+        of: Located<Reference>,
+        /// What the others are compared with: the same architecture from random weights. With a
+        /// matrix, each arm is compared with the combination that shares its axes.
+        baseline: Located<Reference>,
+        /// The metric that is compared; it must be a mean over items.
+        metric: Located<Word>,
+        /// Differences up to this size are no difference; by the metric's default if not said,
+        /// and never below one test item.
+        rope: Option<Above0> = None,
+    }
+}
+
+impl Kind for Transfer {
+    const WORD: &'static str = "transfer";
+
+    fn references(&self) -> Vec<&Located<Reference>> {
+        vec![&self.of, &self.baseline]
+    }
+
+    fn plan(&self, site: &mut Site) -> Option<Offers> {
+        let metric = self.metric(site);
+        let scores = self.scores(site)?;
+        let pairs = self.pairs(&scores, site)?;
+        let metric = metric?;
+        let mut inputs = Vec::new();
+        for (arm, scored) in scores.arms.iter().enumerate() {
+            for seed in 0..site.seeds.len() {
+                inputs.push(Input::optional(&port(arm, seed), scored.runs.of(seed), "items"));
+            }
+        }
+        let job = Compare {
+            metric: metric.name(),
+            rope: self.rope.map_or(metric.rope(), Above0::get),
+            seeds: site.seeds.len(),
+            families: families(&scores.arms),
+            pairs,
+        };
+        site.add("", None, job, inputs);
+        let verdict_of = scores.arms.iter().map(ScoredArm::name).collect();
+        Some(Offers { verdict_of, ..Offers::default() })
+    }
+}
+
+fn port(arm: usize, seed: usize) -> String {
+    format!("arm_{arm}_seed_{seed}")
+}
+
+/// Arms of one source and target are corrected together.
+fn families(arms: &[ScoredArm]) -> Vec<usize> {
+    let mut known: BTreeMap<(Option<&str>, &str), usize> = BTreeMap::new();
+    arms.iter()
+        .map(|scored| {
+            let next = known.len();
+            let source = (scored.arm.source.as_deref(), scored.arm.target.as_str());
+            *known.entry(source).or_insert(next)
+        })
+        .collect()
+}
+
+impl Transfer {
+    fn metric(&self, site: &mut Site) -> Option<&'static dyn Metric> {
+        let means = || crate::stats::METRICS.iter().filter(|metric| is_mean(**metric));
+        let found = metric(&self.metric.0);
+        if let Some(found) = found.filter(|found| is_mean(*found)) {
+            return Some(found);
+        }
+        let message = match found {
+            None => format!("no metric is called `{}`", self.metric.0),
+            Some(_) => format!("`{}` is no mean over items, which this test needs", self.metric.0),
+        };
+        let known: Vec<&str> = means().map(|metric| metric.name()).collect();
+        site.problem(
+            Problem::at(self.metric.place, message).or_else_one_of(&self.metric.0, known),
+        );
+        None
+    }
+
+    fn scores(&self, site: &mut Site) -> Option<ScoresOffer> {
+        let planned = site.one(&self.of)?;
+        let scores = planned.offers?.scores;
+        if scores.is_none() {
+            let message = format!("`{}` has no scores", self.of.value);
+            let help = "name an `evaluate` stage";
+            site.problem(Problem::at(self.of.place, message).help(help));
+        }
+        scores
+    }
+
+    /// Each arm with its baseline.
+    fn pairs(&self, scores: &ScoresOffer, site: &mut Site) -> Option<Vec<(usize, usize)>> {
+        let is_baseline = |arm: &ScoredArm| {
+            arm.stage == self.baseline.stage
+                && self.baseline.axes.iter().all(|axis| arm.axes.contains(axis))
+        };
+        let baselines: Vec<usize> = (0..scores.arms.len())
+            .filter(|&index| is_baseline(&scores.arms[index]))
+            .collect();
+        if baselines.is_empty() {
+            // A baseline that does not exist is told as such; else it was not scored.
+            site.matching(&self.baseline)?;
+            let message = format!("`{}` is not among the stages scored", self.baseline.value);
+            let help = format!("add it to `of` of `{}`", self.of.value);
+            site.problem(Problem::at(self.baseline.place, message).help(help));
+            return None;
+        }
+        let mut pairs = Vec::new();
+        for (index, arm) in scores.arms.iter().enumerate() {
+            if baselines.contains(&index) {
+                continue;
+            }
+            pairs.push((index, self.baseline_of(arm, &baselines, scores, site)?));
+        }
+        Some(pairs)
+    }
+
+    /// The baseline that agrees with an arm on every axis both have, and was made from the same
+    /// data set.
+    fn baseline_of(
+        &self,
+        arm: &ScoredArm,
+        baselines: &[usize],
+        scores: &ScoresOffer,
+        site: &mut Site,
+    ) -> Option<usize> {
+        let shared = |baseline: &ScoredArm| {
+            baseline.axes.iter().all(|(axis, value)| {
+                arm.axes.iter().all(|(other, chosen)| other != axis || chosen == value)
+            })
+        };
+        let fitting: Vec<usize> =
+            baselines.iter().copied().filter(|&index| shared(&scores.arms[index])).collect();
+        let problem = |message: String| Problem::at(self.baseline.place, message);
+        match fitting[..] {
+            [only] => {
+                let baseline = &scores.arms[only];
+                if baseline.data.name == arm.data.name {
+                    return Some(only);
+                }
+                site.problem(problem(format!(
+                    "`{}` is tested on `{}`, but its baseline on `{}`",
+                    arm.name(),
+                    arm.data.name,
+                    baseline.data.name
+                )));
+            }
+            [] => site.problem(problem(format!("`{}` has no baseline that fits it", arm.name()))),
+            _ => {
+                let names: Vec<String> =
+                    fitting.iter().map(|&index| scores.arms[index].name()).collect();
+                let axis = axes_missing(arm, &scores.arms[fitting[0]]);
+                site.problem(
+                    problem(format!(
+                        "`{}` could be compared with {} baselines: {}",
+                        arm.name(),
+                        names.len(),
+                        names.join(", ")
+                    ))
+                    .help(format!(
+                        "choose one as in `{}`, or give the arm the axis `{axis}`",
+                        full_name(&self.baseline.stage, &scores.arms[fitting[0]].axes)
+                    )),
+                );
+            }
+        }
+        None
+    }
+}
+
+fn axes_missing(arm: &ScoredArm, baseline: &ScoredArm) -> String {
+    let known: BTreeSet<&str> = arm.axes.iter().map(|(axis, _)| axis.as_str()).collect();
+    let missing = baseline.axes.iter().find(|(axis, _)| !known.contains(axis.as_str()));
+    missing.map(|(axis, _)| axis.clone()).unwrap_or_default()
+}
+
+/// Whether a metric is a mean over items; seen by asking it about one.
+fn is_mean(metric: &dyn Metric) -> bool {
+    let scores = Array2::from_elem((1, 2), 0.5);
+    let view = crate::stats::Predictions::new(&[0], &[0], scores.view(), Ok(scores.view()), 2);
+    view.is_ok_and(|view| metric.per_item(&view).is_some())
+}
+
+/// The comparison of all arms.
+struct Compare {
+    metric: &'static str,
+    rope: f64,
+    seeds: usize,
+    families: Vec<usize>,
+    pairs: Vec<(usize, usize)>,
+}
+
+impl Job for Compare {
+    fn kind(&self) -> &'static str {
+        "transfer"
+    }
+
+    /// 1: first.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Result<Json, Failure> {
+        Ok(json!({
+            "metric": self.metric,
+            "rope": self.rope,
+            "seeds": self.seeds,
+            "families": self.families,
+            "pairs": self.pairs,
+        }))
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let metric = metric(self.metric)
+            .ok_or_else(|| Failure::new(format!("no metric is called `{}`", self.metric)))?;
+        let arms: Vec<ArmRuns> = (0..self.families.len())
+            .map(|arm| ArmRuns::load(arm, self.seeds, metric, context))
+            .collect::<Result<_, _>>()?;
+        let pairs: Vec<Pair<'_>> = self
+            .pairs
+            .iter()
+            .map(|&(arm, baseline)| Pair {
+                arm: &arms[arm],
+                baseline: &arms[baseline],
+                metric,
+                rope: self.rope,
+            })
+            .collect();
+        let compared: Vec<Compared> = pairs.iter().map(Pair::compare).collect::<Result<_, _>>()?;
+        let comparisons: Vec<Comparison> = compared
+            .iter()
+            .zip(&self.pairs)
+            .map(|(compared, (arm, _))| Comparison {
+                family: self.families[*arm].to_string(),
+                ..compared.comparison.clone()
+            })
+            .collect();
+        let rows = compared
+            .into_iter()
+            .zip(judge(&comparisons))
+            .zip(&self.pairs)
+            .map(|((compared, verdict), &(arm, baseline))| ArmRow {
+                arm,
+                baseline,
+                numbers: compared.numbers,
+                verdict,
+            })
+            .collect();
+        let verdicts = Verdicts { metric: self.metric.to_owned(), rows };
+        Ok(Outputs::default().with("verdict", put_json(context.store, "verdict", &verdicts)?))
+    }
+}
+
+/// What one arm predicted, seed by seed.
+struct ArmRuns {
+    seeds: Vec<SeedRun>,
+}
+
+/// One seed of an arm.
+enum SeedRun {
+    /// Predictions on the test part.
+    Present(Box<Predictions>),
+    /// Training diverged: counted as the majority class.
+    Diverged,
+    /// No result.
+    Missing,
+}
+
+impl ArmRuns {
+    fn load(
+        arm: usize,
+        seeds: usize,
+        metric: &dyn Metric,
+        context: &Context<'_>,
+    ) -> Result<Self, Failure> {
+        let run = |seed: usize| -> Result<SeedRun, Failure> {
+            let port = port(arm, seed);
+            match context.inputs.get(&port) {
+                Some(Given::Artifact(_)) => {
+                    let predictions = Predictions::load(&context.bytes(&port)?)?;
+                    let view = predictions.view()?;
+                    let defined = metric.per_item(&view).is_some_and(|items| items.is_ok());
+                    // A kind without probabilities has no items of a metric that needs them.
+                    Ok(if defined {
+                        SeedRun::Present(Box::new(predictions))
+                    } else {
+                        SeedRun::Missing
+                    })
+                }
+                Some(Given::Missing { diverged: true }) => Ok(SeedRun::Diverged),
+                _ => Ok(SeedRun::Missing),
+            }
+        };
+        Ok(Self { seeds: (0..seeds).map(run).collect::<Result<_, _>>()? })
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Predictions> {
+        self.seeds.iter().filter_map(|run| match run {
+            SeedRun::Present(predictions) => Some(predictions.as_ref()),
+            _ => None,
+        })
+    }
+
+    fn diverged(&self) -> bool {
+        self.seeds.iter().any(|run| matches!(run, SeedRun::Diverged))
+    }
+
+    /// Whether the value chosen most often lies at an end of a list of several: judged by the mean
+    /// over seeds of what each value gave on val.
+    fn at_grid_edge(&self) -> bool {
+        let curves: Vec<_> = self.present().filter_map(|p| p.selection.as_ref()).collect();
+        let Some(first) = curves.first() else { return false };
+        let count = first.curve.len();
+        if count < 2 || curves.iter().any(|selection| selection.curve.len() != count) {
+            return false;
+        }
+        let mean = |index: usize| {
+            let values = curves.iter().map(|s| s.curve[index].1.unwrap_or(f64::INFINITY));
+            values.sum::<f64>() / curves.len() as f64
+        };
+        let best = (0..count).min_by(|a, b| mean(*a).total_cmp(&mean(*b)));
+        best == Some(0) || best == Some(count - 1)
+    }
+
+    /// How far the val score still rose at the end of the budget, on average over seeds.
+    fn still_rising(&self) -> Option<f64> {
+        let values: Vec<f64> = self.present().filter_map(|p| p.still_rising).collect();
+        let all = self.present().count();
+        // Seeds that stopped early had reached their plateau.
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / all as f64)
+    }
+
+    fn chosen(&self, setting: &str) -> Option<f64> {
+        let of = |p: &Predictions| {
+            let selection = p.selection.as_ref().filter(|s| s.setting == setting)?;
+            Some(selection.chosen)
+        };
+        let mut values: Vec<f64> = self.present().filter_map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+}
+
+/// An arm and its baseline.
+struct Pair<'a> {
+    arm: &'a ArmRuns,
+    baseline: &'a ArmRuns,
+    metric: &'a dyn Metric,
+    rope: f64,
+}
+
+/// A comparison that is yet to be judged among its family.
+struct Compared {
+    comparison: Comparison,
+    numbers: ArmNumbers,
+}
+
+impl Pair<'_> {
+    fn compare(&self) -> Result<Compared, Failure> {
+        let pairs = self.seed_pairs()?;
+        let missing = self.arm.seeds.len() - pairs.len();
+        let items = pairs.first().map_or(0, |(arm, _)| arm.items.len());
+        let sample = self.baseline.present().next().or_else(|| self.arm.present().next());
+        let groups = sample.filter(|p| p.grouped).map(|p| renumbered(&p.groups));
+        let mut differences = Array2::zeros((pairs.len(), items));
+        for (mut row, (arm, baseline)) in differences.rows_mut().into_iter().zip(&pairs) {
+            for (cell, (a, b)) in row.iter_mut().zip(arm.items.iter().zip(&baseline.items)) {
+                *cell = a - b;
+            }
+        }
+        let collapsed = units(&differences, groups.as_deref())
+            .map_err(|error| Failure::new(format!("compare arms: {error}")))?;
+        let two_way = TwoWay::of(&collapsed);
+        let means = |side: fn(&(Scored, Scored)) -> &Scored| -> Vec<f64> {
+            pairs.iter().map(|pair| side(pair).value).collect()
+        };
+        let (transfer, scratch) = (means(|pair| &pair.0), means(|pair| &pair.1));
+        let majority = sample.and_then(|p| self.majority(p));
+        let delta = mean(&transfer).zip(mean(&scratch)).map(|(t, s)| (t - s) * self.sign());
+        let comparison = Comparison {
+            family: String::new(),
+            two_way,
+            eps: self.rope,
+            seeds: pairs.len(),
+            units: collapsed.ncols(),
+            missing_seeds: missing,
+            reasons: self.reasons(delta, mean(&scratch), majority),
+            flags: self.flags(),
+        };
+        let first = pairs.first().filter(|(a, b)| !a.right.is_empty() && !b.right.is_empty());
+        let discordant = first.map(|(arm, baseline)| {
+            Discordant::count(arm.right.iter().zip(&baseline.right).map(|(a, b)| a - b))
+        });
+        let by_seed: Vec<f64> =
+            transfer.iter().zip(&scratch).map(|(t, s)| (t - s) * self.sign()).collect();
+        let numbers = ArmNumbers {
+            m_transfer: mean(&transfer),
+            m_scratch: mean(&scratch),
+            sd_scratch: deviation(&scratch),
+            m_majority: majority,
+            n_train: sample.map(|p| p.trained_on),
+            items,
+            groups: groups.map(|groups| groups.iter().collect::<BTreeSet<_>>().len()),
+            lr_head: self.arm.chosen("lr"),
+            c: self.arm.chosen("c"),
+            n01: discordant.as_ref().map(|d| d.gained),
+            n10: discordant.as_ref().map(|d| d.lost),
+            mcnemar_p: discordant.as_ref().map(Discordant::exact_p),
+            p_gt: superiority(&by_seed),
+        };
+        Ok(Compared { comparison, numbers })
+    }
+
+    /// 1 where higher is better, −1 where lower is.
+    fn sign(&self) -> f64 {
+        self.metric.direction().sign()
+    }
+
+    /// Both arms of every seed that has both.
+    fn seed_pairs(&self) -> Result<Vec<(Scored, Scored)>, Failure> {
+        let mut pairs = Vec::new();
+        for (arm, baseline) in self.arm.seeds.iter().zip(&self.baseline.seeds) {
+            let like = match (arm, baseline) {
+                (SeedRun::Present(p), _) | (_, SeedRun::Present(p)) => p.as_ref(),
+                _ => continue,
+            };
+            let scored = |run: &SeedRun| match run {
+                SeedRun::Present(p) => self.scored(p).map(Some),
+                SeedRun::Diverged => self.scored(&always_majority(like)).map(Some),
+                SeedRun::Missing => Ok(None),
+            };
+            if let (SeedRun::Present(a), SeedRun::Present(b)) = (arm, baseline)
+                && a.ids != b.ids
+            {
+                return Err(Failure::with_help(
+                    "compare arms that were tested on different items",
+                    "arms of one verdict need the same data set and the same split",
+                ));
+            }
+            if let (Some(arm), Some(baseline)) = (scored(arm)?, scored(baseline)?) {
+                pairs.push((arm, baseline));
+            }
+        }
+        Ok(pairs)
+    }
+
+    fn scored(&self, predictions: &Predictions) -> Result<Scored, Failure> {
+        let view = predictions.view()?;
+        let items = match self.metric.per_item(&view) {
+            Some(Ok(items)) => items,
+            Some(Err(reason)) => return Err(Failure::new(reason.reason().to_owned())),
+            None => return Err(Failure::new(format!("{} is no mean", self.metric.name()))),
+        };
+        let value = self.metric.value(&view).value().unwrap_or(f64::NAN);
+        let right = predictions.labels.iter().zip(&predictions.predicted);
+        let right = right.map(|(label, predicted)| f64::from(u8::from(label == predicted)));
+        Ok(Scored { value, items, right: right.collect() })
+    }
+
+    /// What the most frequent training class gives, if the metric can say.
+    fn majority(&self, like: &Predictions) -> Option<f64> {
+        let predictions = always_majority(like);
+        let view = predictions.view().ok()?;
+        self.metric.value(&view).value()
+    }
+
+    /// Why no claim may be made.
+    fn reasons(
+        &self,
+        delta: Option<f64>,
+        scratch: Option<f64>,
+        majority: Option<f64>,
+    ) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if let (Some(scratch), Some(majority)) = (scratch, majority)
+            && (scratch - majority) * self.sign() <= self.rope
+        {
+            reasons.push(Reason::InvalidBaseline);
+        }
+        // A claim that one arm is better is threatened only if the other could have done better:
+        // by a value beyond the end of its list, or with more steps.
+        let behind: &[&ArmRuns] = match delta {
+            Some(delta) if delta > 0.0 => &[self.baseline],
+            Some(delta) if delta < 0.0 => &[self.arm],
+            _ => &[self.arm, self.baseline],
+        };
+        if behind.iter().any(|arm| arm.at_grid_edge()) {
+            reasons.push(Reason::GridEdge);
+        }
+        let limited = |arm: &&ArmRuns| arm.still_rising().is_some_and(|r| r > self.rope / 2.0);
+        if behind.iter().any(limited) {
+            reasons.push(Reason::BudgetLimited);
+        }
+        reasons
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let sides = [("", self.arm), ("baseline_", self.baseline)];
+        let mut flags = Vec::new();
+        for (prefix, arm) in sides {
+            let limited = arm.still_rising().is_some_and(|rise| rise > self.rope / 2.0);
+            let marks = [
+                ("diverged", arm.diverged()),
+                ("grid_edge", arm.at_grid_edge()),
+                ("budget_limited", limited),
+            ];
+            let set = marks.iter().filter(|(_, set)| *set);
+            flags.extend(set.map(|(mark, _)| format!("{prefix}{mark}")));
+        }
+        flags
+    }
+}
+
+/// One seed of one arm: the metric, its items (higher is better), and which items were right.
+struct Scored {
+    value: f64,
+    items: Vec<f64>,
+    right: Vec<f64>,
+}
+
+/// The same items, all given the most frequent training class.
+fn always_majority(like: &Predictions) -> Predictions {
+    let most = like.prior.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let class = like.prior.iter().position(|share| *share >= most).unwrap_or_default();
+    let shape = (like.ids.len(), like.prior.len());
+    let prior = Array2::from_shape_fn(shape, |(_, class)| like.prior[class]);
+    Predictions {
+        predicted: vec![class; like.ids.len()],
+        scores: prior.clone(),
+        probabilities: Ok(prior),
+        ..like.clone()
+    }
+}
+
+/// Group numbers without gaps.
+fn renumbered(groups: &[usize]) -> Vec<usize> {
+    let mut numbers = BTreeMap::new();
+    groups
+        .iter()
+        .map(|group| {
+            let next = numbers.len();
+            *numbers.entry(*group).or_insert(next)
+        })
+        .collect()
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Standard deviation over seeds (divisor n − 1).
+fn deviation(values: &[f64]) -> Option<f64> {
+    let centre = mean(values).filter(|_| values.len() > 1)?;
+    let square: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
+    Some((square / (values.len() - 1) as f64).sqrt())
+}

@@ -1,0 +1,22 @@
+//! What a pipeline can ask for: the contract of work, what travels between stages, and one file
+//! for each kind of stage.
+
+pub mod artifacts;
+mod data;
+mod job;
+mod kinds;
+mod model;
+mod names;
+mod probing;
+mod site;
+mod training;
+
+pub use data::{OpenDataset, Sample};
+pub use job::{Context, Cores, Failure, Given, Job, Outputs};
+pub use kinds::{KIND_WORDS, StageKind, any_kind};
+pub use model::{BaseModel, Source, carried_input, metadata};
+pub use names::{Name, Reference, full_name};
+pub use site::{
+    Arm, ClassifierOffer, FeaturesOffer, Input, Look, Node, NodeId, Offers, Planned, Runs, ScoredArm,
+    ScoresOffer, Site,
+};

@@ -1,0 +1,130 @@
+//! A base model as stages use it: read from a file, or made by a stage.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::base::{Digest, Entry, Found, Located, Origin, Place, Seed, Value, Written};
+use crate::data::InputRule;
+use crate::onnx::graph::Graph;
+use crate::onnx::observe::Observation;
+use crate::onnx::{init, layers, proto, upgrade};
+
+use super::job::{Context, Failure};
+use super::site::Runs;
+
+/// Keys of the metadata of models that we write.
+pub mod metadata {
+    /// Names of the classes, a JSON list.
+    pub const CLASSES: &str = "tl-run.classes";
+    /// How pixels become its input, JSON in the words of the language.
+    pub const INPUT: &str = "tl-run.input";
+    /// What wrote it.
+    pub const WRITER: &str = "tl-run.version";
+}
+
+/// A base model.
+#[derive(Debug)]
+pub struct BaseModel {
+    /// What the file calls it.
+    pub name: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// The graph; of a model that is yet to be made, its architecture with weights of zero.
+    pub graph: Graph,
+    /// How pixels become its input.
+    pub input: InputRule,
+    /// Names given to layers by the file.
+    pub aliases: BTreeMap<String, String>,
+    /// The output that the head ends in, if there are several.
+    pub output: Option<String>,
+    /// Shapes of its tensors for one item.
+    pub seen: Observation,
+}
+
+/// Where a base model comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file with this content.
+    File(Digest),
+    /// Stages, one for each seed or one for all.
+    Made(Runs),
+}
+
+impl BaseModel {
+    /// The tensor that a layer's name stands for.
+    pub fn resolve(&self, layer: &str) -> Result<String, layers::NoLayer> {
+        layers::resolve(&self.graph, &self.aliases, layer)
+    }
+}
+
+/// The input rule that a model of ours carries in its metadata.
+pub fn carried_input(graph: &Graph) -> Option<InputRule> {
+    let text = graph.metadata.get(metadata::INPUT)?;
+    let json: Json = serde_json::from_str(text).ok()?;
+    crate::base::language::Read::read(&as_written(&json), &mut Found::default())
+}
+
+/// JSON as if it had been written in a pipeline.
+fn as_written(json: &Json) -> Written {
+    let value = match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Integer(whole),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(as_written).collect()),
+        Json::Object(pairs) => {
+            let entry = |(key, value): (&String, &Json)| Entry {
+                key: Located::new(key.clone(), Place::default()),
+                value: as_written(value),
+            };
+            Value::Map(pairs.iter().map(entry).collect())
+        }
+    };
+    Written { value, place: Place::default(), origin: Origin::File }
+}
+
+/// The port at which a job gets a model that was made by a stage.
+pub(super) const MODEL_PORT: &str = "model";
+
+/// A base model as one job uses it.
+#[derive(Clone, Debug)]
+pub(super) struct ModelPart {
+    /// The model.
+    pub base: Arc<BaseModel>,
+    /// Drawn anew with this seed instead of its own weights.
+    pub random: Option<Seed>,
+}
+
+/// Stream of random weights of a body.
+pub(super) const BODY: &str = "body";
+
+impl ModelPart {
+    /// What of it belongs into a key; a model made by a stage is an input and is there already.
+    pub(super) fn key(&self) -> Json {
+        let content = match self.base.source {
+            Source::File(digest) => json!(digest),
+            Source::Made(_) => json!("input"),
+        };
+        json!({ "model": content, "random": self.random })
+    }
+
+    /// The model at opset 18, with its own weights or random ones.
+    pub(super) fn load(&self, context: &Context<'_>) -> Result<Graph, Failure> {
+        let graph = match self.base.source {
+            Source::File(_) => self.base.graph.clone(),
+            Source::Made(_) => proto::decode(&context.bytes(MODEL_PORT)?)
+                .map_err(|error| Failure::new(error.to_string()))?,
+        };
+        let mut graph =
+            upgrade::upgrade(graph).map_err(|error| Failure::new(error.to_string()))?;
+        if let Some(seed) = self.random {
+            init::randomise(&mut graph, seed, BODY);
+        }
+        Ok(graph)
+    }
+}

@@ -1,0 +1,435 @@
+//! Where stages are planned: what is there already, and what a stage adds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::base::{Found, Located, Place, Problem, Seed};
+use crate::data::Part;
+use crate::onnx::graph::Graph;
+use crate::onnx::observe::Observation;
+use crate::onnx::tensor::Shape;
+
+use super::data::OpenDataset;
+use super::job::Job;
+use super::model::BaseModel;
+use super::names::{Name, Reference, full_name};
+
+/// A node's position in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct NodeId(pub usize);
+
+/// One piece of work in the plan.
+#[derive(Clone)]
+pub struct Node {
+    /// What people see: `tuned[freeze=none] lr=0.001 seed 2`.
+    pub label: String,
+    /// The stage it belongs to, with its axes.
+    pub stage: String,
+    /// The seed it belongs to, if it draws.
+    pub seed: Option<Seed>,
+    /// The work.
+    pub job: Arc<dyn Job>,
+    /// Where its inputs come from.
+    pub inputs: Vec<Input>,
+}
+
+/// An input of a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Input {
+    /// What the job calls it.
+    pub port: String,
+    /// The node that makes it.
+    pub from: NodeId,
+    /// What that node calls it.
+    pub output: String,
+    /// Whether the work can be done without it.
+    pub optional: bool,
+}
+
+impl Input {
+    /// Nothing is read; the other node only comes first.
+    pub fn order(from: NodeId) -> Self {
+        Self::new("", from, "")
+    }
+
+    /// Whether nothing is read.
+    pub fn is_order(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// An input that must be there.
+    pub fn new(port: &str, from: NodeId, output: &str) -> Self {
+        Self { port: port.to_owned(), from, output: output.to_owned(), optional: false }
+    }
+
+    /// An input that may be missing because its work failed.
+    pub fn optional(port: &str, from: NodeId, output: &str) -> Self {
+        Self { optional: true, ..Self::new(port, from, output) }
+    }
+}
+
+/// The nodes of a stage: one for all seeds, or one for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// Nothing is drawn.
+    Once(NodeId),
+    /// One for each seed, in their order.
+    Each(Vec<NodeId>),
+}
+
+impl Runs {
+    /// The node of a seed, by its position.
+    pub fn of(&self, seed: usize) -> NodeId {
+        match self {
+            Self::Once(node) => *node,
+            Self::Each(nodes) => nodes[seed],
+        }
+    }
+
+    /// Whether seeds differ.
+    pub fn differ(&self) -> bool {
+        matches!(self, Self::Each(_))
+    }
+
+    /// All nodes.
+    pub fn all(&self) -> Vec<NodeId> {
+        match self {
+            Self::Once(node) => vec![*node],
+            Self::Each(nodes) => nodes.clone(),
+        }
+    }
+}
+
+/// What a stage offers to others.
+#[derive(Clone, Default)]
+pub struct Offers {
+    /// Features of layers.
+    pub features: Option<FeaturesOffer>,
+    /// Predictions.
+    pub classifier: Option<ClassifierOffer>,
+    /// A model.
+    pub model: Option<Arc<BaseModel>>,
+    /// Scores of other stages' predictions.
+    pub scores: Option<ScoresOffer>,
+    /// The arms of a verdict, in the order of its rows' numbers.
+    pub verdict_of: Vec<String>,
+}
+
+/// Features of layers.
+#[derive(Clone)]
+pub struct FeaturesOffer {
+    /// Items.
+    pub data: Arc<OpenDataset>,
+    /// The nodes.
+    pub runs: Runs,
+    /// Port by layer, as written.
+    pub layers: BTreeMap<String, String>,
+    /// Multiply–accumulates per item up to each layer, by port.
+    pub macs: BTreeMap<String, u64>,
+    /// What they were computed with.
+    pub base: String,
+}
+
+/// Predictions.
+#[derive(Clone)]
+pub struct ClassifierOffer {
+    /// Items.
+    pub data: Arc<OpenDataset>,
+    /// The nodes.
+    pub runs: Runs,
+    /// What tables tell about the arm.
+    pub arm: Arm,
+}
+
+/// What tables tell about an arm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Arm {
+    /// The stage's kind.
+    pub kind: String,
+    /// The base model.
+    pub source: Option<String>,
+    /// The data set.
+    pub target: String,
+    /// What is frozen.
+    pub freeze: Option<String>,
+    /// Whether its weights were random.
+    pub random: bool,
+    /// Factor on the learning rate below the head.
+    pub body_rate: Option<f64>,
+    /// Parameters of the whole model.
+    pub parameters: Option<usize>,
+    /// Parameters that learn.
+    pub trained_parameters: Option<usize>,
+    /// Multiply–accumulates of one prediction.
+    pub macs: Option<u64>,
+}
+
+/// Scores of other stages' predictions.
+#[derive(Clone)]
+pub struct ScoresOffer {
+    /// One entry for each stage that was scored.
+    pub arms: Vec<ScoredArm>,
+    /// The part they were scored on.
+    pub part: Part,
+}
+
+/// One stage that was scored.
+#[derive(Clone)]
+pub struct ScoredArm {
+    /// The stage, without its axes.
+    pub stage: String,
+    /// Its axes.
+    pub axes: Vec<(String, String)>,
+    /// Nodes that offer `items`.
+    pub runs: Runs,
+    /// Where the items come from.
+    pub data: Arc<OpenDataset>,
+    /// What it was.
+    pub arm: Arm,
+}
+
+impl ScoredArm {
+    /// `tuned[freeze=none]`.
+    pub fn name(&self) -> String {
+        full_name(&self.stage, &self.axes)
+    }
+}
+
+/// A stage that has been planned.
+#[derive(Clone)]
+pub struct Planned {
+    /// Its name, without axes.
+    pub stage: String,
+    /// Its axes, in the order written.
+    pub axes: Vec<(String, String)>,
+    /// What it offers; nothing if something is wrong with it.
+    pub offers: Option<Offers>,
+}
+
+/// Looks at a model: the shape of every tensor for inputs of these shapes. Given by whoever knows
+/// how a model is tried safely.
+pub type Look = Arc<dyn Fn(&Graph, &[Shape]) -> Result<Observation, String>>;
+
+/// The state of planning.
+pub struct Site {
+    /// Repetitions.
+    pub seeds: Vec<Seed>,
+    /// Data sets by name; nothing for one with a problem.
+    pub datasets: BTreeMap<String, Option<Arc<OpenDataset>>>,
+    /// Models by name; nothing for one with a problem.
+    pub models: BTreeMap<String, Option<Arc<BaseModel>>>,
+    /// Stages planned so far.
+    pub planned: Vec<Planned>,
+    /// Names of all stages of the file.
+    pub stage_names: Vec<String>,
+    /// Nodes so far.
+    pub nodes: Vec<Node>,
+    /// Nodes that several stages share, by label and seed.
+    pub shared: BTreeMap<(String, Option<Seed>), NodeId>,
+    /// Problems so far.
+    pub found: Found,
+    /// Notes so far.
+    pub notes: Vec<String>,
+    /// The stage being planned, with its axes.
+    pub stage: String,
+    /// Where the stage being planned is written.
+    pub place: Place,
+    /// Looks at models.
+    pub look: Look,
+}
+
+impl Site {
+    /// Nothing is planned yet.
+    pub fn new(seeds: Vec<Seed>, found: Found, look: Look) -> Self {
+        Self {
+            seeds,
+            found,
+            look,
+            datasets: BTreeMap::new(),
+            models: BTreeMap::new(),
+            planned: vec![],
+            stage_names: vec![],
+            nodes: vec![],
+            shared: BTreeMap::new(),
+            notes: vec![],
+            stage: String::new(),
+            place: Place::default(),
+        }
+    }
+
+    /// Adds a problem.
+    pub fn problem(&mut self, problem: Problem) {
+        self.found.add(problem);
+    }
+
+    /// Adds a note for the reader; the same note once.
+    pub fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Adds a node of the stage being planned.
+    pub fn add(
+        &mut self,
+        role: &str,
+        seed: Option<Seed>,
+        job: impl Job + 'static,
+        inputs: Vec<Input>,
+    ) -> NodeId {
+        let mut label = self.stage.clone();
+        if !role.is_empty() {
+            label = format!("{label} {role}");
+        }
+        let stage = self.stage.clone();
+        self.push(label, stage, seed, Arc::new(job), inputs)
+    }
+
+    /// A node that several stages share, found again by its label.
+    pub fn shared(
+        &mut self,
+        label: &str,
+        seed: Option<Seed>,
+        job: impl Job + 'static,
+        inputs: Vec<Input>,
+    ) -> NodeId {
+        let known = self.shared.get(&(label.to_owned(), seed)).copied();
+        known.unwrap_or_else(|| {
+            let id =
+                self.push(label.to_owned(), label.to_owned(), seed, Arc::new(job), inputs);
+            self.shared.insert((label.to_owned(), seed), id);
+            id
+        })
+    }
+
+    fn push(
+        &mut self,
+        mut label: String,
+        stage: String,
+        seed: Option<Seed>,
+        job: Arc<dyn Job>,
+        inputs: Vec<Input>,
+    ) -> NodeId {
+        if let Some(seed) = seed {
+            label = format!("{label} seed {}", seed.0);
+        }
+        self.nodes.push(Node { label, stage, seed, job, inputs });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// A data set by name.
+    pub fn dataset(&mut self, name: &Located<Name>) -> Option<Arc<OpenDataset>> {
+        if let Some(known) = self.datasets.get(&name.0) {
+            return known.clone();
+        }
+        let problem = Problem::at(name.place, format!("no data set is called `{}`", name.0));
+        let known: Vec<&str> = self.datasets.keys().map(String::as_str).collect();
+        self.found.add(problem.or_else_one_of(&name.0, known));
+        None
+    }
+
+    /// A model by name: one of the file's, or one that a stage makes.
+    pub fn model(&mut self, reference: &Located<Reference>) -> Option<Arc<BaseModel>> {
+        if reference.axes.is_empty() && reference.layer.is_none() {
+            if let Some(known) = self.models.get(&reference.stage) {
+                return known.clone();
+            }
+            if !self.stage_names.contains(&reference.stage) {
+                let name = &reference.stage;
+                let problem = Problem::at(reference.place, format!("no model is called `{name}`"));
+                let known: Vec<&str> =
+                    self.models.keys().chain(&self.stage_names).map(String::as_str).collect();
+                self.found.add(problem.or_else_one_of(name, known));
+                return None;
+            }
+        }
+        let planned = self.one(reference)?;
+        let model = planned.offers?.model;
+        if model.is_none() {
+            self.found.add(Problem::at(
+                reference.place,
+                format!("`{}` makes no model", reference.value),
+            ));
+        }
+        model
+    }
+
+    /// The one planned stage that a reference names; nothing if something is wrong with it.
+    pub fn one(&mut self, reference: &Located<Reference>) -> Option<Planned> {
+        let found = self.matching(reference)?;
+        match &found[..] {
+            [only] => Some(only.clone()),
+            many => {
+                let names: Vec<String> = many
+                    .iter()
+                    .take(3)
+                    .map(|planned| format!("`{}`", full_name(&planned.stage, &planned.axes)))
+                    .collect();
+                let message = format!(
+                    "`{}` names {} stages, but one is wanted here",
+                    reference.value,
+                    many.len()
+                );
+                let axis = many[0].axes.first().map_or("axis", |(axis, _)| axis.as_str());
+                self.found.add(
+                    Problem::at(reference.place, message)
+                        .help(format!("choose one, such as {}", names.join(", ")))
+                        .help(format!(
+                            "or give this stage the same axis and write `{}[{axis}=${{matrix.\
+                             {axis}}}]`",
+                            reference.stage
+                        )),
+                );
+                None
+            }
+        }
+    }
+
+    /// All planned stages that a reference names, one for each combination of axes.
+    pub fn matching(&mut self, reference: &Located<Reference>) -> Option<Vec<Planned>> {
+        let of_name: Vec<Planned> =
+            self.planned.iter().filter(|p| p.stage == reference.stage).cloned().collect();
+        if of_name.is_empty() {
+            // A stage that is there but not planned has a problem of its own, told elsewhere.
+            if !self.stage_names.contains(&reference.stage) {
+                let message = format!("no stage is called `{}`", reference.stage);
+                let known: Vec<&str> = self.stage_names.iter().map(String::as_str).collect();
+                self.found.add(
+                    Problem::at(reference.place, message).or_else_one_of(&reference.stage, known),
+                );
+            }
+            return None;
+        }
+        let fits = |planned: &&Planned| reference.axes.iter().all(|axis| planned.axes.contains(axis));
+        let fitting: Vec<Planned> = of_name.iter().filter(fits).cloned().collect();
+        if fitting.is_empty() {
+            let known: Vec<String> =
+                of_name.iter().map(|p| full_name(&p.stage, &p.axes)).collect();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let text = reference.value.to_string();
+            let message = format!("`{}` has no such combination", reference.stage);
+            self.found.add(
+                Problem::at(reference.place, message).or_else_one_of(&text, known),
+            );
+            return None;
+        }
+        Some(fitting)
+    }
+
+    /// One node for each seed if `differ`, else one for all; the closure gets the seed and its
+    /// position.
+    pub fn for_seeds(
+        &mut self,
+        differ: bool,
+        mut node: impl FnMut(&mut Self, usize, Option<Seed>) -> Option<NodeId>,
+    ) -> Option<Runs> {
+        if !differ {
+            return node(self, 0, None).map(Runs::Once);
+        }
+        let seeds = self.seeds.clone();
+        let nodes = seeds.iter().enumerate().map(|(i, seed)| node(self, i, Some(*seed)));
+        nodes.collect::<Option<Vec<_>>>().map(Runs::Each)
+    }
+}

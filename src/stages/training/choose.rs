@@ -1,0 +1,263 @@
+//! The node of a stage that trains: takes the best trial, predicts, writes the model.
+
+use ndarray::{Array2, Axis};
+use serde_json::{Value as Json, json};
+
+use crate::onnx::graph::Graph;
+use crate::onnx::proto;
+use crate::train;
+
+use super::super::artifacts::{
+    Outcome, Predictions, Selection, TrialResult, get_json, put_json, read_vectors,
+};
+use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::model::metadata;
+use super::super::probing::told;
+use super::options::ClassWeights;
+use super::trial::{STATISTICS, WEIGHTS};
+use super::{Network, Task};
+
+/// Takes the best of several trainings.
+pub(super) struct Choose {
+    pub(super) task: Task,
+    pub(super) kind: &'static str,
+}
+
+/// Ports of a trial.
+pub(super) fn trial_ports(index: usize) -> [String; 2] {
+    [format!("trial_{index}"), format!("weights_{index}")]
+}
+
+impl Job for Choose {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// 1: first.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Result<Json, Failure> {
+        let classes = self.task.sample.data.dataset.classes();
+        Ok(json!({ "task": self.task.key()?, "classes": classes }))
+    }
+
+    fn computes(&self) -> bool {
+        true
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let task = &self.task;
+        let trials: Vec<TrialResult> = (0..task.training.rates().len())
+            .map(|index| get_json(context, &trial_ports(index)[0]))
+            .collect::<Result<_, _>>()?;
+        let best = self.best(&trials)?;
+        let weights = context.bytes(&trial_ports(best)[1])?;
+        let (weights, statistics) =
+            (read_vectors(&weights, WEIGHTS)?, read_vectors(&weights, STATISTICS)?);
+        let network = task.recipe.build(task.seed, context)?;
+        let prepared = task.prepare(&network, context)?;
+        let mut trained = network.graph.clone();
+        prepared.weights.scatter(&weights, &mut trained);
+        prepared.statistics.scatter(&statistics, &mut trained);
+        self.describe(&mut trained);
+        let model = proto::encode(&trained);
+        let proved = prove_frozen(&network, &model)?;
+        let predictions = self.predict(&trials, best, &prepared, &weights, &statistics, context)?;
+        let (all, learning) = network.parameters();
+        let mut outputs = Outputs::default()
+            .with("model", context.store.put("model", &model)?)
+            .with("predictions", predictions.save(context.store)?)
+            .with("trials", put_json(context.store, "trials", &trials)?)
+            .fact("lr", trials[best].rate)
+            .fact("val_loss", trials[best].val_loss())
+            .fact("trained_on", task.sample.train.len())
+            .fact("parameters", all)
+            .fact("trained_parameters", learning)
+            .fact("frozen_tensors_identical", proved);
+        if let Outcome::Trained { best_step, stopped_at, total, .. } = &trials[best].outcome {
+            outputs = outputs
+                .fact("best_step", *best_step)
+                .fact("stopped_at", *stopped_at)
+                .fact("steps", *total);
+        }
+        Ok(outputs)
+    }
+}
+
+impl Choose {
+    /// The trial with the lowest val loss; the smallest rate of equals.
+    fn best(&self, trials: &[TrialResult]) -> Result<usize, Failure> {
+        let losses = trials.iter().enumerate().filter_map(|(i, t)| Some((i, t.val_loss()?)));
+        let best = losses.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index);
+        best.ok_or_else(|| {
+            let told: Vec<String> = trials
+                .iter()
+                .map(|trial| match &trial.outcome {
+                    Outcome::Diverged { step, loss } => {
+                        format!("at lr {} the loss became {loss} at step {step}", trial.rate)
+                    }
+                    Outcome::Trained { .. } => String::new(),
+                })
+                .collect();
+            Failure::Diverged {
+                message: format!("train with seed {}: {}", self.task.seed.0, told.join("; ")),
+                help: "take smaller values of `lr`, set `clip: 1`, or check the model's input rule"
+                    .to_owned(),
+            }
+        })
+    }
+
+    /// Writes labels and input rule into a model's metadata, so that it can be used by itself.
+    fn describe(&self, graph: &mut Graph) {
+        let text = |value: Json| value.to_string();
+        let classes = self.task.sample.data.dataset.classes();
+        let pairs = [
+            (metadata::CLASSES, text(json!(classes))),
+            (metadata::INPUT, text(json!(self.task.recipe.input()))),
+            (metadata::WRITER, env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        graph.metadata = pairs.map(|(key, value)| (key.to_owned(), value)).into();
+    }
+
+    fn predict(
+        &self,
+        trials: &[TrialResult],
+        best: usize,
+        prepared: &train::Prepared,
+        weights: &[f32],
+        statistics: &[f32],
+        context: &Context<'_>,
+    ) -> Result<Predictions, Failure> {
+        let task = &self.task;
+        let sources = task.open(context)?;
+        let labels = task.sample.data.dataset.labels();
+        let class_weights = task.class_weights();
+        let examples = task.examples(&sources, &labels, &class_weights);
+        let items: Vec<usize> = task.sample.everyone().iter().map(|(index, _)| *index).collect();
+        let scores = train::score(
+            context.workshop,
+            prepared,
+            &examples,
+            &items,
+            weights,
+            statistics,
+            context.cores,
+        )?;
+        let classes = task.sample.data.classes();
+        let scores = scores.into_iter().map(f64::from).collect();
+        let scores = Array2::from_shape_vec((items.len(), classes), scores)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let scores = log_softmax(scores);
+        let mut predictions = told(&task.sample, scores, None);
+        if task.training.class_weights == ClassWeights::Balanced {
+            let shifted = shift_prior(&predictions.scores, &predictions.prior, &class_weights);
+            predictions.probabilities = Ok(shifted);
+        }
+        let setting = "lr".to_owned();
+        let curve = trials.iter().map(|trial| (trial.rate, trial.val_loss())).collect();
+        predictions.selection = Some(Selection { setting, chosen: trials[best].rate, curve });
+        predictions.still_rising = still_rising(&trials[best]);
+        Ok(predictions)
+    }
+}
+
+/// ln softmax of each row.
+fn log_softmax(mut scores: Array2<f64>) -> Array2<f64> {
+    for mut row in scores.axis_iter_mut(Axis(0)) {
+        let most = row.fold(f64::NEG_INFINITY, |a, b| a.max(*b));
+        let total = row.fold(0.0, |sum, value| sum + (value - most).exp()).ln() + most;
+        row.mapv_inplace(|value| value - total);
+    }
+    scores
+}
+
+/// Training with class weights w teaches probabilities for a prior ∝ π·w; dividing w out again
+/// gives those for the prior π of the data (Saerens et al. 2002).
+fn shift_prior(log_p: &Array2<f64>, prior: &[f64], weights: &[f64]) -> Array2<f64> {
+    debug_assert_eq!(prior.len(), weights.len());
+    let mut shifted = log_p.mapv(f64::exp);
+    for mut row in shifted.axis_iter_mut(Axis(0)) {
+        row.iter_mut().zip(weights).for_each(|(p, weight)| *p /= weight);
+        let total = row.sum();
+        row /= total;
+    }
+    shifted
+}
+
+/// How far the val score still rose at the end: the mean of the last tenth of the steps less that
+/// of the tenth before. Nothing if training stopped before its end.
+fn still_rising(trial: &TrialResult) -> Option<f64> {
+    let Outcome::Trained { stopped_at, total, curve, .. } = &trial.outcome else { return None };
+    if stopped_at < total || *total < 20 {
+        return None;
+    }
+    let tenth = *total as f64 / 10.0;
+    let mean = |from: f64, to: f64| {
+        let inside = curve.iter().filter(|point| {
+            let step = point.step as f64;
+            step > from && step <= to
+        });
+        let values: Vec<f64> = inside.map(|point| point.val_balanced_accuracy).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let end = *total as f64;
+    Some(mean(end - tenth, end)? - mean(end - 2.0 * tenth, end - tenth)?)
+}
+
+/// Reads the written model and compares every frozen constant, bit by bit, with what it was before
+/// training; tells how many there are.
+fn prove_frozen(network: &Network, model: &[u8]) -> Result<usize, Failure> {
+    let written = proto::decode(model).map_err(|error| Failure::new(error.to_string()))?;
+    for name in &network.divided.frozen {
+        let before = network.graph.initializers.get(name).map(|tensor| tensor.bytes());
+        let after = written.initializers.get(name).map(|tensor| tensor.bytes());
+        if before != after {
+            return Err(Failure::new(format!(
+                "keep `{name}` frozen: it came out of training changed, which is a mistake in \
+                 tl-run"
+            )));
+        }
+    }
+    Ok(network.divided.frozen.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::train::Point;
+
+    #[test]
+    fn dividing_the_weights_out_gives_back_the_prior() {
+        // A network that knows nothing, trained with balanced weights, says one half each.
+        let shifted =
+            shift_prior(&array![[0.5_f64.ln(), 0.5_f64.ln()]], &[0.8, 0.2], &[0.625, 2.5]);
+        assert!((shifted[[0, 0]] - 0.8).abs() < 1e-12, "{shifted}");
+    }
+
+    fn trial(scores: &[f64], stopped_at: usize) -> TrialResult {
+        let point = |(look, score): (usize, &f64)| Point {
+            step: (look + 1) * 10,
+            train_loss: None,
+            val_loss: 0.0,
+            val_accuracy: 0.0,
+            val_balanced_accuracy: *score,
+            rate: 0.0,
+        };
+        let curve = scores.iter().enumerate().map(point).collect();
+        let outcome =
+            Outcome::Trained { best_step: 1, val_loss: 0.0, stopped_at, total: 200, curve };
+        TrialResult { rate: 1e-3, outcome }
+    }
+
+    #[test]
+    fn a_curve_that_still_rises_at_its_end_is_seen() {
+        let mut scores = [0.5; 20];
+        scores[18..].fill(0.6);
+        assert!((still_rising(&trial(&scores, 200)).unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!(still_rising(&trial(&scores, 180)), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! The network that a stage trains: where it comes from, what of it learns.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::base::{Digest, Hasher, Seed};
+use crate::data::InputRule;
+use crate::onnx::freeze::{Divided, divide};
+use crate::onnx::graph::Graph;
+use crate::onnx::{head, init};
+
+use super::super::job::{Context, Failure};
+use super::super::model::{BaseModel, ModelPart};
+
+/// How the network comes about.
+#[derive(Clone, Debug)]
+pub(in super::super) enum Recipe {
+    /// A base model with a new head.
+    Transfer(Transfer),
+    /// An architecture of ours, from random weights.
+    Pretrain(Pretraining),
+}
+
+/// A base model with a new head.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Transfer {
+    /// The model, with its own weights or random ones.
+    pub(in super::super) model: ModelPart,
+    /// The tensor that the head reads.
+    pub(in super::super) head_at: String,
+    /// Number of classes.
+    pub(in super::super) classes: usize,
+    /// The tensor up to which everything is frozen.
+    pub(in super::super) until: Option<String>,
+    /// Factor on the learning rate below the head.
+    pub(in super::super) body_rate: f64,
+}
+
+/// An architecture of ours.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Pretraining {
+    /// The network, weights zero.
+    pub(in super::super) base: Arc<BaseModel>,
+}
+
+/// Stream of the weights of a source model; other than that of a scratch body, so that a source
+/// that was not trained at all is no copy of the scratch arm.
+const SOURCE: &str = "source";
+
+impl Recipe {
+    /// How pixels become the network's input.
+    pub(in super::super) fn input(&self) -> &InputRule {
+        match self {
+            Self::Transfer(transfer) => &transfer.model.base.input,
+            Self::Pretrain(pretraining) => &pretraining.base.input,
+        }
+    }
+
+    /// Factor on the learning rate below the head.
+    pub(in super::super) fn body_rate(&self) -> f64 {
+        match self {
+            Self::Transfer(transfer) => transfer.body_rate,
+            Self::Pretrain(_) => 1.0,
+        }
+    }
+
+    /// What of it belongs into a key.
+    pub(super) fn key(&self) -> Json {
+        match self {
+            Self::Transfer(transfer) => json!({
+                "model": transfer.model.key(),
+                "input": self.input(),
+                "head_at": transfer.head_at,
+                "classes": transfer.classes,
+                "until": transfer.until,
+                "body_rate": transfer.body_rate,
+            }),
+            Self::Pretrain(pretraining) => json!({
+                "architecture": skeleton_of(&pretraining.base.graph, &|_| true),
+                "input": self.input(),
+            }),
+        }
+    }
+
+    /// Builds the network with the weights of a seed.
+    pub(in super::super) fn build(
+        &self,
+        seed: Seed,
+        context: &Context<'_>,
+    ) -> Result<Network, Failure> {
+        match self {
+            Self::Transfer(transfer) => {
+                let body = transfer.model.load(context)?;
+                transfer.assemble(&body, seed)
+            }
+            Self::Pretrain(pretraining) => {
+                let mut graph = pretraining.base.graph.clone();
+                init::randomise(&mut graph, seed, SOURCE);
+                Network::new(graph, None)
+            }
+        }
+    }
+}
+
+impl Transfer {
+    /// Puts a new head on a body.
+    pub(in super::super) fn assemble(&self, body: &Graph, seed: Seed) -> Result<Network, Failure> {
+        let seen = &self.model.base.seen;
+        let mut graph = head::replace(body, seen, &self.head_at, self.classes)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        if let Some((weight, bias)) = head::parameters(&graph) {
+            init::randomise_head(&mut graph, &weight, &bias, seed);
+        }
+        Network::new(graph, self.until.as_deref())
+    }
+}
+
+/// A network ready to be trained.
+#[derive(Debug)]
+pub(in super::super) struct Network {
+    /// All of it.
+    pub(in super::super) graph: Graph,
+    /// Split by what learns.
+    pub(in super::super) divided: Divided,
+    head: (String, String),
+}
+
+impl Network {
+    fn new(graph: Graph, until: Option<&str>) -> Result<Self, Failure> {
+        let head = head::parameters(&graph)
+            .ok_or_else(|| Failure::new("the network does not end in a linear layer"))?;
+        let divided = divide(&graph, until);
+        Ok(Self { graph, divided, head })
+    }
+
+    /// A network that ends in its head and learns as a whole.
+    pub(in super::super) fn of(graph: Graph) -> Result<Self, Failure> {
+        Self::new(graph, None)
+    }
+
+    /// Factor on the learning rate of a parameter.
+    pub(super) fn rate(&self, name: &str, body_rate: f64) -> f32 {
+        if name == self.head.0 || name == self.head.1 { 1.0 } else { body_rate as f32 }
+    }
+
+    /// Parameters of all of it, and of what learns.
+    pub(in super::super) fn parameters(&self) -> (usize, usize) {
+        let size = |name: &str| self.graph.initializers.get(name).map_or(0, |t| t.len());
+        let trained = self.divided.trained.iter().map(|parameter| size(&parameter.name)).sum();
+        (self.graph.parameters(), trained)
+    }
+
+    /// Identity of the part that learns but for the values that learn: networks of one skeleton
+    /// share their step graphs.
+    pub(super) fn skeleton(&self) -> Digest {
+        let learns = |name: &str| {
+            self.divided.trained.iter().any(|parameter| parameter.name == name)
+                || !self.divided.frozen.iter().any(|frozen| frozen == name)
+        };
+        skeleton_of(&self.divided.suffix, &learns)
+    }
+}
+
+/// A graph's nodes, the shapes of all its constants, and the values of those that are not skipped.
+fn skeleton_of(graph: &Graph, skip: &dyn Fn(&str) -> bool) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.text(&format!("{:?} {:?} {:?}", graph.opset, graph.inputs, graph.outputs));
+    graph.nodes.iter().for_each(|node| hasher.text(&format!("{node:?}")));
+    for (name, tensor) in &graph.initializers {
+        hasher.text(name);
+        hasher.text(&format!("{:?}", tensor.dims));
+        if !skip(name) {
+            hasher.update(&tensor.bytes());
+        }
+    }
+    hasher.finish()
+}

@@ -1,0 +1,116 @@
+//! How a network is trained, in the words of the file.
+
+use crate::autodiff::Optimiser;
+use crate::base::language::{Above0, Count, Natural, OneOrMore, choice, defaults, keys};
+use crate::base::{Located, Problem};
+use crate::train::{Budget, Length, Schedule};
+
+use super::super::data::Sample;
+use super::super::site::Site;
+
+keys! {
+    /// How a network is trained.
+    pub struct Training {
+        /// Passes over the training items at most; 20 if neither this nor `steps` is said.
+        epochs: Option<Located<Count>> = None,
+        /// Steps at most, instead of `epochs`; 0 keeps the weights as they start.
+        steps: Option<Located<Natural>> = None,
+        /// Items in a step; never more than there are training items.
+        batch: Count = Count(32),
+        /// Learning rates of the head to choose from, on val.
+        lr: OneOrMore<Above0> = OneOrMore(
+            [3e-4, 1e-3, 3e-3].into_iter().filter_map(Above0::new).collect()
+        ),
+        /// How weights follow gradients.
+        optimizer: Optimiser = Optimiser::AdamW(defaults()),
+        /// How the learning rate changes over the steps.
+        schedule: Schedule = Schedule::Cosine(defaults()),
+        /// How much each class counts in the loss.
+        class_weights: ClassWeights = ClassWeights::None,
+        /// Evaluations without a better val loss after which training stops; there are twenty
+        /// over the whole length. 0 never stops early. The best weights are kept in any case.
+        patience: Natural = Natural(10),
+        /// Largest norm of the gradient; longer ones are shortened.
+        clip: Option<Above0> = None,
+        /// Training items; all of the split's if not said.
+        train_size: Option<Located<Count>> = None,
+    }
+}
+
+choice! {
+    /// How much each class counts in the loss.
+    pub enum ClassWeights {
+        /// Each item counts the same.
+        "none" => None,
+        /// Each class counts the same: N / (C · N_c), at most 20.
+        "balanced" => Balanced,
+    }
+}
+
+/// A rare class counts at most this many times as much.
+const MOST_WEIGHT: f64 = 20.0;
+
+impl ClassWeights {
+    /// The weight of each class.
+    pub(super) fn of(&self, sample: &Sample) -> Vec<f64> {
+        let prior = sample.prior();
+        match self {
+            Self::None => vec![1.0; prior.len()],
+            Self::Balanced => balanced(&prior),
+        }
+    }
+}
+
+fn balanced(prior: &[f64]) -> Vec<f64> {
+    let classes = prior.len() as f64;
+    prior.iter().map(|share| (1.0 / (classes * share)).min(MOST_WEIGHT)).collect()
+}
+
+/// Epochs where nothing is said.
+const EPOCHS: usize = 20;
+
+impl Training {
+    /// How long, and when to stop.
+    pub(super) fn budget(&self) -> Budget {
+        let length = match (&self.epochs, &self.steps) {
+            (_, Some(steps)) => Length::Steps(steps.0),
+            (Some(epochs), None) => Length::Epochs(epochs.0),
+            (None, None) => Length::Epochs(EPOCHS),
+        };
+        Budget { length, patience: self.patience.0 }
+    }
+
+    /// The learning rates, ascending, each once.
+    pub(super) fn rates(&self) -> Vec<f64> {
+        let mut rates: Vec<f64> = self.lr.0.iter().map(|rate| rate.get()).collect();
+        rates.sort_by(f64::total_cmp);
+        rates.dedup();
+        rates
+    }
+
+    /// Adds what contradicts itself.
+    pub(in super::super) fn check(&self, site: &mut Site) -> Option<()> {
+        if let (Some(_), Some(steps)) = (&self.epochs, &self.steps) {
+            site.problem(
+                Problem::at(steps.place, "both `epochs` and `steps` are given")
+                    .help("keep one of them"),
+            );
+            return None;
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balanced_weights_make_classes_count_the_same_up_to_a_limit() {
+        // Counts 90, 9, 1: .37037037, 3.7037037, 33.3333333.
+        let weights = balanced(&[0.9, 0.09, 0.01]);
+        for (weight, expected) in weights.iter().zip([0.370_370_37, 3.703_703_7, 20.0]) {
+            assert!((weight - expected).abs() < 1e-7, "{weight}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Pixels of a data set at a model's size, decoded once and kept: what trains from the input on
+//! reads them in every epoch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use serde_json::{Value as Json, json};
+
+use crate::data::{InputRule, Samples};
+
+use super::super::artifacts::{ArrayWriter, Element};
+use super::super::data::OpenDataset;
+use super::super::job::{Context, Cores, Failure, Job, Outputs};
+use super::super::kinds::fitted;
+use super::super::site::{NodeId, Site};
+
+/// Decodes and fits every item.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Pixelate {
+    data: Arc<OpenDataset>,
+    rule: InputRule,
+}
+
+/// Items a worker decodes before it hands them over.
+const PIECE: usize = 64;
+
+impl Pixelate {
+    /// The node for a data set and a model's size; stages share it.
+    pub(in super::super) fn shared(
+        data: &Arc<OpenDataset>,
+        rule: &InputRule,
+        site: &mut Site,
+    ) -> NodeId {
+        let [channels, height, width] = rule.item();
+        let label = format!("pixels of {} at {height}×{width}×{channels}", data.name);
+        let job = Self { data: Arc::clone(data), rule: rule.clone() };
+        site.shared(&label, None, job, vec![])
+    }
+
+    fn piece(&self, first: usize, context: &Context<'_>) -> Result<Samples, Failure> {
+        let count = self.data.dataset.items().len();
+        let mut bytes = Vec::new();
+        let mut floats = Vec::new();
+        for index in first..(first + PIECE).min(count) {
+            context.go_on()?;
+            match fitted(&self.data, index, &self.rule)?.samples {
+                Samples::Bytes(values) => bytes.extend(values),
+                Samples::Floats(values) => floats.extend(values),
+            }
+        }
+        Ok(if floats.is_empty() { Samples::Bytes(bytes) } else { Samples::Floats(floats) })
+    }
+}
+
+impl Job for Pixelate {
+    fn kind(&self) -> &'static str {
+        "pixels"
+    }
+
+    /// 1: first.
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn parameters(&self) -> Result<Json, Failure> {
+        Ok(json!({
+            "dataset": self.data.fingerprint()?,
+            "size": self.rule.size,
+            "channels": self.rule.channels,
+            "fit": self.rule.fit,
+        }))
+    }
+
+    fn cores(&self) -> Cores {
+        Cores::All
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let count = self.data.dataset.items().len();
+        let pieces = count.div_ceil(PIECE);
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = sync_channel(context.cores * 2);
+        std::thread::scope(|scope| {
+            for _ in 0..context.cores.clamp(1, pieces.max(1)) {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= pieces {
+                            return;
+                        }
+                        let piece = self.piece(number * PIECE, context);
+                        let failed = piece.is_err();
+                        if sender.send((number, piece)).is_err() || failed {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let [channels, height, width] = self.rule.item();
+            let mut waiting = std::collections::BTreeMap::new();
+            let mut writer: Option<ArrayWriter<'_>> = None;
+            let mut due = 0;
+            for (number, piece) in receiver {
+                waiting.insert(number, piece?);
+                while let Some(piece) = waiting.remove(&due) {
+                    let element = match &piece {
+                        Samples::Bytes(_) => Element::U8,
+                        Samples::Floats(_) => Element::F32,
+                    };
+                    if writer.is_none() {
+                        let item = [height, width, channels];
+                        writer = Some(ArrayWriter::new(context.store, element, count, &item)?);
+                    }
+                    if let Some(writer) = &mut writer {
+                        match &piece {
+                            Samples::Bytes(values) => writer.bytes(values)?,
+                            Samples::Floats(values) => writer.floats(values)?,
+                        }
+                    }
+                    due += 1;
+                    (context.progress)(due, pieces, "");
+                }
+            }
+            context.go_on()?;
+            let writer = writer.ok_or_else(|| Failure::new("the data set has no items"))?;
+            Ok(Outputs::default().with("rows", writer.finish()?).fact("items", count))
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! Planning a training: nodes for the cuts, for each learning rate, and for the choice.
+
+use std::sync::Arc;
+
+use crate::base::Seed;
+use crate::onnx::graph::Graph;
+
+use super::super::data::{OpenDataset, Sample};
+use super::super::kinds::{Pass, Tap, pass_runs};
+use super::super::model::{MODEL_PORT, ModelPart, Source};
+use super::super::probing::sample;
+use super::super::site::{Input, NodeId, Runs, Site};
+use super::choose::trial_ports;
+use super::{Choose, Cut, Network, Pixelate, Recipe, Task, Training, Trial, cut_port};
+
+/// A training to be planned.
+pub(in super::super) struct Plan<'a> {
+    /// The stage's word.
+    pub(in super::super) kind: &'static str,
+    /// Where the network comes from, for a seed.
+    pub(in super::super) recipe: &'a dyn Fn(Seed) -> Recipe,
+    /// Items.
+    pub(in super::super) data: Arc<OpenDataset>,
+    /// How to train.
+    pub(in super::super) training: &'a Training,
+    /// The network's structure; its weights do not matter here.
+    pub(in super::super) network: &'a Network,
+}
+
+impl Plan<'_> {
+    /// Adds the nodes; tells those that choose.
+    pub(in super::super) fn add(&self, site: &mut Site) -> Option<Runs> {
+        let cuts = self.cuts();
+        let seeds = site.seeds.clone();
+        let size = self.training.train_size.as_ref();
+        let mut chosen = Vec::new();
+        for (position, seed) in seeds.iter().enumerate() {
+            let sample = sample(site, &self.data, size, Some(*seed))?;
+            chosen.push(self.add_seed(site, position, *seed, sample, &cuts)?);
+        }
+        Some(Runs::Each(chosen))
+    }
+
+    fn cuts(&self) -> Vec<Cut> {
+        let graph: &Graph = &self.network.graph;
+        let is_input = |name: &String| graph.inputs.iter().any(|port| port.name == *name);
+        let kind = |name: &String| if is_input(name) { Cut::Pixels } else { Cut::Cached };
+        self.network.divided.cuts.iter().map(kind).collect()
+    }
+
+    fn add_seed(
+        &self,
+        site: &mut Site,
+        position: usize,
+        seed: Seed,
+        sample: Sample,
+        cuts: &[Cut],
+    ) -> Option<NodeId> {
+        let recipe = (self.recipe)(seed);
+        let mut shared = self.model_input(&recipe, position);
+        shared.extend(self.cut_inputs(site, position, &recipe, cuts)?);
+        let task = Task {
+            recipe,
+            sample,
+            training: self.training.clone(),
+            seed,
+            cuts: cuts.to_vec(),
+        };
+        let mut inputs = shared.clone();
+        for (index, rate) in self.training.rates().into_iter().enumerate() {
+            let trial = Trial { task: task.clone(), rate };
+            let node = site.add(&format!("lr={rate}"), Some(seed), trial, shared.clone());
+            let [result, weights] = trial_ports(index);
+            inputs.push(Input::new(&result, node, "result"));
+            inputs.push(Input::new(&weights, node, "weights"));
+        }
+        Some(site.add("", Some(seed), Choose { task, kind: self.kind }, inputs))
+    }
+
+    /// The model itself, if a stage makes it.
+    fn model_input(&self, recipe: &Recipe, position: usize) -> Vec<Input> {
+        match recipe {
+            Recipe::Transfer(transfer) => match &transfer.model.base.source {
+                Source::Made(runs) => vec![Input::new(MODEL_PORT, runs.of(position), "model")],
+                Source::File(_) => vec![],
+            },
+            Recipe::Pretrain(_) => vec![],
+        }
+    }
+
+    fn cut_inputs(
+        &self,
+        site: &mut Site,
+        position: usize,
+        recipe: &Recipe,
+        cuts: &[Cut],
+    ) -> Option<Vec<Input>> {
+        let tensors: Vec<&String> = self
+            .network
+            .divided
+            .cuts
+            .iter()
+            .zip(cuts)
+            .filter(|(_, cut)| **cut == Cut::Cached)
+            .map(|(name, _)| name)
+            .collect();
+        let pass = match (tensors.is_empty(), recipe) {
+            (false, Recipe::Transfer(transfer)) => {
+                Some(self.prefix(site, position, &transfer.model, &tensors)?)
+            }
+            (false, Recipe::Pretrain(pretraining)) => {
+                let model = ModelPart { base: Arc::clone(&pretraining.base), random: None };
+                Some(self.prefix(site, position, &model, &tensors)?)
+            }
+            (true, _) => None,
+        };
+        let mut inputs = Vec::new();
+        for (index, (name, cut)) in self.network.divided.cuts.iter().zip(cuts).enumerate() {
+            let port = cut_port(index);
+            inputs.push(match (cut, pass) {
+                (Cut::Cached, Some(node)) => Input::new(&port, node, name),
+                _ => {
+                    Input::new(&port, Pixelate::shared(&self.data, recipe.input(), site), "rows")
+                }
+            });
+        }
+        Some(inputs)
+    }
+
+    /// The part that never changes, computed once for each item and shared by all who cut there.
+    fn prefix(
+        &self,
+        site: &mut Site,
+        position: usize,
+        model: &ModelPart,
+        tensors: &[&String],
+    ) -> Option<NodeId> {
+        let tap = |name: &&String| Tap { port: (*name).clone(), tensor: (*name).clone() };
+        let has_weights = self.prefix_has_weights(tensors);
+        let mut model = model.clone();
+        // Without weights in it, a random model's prefix is that of any other.
+        model.random = model.random.filter(|_| has_weights);
+        let job = Pass {
+            data: Arc::clone(&self.data),
+            model: model.clone(),
+            layers: tensors.iter().map(tap).collect(),
+            spatial: None,
+        };
+        let until: Vec<&str> = tensors.iter().map(|name| name.as_str()).collect();
+        let label = format!(
+            "prefix of {}{} on {} up to {}",
+            model.base.name,
+            if model.random.is_some() { " (random)" } else { "" },
+            self.data.name,
+            until.join(", ")
+        );
+        if let Some(seed) = model.random {
+            let inputs = match &model.base.source {
+                Source::Made(runs) => vec![Input::new(MODEL_PORT, runs.of(position), "model")],
+                Source::File(_) => vec![],
+            };
+            return Some(site.shared(&label, Some(seed), job, inputs));
+        }
+        let runs = pass_runs(&job, site, |site, seed, inputs| {
+            site.shared(&label, seed, job.clone(), inputs)
+        })?;
+        Some(runs.of(position))
+    }
+
+    fn prefix_has_weights(&self, tensors: &[&String]) -> bool {
+        let graph = &self.network.graph;
+        let below = graph.ancestors(tensors.iter().map(|name| name.as_str()));
+        crate::onnx::parameters::parameters(graph).iter().any(|p| below.contains(&p.node))
+    }
+}

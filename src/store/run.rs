@@ -1,0 +1,126 @@
+//! The record of one run: which nodes there were and which keys they had. Tables and reports are
+//! made from it, last month's too.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::base::atomic;
+
+use super::Key;
+
+/// One run, as `run.json` keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Version of this format.
+    pub format: u32,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The run's id.
+    pub run: String,
+    /// When it began, RFC 3339.
+    pub started: String,
+    /// Version of tl-run.
+    pub version: String,
+    /// Name and version of the runtime.
+    pub runtime: String,
+    /// Cores that were used at most.
+    pub jobs: usize,
+    /// The machine: system, processor, cores.
+    pub host: String,
+    /// The revision of the folder's git repository, if it lies in one.
+    pub revision: Option<String>,
+    /// The file as it was.
+    pub text: String,
+    /// `--set` of the command line.
+    pub sets: Vec<(String, String)>,
+    /// Repetitions.
+    pub seeds: Vec<u64>,
+    /// Notes before any work.
+    pub notes: Vec<String>,
+    /// Stages with their combinations.
+    pub stages: Vec<RunStage>,
+    /// Nodes.
+    pub nodes: Vec<RunNode>,
+}
+
+/// The format of `run.json`.
+pub const RUN_FORMAT: u32 = 1;
+
+/// One combination of a stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunStage {
+    /// Its name with its axes.
+    pub name: String,
+    /// Its name.
+    pub stage: String,
+    /// Its axes.
+    pub axes: Vec<(String, String)>,
+    /// Its kind.
+    pub kind: String,
+    /// What tables tell of it, if it predicts.
+    pub arm: Option<Json>,
+    /// Positions of its nodes: one, or one for each seed.
+    pub nodes: Vec<usize>,
+    /// For an evaluation: each stage scored, with the positions of the nodes that scored it.
+    pub scored: Vec<(String, Vec<usize>)>,
+    /// For a verdict: the arms, as its rows number them.
+    pub compared: Vec<String>,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunNode {
+    /// What people saw.
+    pub label: String,
+    /// The stage it belongs to.
+    pub stage: String,
+    /// The seed it belongs to.
+    pub seed: Option<u64>,
+    /// Its key, if it had one.
+    pub key: Option<Key>,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Why, if it did not end well.
+    pub message: Option<String>,
+}
+
+/// How a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// It worked.
+    Done,
+    /// Its result was there already.
+    Hit,
+    /// It failed.
+    Failed,
+    /// It could not run.
+    Skipped,
+    /// It was interrupted.
+    Cancelled,
+}
+
+impl RunOutcome {
+    /// Whether there is a result.
+    pub fn has_result(self) -> bool {
+        matches!(self, Self::Done | Self::Hit)
+    }
+}
+
+/// Name of the file in a run's folder.
+pub const RUN_FILE: &str = "run.json";
+
+impl RunRecord {
+    /// Writes it into a run's folder.
+    pub fn save(&self, folder: &Path) -> io::Result<()> {
+        atomic::write(&folder.join(RUN_FILE), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// Reads it from a run's folder.
+    pub fn load(folder: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(folder.join(RUN_FILE))?)?)
+    }
+}

@@ -1,0 +1,392 @@
+//! Rows of every table, from records and blobs.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json, json};
+
+use crate::base::Digest;
+use crate::stages::artifacts::{ArmRow, Evaluation, Outcome, Predictions, TrialResult, Verdicts};
+use crate::store::{Record, RunNode, RunRecord, RunStage, Store};
+
+use super::TableError;
+use super::frame::Table;
+
+/// Everything a run left, in the order of its plan.
+pub(super) struct Gathered {
+    pub(super) scores: Vec<Scored>,
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) trained: Vec<Trained>,
+    pub(super) costs: Vec<NodeCost>,
+}
+
+/// One stage scored on one part, for one seed.
+pub(super) struct Scored {
+    pub(super) stage: RunStage,
+    pub(super) seed: Option<u64>,
+    pub(super) evaluation: Evaluation,
+    pub(super) items: Predictions,
+}
+
+/// One verdict stage.
+pub(super) struct Verdict {
+    pub(super) stage: RunStage,
+    pub(super) metric: String,
+    /// Each row with its arm and its baseline.
+    pub(super) rows: Vec<(RunStage, RunStage, ArmRow)>,
+}
+
+/// The trainings of one node.
+pub(super) struct Trained {
+    pub(super) stage: RunStage,
+    pub(super) seed: Option<u64>,
+    pub(super) chosen: Option<f64>,
+    pub(super) trials: Vec<TrialResult>,
+}
+
+/// What one node cost.
+pub(super) struct NodeCost {
+    pub(super) node: RunNode,
+    pub(super) stage: Option<RunStage>,
+    pub(super) record: Record,
+}
+
+/// Reads everything.
+pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableError> {
+    let reader = Reader::new(run, store);
+    let mut gathered =
+        Gathered { scores: vec![], verdicts: vec![], trained: vec![], costs: vec![] };
+    for stage in &run.stages {
+        for (name, nodes) in &stage.scored {
+            gathered.scores.extend(reader.scored(name, nodes)?);
+        }
+        if stage.kind == "transfer" {
+            gathered.verdicts.extend(reader.verdict(stage)?);
+        }
+        for &node in &stage.nodes {
+            gathered.trained.extend(reader.trained(stage, node)?);
+        }
+    }
+    gathered.costs = (0..run.nodes.len()).filter_map(|node| reader.cost(node)).collect();
+    Ok(gathered)
+}
+
+struct Reader<'a> {
+    run: &'a RunRecord,
+    store: &'a Store,
+    records: Vec<Option<Record>>,
+    stages: BTreeMap<&'a str, &'a RunStage>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(run: &'a RunRecord, store: &'a Store) -> Self {
+        let record = |node: &RunNode| store.lookup(node.key?, &mut |_| ());
+        Self {
+            run,
+            store,
+            records: run.nodes.iter().map(record).collect(),
+            stages: run.stages.iter().map(|stage| (stage.name.as_str(), stage)).collect(),
+        }
+    }
+
+    fn stage(&self, name: &str) -> RunStage {
+        let known = self.stages.get(name).copied().cloned();
+        known.unwrap_or_else(|| RunStage { name: name.to_owned(), ..RunStage::default() })
+    }
+
+    /// An artifact of a node, if the node has a result with one.
+    fn bytes(&self, node: usize, port: &str) -> Result<Option<crate::store::Mapped>, TableError> {
+        let Some(artifact) = self.records[node].as_ref().and_then(|r| r.outputs.get(port)) else {
+            return Ok(None);
+        };
+        self.store.map(artifact).map(Some).map_err(|error| self.broken(node, &error))
+    }
+
+    fn json<T: DeserializeOwned>(&self, node: usize, port: &str) -> Result<Option<T>, TableError> {
+        let Some(bytes) = self.bytes(node, port)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| self.broken(node, &error))
+    }
+
+    fn broken(&self, node: usize, cause: &dyn std::fmt::Display) -> TableError {
+        TableError::Result { label: self.run.nodes[node].label.clone(), cause: cause.to_string() }
+    }
+
+    fn scored(&self, name: &str, nodes: &[usize]) -> Result<Vec<Scored>, TableError> {
+        let mut scored = Vec::new();
+        for &node in nodes {
+            let evaluation: Option<Evaluation> = self.json(node, "scores")?;
+            let items = self.bytes(node, "items")?;
+            let (Some(evaluation), Some(items)) = (evaluation, items) else { continue };
+            let items = Predictions::load(&items).map_err(|error| self.broken(node, &error))?;
+            let (stage, seed) = (self.stage(name), self.run.nodes[node].seed);
+            scored.push(Scored { stage, seed, evaluation, items });
+        }
+        Ok(scored)
+    }
+
+    fn verdict(&self, stage: &RunStage) -> Result<Option<Verdict>, TableError> {
+        let Some(&node) = stage.nodes.first() else { return Ok(None) };
+        let Some(verdicts) = self.json::<Verdicts>(node, "verdict")? else { return Ok(None) };
+        let arm = |index: usize| {
+            self.stage(stage.compared.get(index).map_or("", String::as_str))
+        };
+        let rows = verdicts.rows.into_iter().map(|row| (arm(row.arm), arm(row.baseline), row));
+        Ok(Some(Verdict {
+            stage: stage.clone(),
+            metric: verdicts.metric,
+            rows: rows.collect(),
+        }))
+    }
+
+    fn trained(&self, stage: &RunStage, node: usize) -> Result<Option<Trained>, TableError> {
+        let Some(trials) = self.json(node, "trials")? else { return Ok(None) };
+        let chosen = self.records[node].as_ref().and_then(|r| r.facts.get("lr")?.as_f64());
+        let seed = self.run.nodes[node].seed;
+        Ok(Some(Trained { stage: stage.clone(), seed, chosen, trials }))
+    }
+
+    fn cost(&self, node: usize) -> Option<NodeCost> {
+        let record = self.records[node].clone()?;
+        let entry = self.run.nodes[node].clone();
+        let stage = self.stages.get(entry.stage.as_str()).map(|stage| (*stage).clone());
+        let stage = stage.filter(|stage| stage.nodes.contains(&node));
+        Some(NodeCost { node: entry, stage, record })
+    }
+}
+
+/// A fact about an arm, as the plan has it.
+pub(super) fn arm_fact<'a>(stage: &'a RunStage, name: &str) -> Option<&'a Json> {
+    stage.arm.as_ref()?.get(name).filter(|value| !value.is_null())
+}
+
+fn text(stage: &RunStage, name: &str) -> Option<String> {
+    arm_fact(stage, name)?.as_str().map(str::to_owned)
+}
+
+fn number(stage: &RunStage, name: &str) -> Option<f64> {
+    arm_fact(stage, name)?.as_f64()
+}
+
+fn whole(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn axes(stage: &RunStage) -> Option<String> {
+    let axes: Vec<String> = stage.axes.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+    (!axes.is_empty()).then(|| axes.join(","))
+}
+
+impl Gathered {
+    /// All tables by name.
+    pub(super) fn tables(&self, run: &RunRecord) -> Vec<(&'static str, Table)> {
+        vec![
+            ("scores", self.score_table()),
+            ("confusion", self.confusion_table()),
+            ("items", self.item_table()),
+            ("transfer", self.transfer_table(run)),
+            ("convergence", self.convergence_table()),
+            ("costs", self.cost_table()),
+        ]
+    }
+
+    fn score_table(&self) -> Table {
+        let rows: Vec<(&Scored, &crate::stages::artifacts::Score)> = self
+            .scores
+            .iter()
+            .flat_map(|scored| scored.evaluation.scores.iter().map(move |score| (scored, score)))
+            .collect();
+        let each = || rows.iter();
+        Table::default()
+            .text("stage", each().map(|(s, _)| Some(s.stage.name.as_str())))
+            .text("name", each().map(|(s, _)| Some(s.stage.stage.as_str())))
+            .text("axes", each().map(|(s, _)| axes(&s.stage)))
+            .text("kind", each().map(|(s, _)| Some(s.stage.kind.as_str())))
+            .text("source", each().map(|(s, _)| text(&s.stage, "source")))
+            .text("target", each().map(|(s, _)| text(&s.stage, "target")))
+            .whole("seed", each().map(|(s, _)| s.seed.map(whole)))
+            .text("split", each().map(|(s, _)| Some(s.evaluation.part.as_str())))
+            .whole("n_train", each().map(|(s, _)| Some(s.items.trained_on as i64)))
+            .whole("n_items", each().map(|(s, _)| Some(s.evaluation.items as i64)))
+            .text("metric", each().map(|(_, score)| Some(score.metric.as_str())))
+            .text("class", each().map(|(_, score)| score.class.clone()))
+            .number("value", each().map(|(_, score)| score.value))
+            .text("reason", each().map(|(_, score)| score.reason.clone()))
+    }
+
+    fn confusion_table(&self) -> Table {
+        let rows: Vec<(&Scored, &crate::stages::artifacts::ClassScore)> = self
+            .scores
+            .iter()
+            .flat_map(|scored| scored.evaluation.confusion.iter().map(move |cell| (scored, cell)))
+            .collect();
+        let each = || rows.iter();
+        Table::default()
+            .text("stage", each().map(|(s, _)| Some(s.stage.name.as_str())))
+            .whole("seed", each().map(|(s, _)| s.seed.map(whole)))
+            .text("split", each().map(|(s, _)| Some(s.evaluation.part.as_str())))
+            .text("truth", each().map(|(_, cell)| Some(cell.truth.as_str())))
+            .text("predicted", each().map(|(_, cell)| Some(cell.predicted.as_str())))
+            .whole("count", each().map(|(_, cell)| Some(cell.count as i64)))
+    }
+
+    fn item_table(&self) -> Table {
+        let rows: Vec<(&Scored, usize)> = self
+            .scores
+            .iter()
+            .flat_map(|scored| (0..scored.items.ids.len()).map(move |item| (scored, item)))
+            .collect();
+        let each = || rows.iter();
+        let class = |s: &Scored, class: usize| Some(s.items.classes[class].clone());
+        let right = |s: &Scored, i: usize| s.items.labels[i] == s.items.predicted[i];
+        let probabilities = |s: &Scored, i: usize| {
+            s.items.probabilities.as_ref().ok().map(|matrix| matrix.row(i).to_vec())
+        };
+        let group = |s: &Scored, i: usize| s.items.grouped.then(|| s.items.groups[i] as i64);
+        Table::default()
+            .text("stage", each().map(|(s, _)| Some(s.stage.name.as_str())))
+            .whole("seed", each().map(|(s, _)| s.seed.map(whole)))
+            .text("split", each().map(|(s, _)| Some(s.evaluation.part.as_str())))
+            .text("item", each().map(|(s, i)| Some(s.items.ids[*i].as_str())))
+            .whole("group", each().map(|(s, i)| group(s, *i)))
+            .text("label", each().map(|(s, i)| class(s, s.items.labels[*i])))
+            .text("predicted", each().map(|(s, i)| class(s, s.items.predicted[*i])))
+            .flag("correct", each().map(|(s, i)| Some(right(s, *i))))
+            .numbers("probabilities", each().map(|(s, i)| probabilities(s, *i)))
+    }
+
+    fn transfer_table(&self, run: &RunRecord) -> Table {
+        let rows: Vec<(&Verdict, &RunStage, &RunStage, &ArmRow)> = self
+            .verdicts
+            .iter()
+            .flat_map(|v| v.rows.iter().map(move |(arm, base, row)| (v, arm, base, row)))
+            .collect();
+        let each = || rows.iter().copied();
+        let numbers = |row: &ArmRow| row.verdict.numbers;
+        let pair = |v: &Verdict, arm: &RunStage, base: &RunStage| {
+            let parts = [&run.pipeline, &v.stage.name, &arm.name, &base.name, &v.metric];
+            Digest::of_json(&parts).short()
+        };
+        let word = |json: Json| json.as_str().map(str::to_owned);
+        Table::default()
+            .text("pair_id", each().map(|(v, arm, base, _)| Some(pair(v, arm, base))))
+            .text("source", each().map(|(_, arm, ..)| text(arm, "source")))
+            .text("target", each().map(|(_, arm, ..)| text(arm, "target")))
+            // Both tasks have labels here; other settings come with the stages that need them.
+            .text("setting", each().map(|_| Some("inductive")))
+            .whole("n_train", each().map(|(.., row)| row.numbers.n_train.map(|n| n as i64)))
+            .text("arm", each().map(|(_, arm, ..)| Some(arm.name.as_str())))
+            .text("baseline", each().map(|(_, _, base, _)| Some(base.name.as_str())))
+            .text("freeze_depth", each().map(|(_, arm, ..)| text(arm, "freeze")))
+            .text("transfer_depth", each().map(|_| None::<String>))
+            .number("lr_body", each().map(|(_, arm, _, row)| {
+                Some(row.numbers.lr_head? * number(arm, "body_rate")?)
+            }))
+            .number("lr_head", each().map(|(.., row)| row.numbers.lr_head))
+            .number("c", each().map(|(.., row)| row.numbers.c))
+            .text("metric", each().map(|(v, ..)| Some(v.metric.as_str())))
+            .whole("S", each().map(|(.., row)| Some(row.verdict.seeds as i64)))
+            .whole("N", each().map(|(.., row)| Some(row.numbers.items as i64)))
+            .whole("units", each().map(|(.., row)| Some(row.verdict.units as i64)))
+            .number("m_transfer", each().map(|(.., row)| row.numbers.m_transfer))
+            .number("m_scratch", each().map(|(.., row)| row.numbers.m_scratch))
+            .number("sd_scratch", each().map(|(.., row)| row.numbers.sd_scratch))
+            .number("m_majority", each().map(|(.., row)| row.numbers.m_majority))
+            .number("delta", each().map(|(.., row)| numbers(row).map(|n| n.delta)))
+            .number("se", each().map(|(.., row)| numbers(row).map(|n| n.se)))
+            .number("df", each().map(|(.., row)| numbers(row).map(|n| n.df)))
+            .number("ci_lo", each().map(|(.., row)| numbers(row).map(|n| n.ci_lo)))
+            .number("ci_hi", each().map(|(.., row)| numbers(row).map(|n| n.ci_hi)))
+            .number("p", each().map(|(.., row)| numbers(row).map(|n| n.p)))
+            .number("p_neg", each().map(|(.., row)| numbers(row).map(|n| n.p_neg)))
+            .number("p_rope", each().map(|(.., row)| numbers(row).map(|n| n.p_rope)))
+            .number("p_pos", each().map(|(.., row)| numbers(row).map(|n| n.p_pos)))
+            .number("p_holm_neg", each().map(|(.., row)| numbers(row).map(|n| n.q_neg_holm)))
+            .number("p_holm_pos", each().map(|(.., row)| numbers(row).map(|n| n.q_pos_holm)))
+            .text("verdict", each().map(|(.., row)| word(json!(row.verdict.class))))
+            .text("lean", each().map(|(.., row)| word(json!(row.verdict.lean))))
+            .text("reason", each().map(|(.., row)| row.verdict.reason()))
+            .whole("n01", each().map(|(.., row)| row.numbers.n01.map(|n| n as i64)))
+            .whole("n10", each().map(|(.., row)| row.numbers.n10.map(|n| n as i64)))
+            .number("mcnemar_p", each().map(|(.., row)| row.numbers.mcnemar_p))
+            .number("p_gt", each().map(|(.., row)| row.numbers.p_gt))
+            .number("mde80", each().map(|(.., row)| numbers(row).map(|n| n.mde80)))
+            .number("eps", each().map(|(.., row)| Some(row.verdict.eps)))
+            .text("scope", each().map(|_| Some("arm")))
+            .texts("flags", each().map(|(.., row)| row.verdict.flags.clone()))
+    }
+
+    fn convergence_table(&self) -> Table {
+        let mut rows = Vec::new();
+        for trained in &self.trained {
+            for trial in &trained.trials {
+                let Outcome::Trained { curve, .. } = &trial.outcome else { continue };
+                rows.extend(curve.iter().map(|point| (trained, trial, point)));
+            }
+        }
+        let each = || rows.iter();
+        let chosen = |trained: &Trained, trial: &TrialResult| {
+            trained.chosen.is_some_and(|rate| rate.total_cmp(&trial.rate).is_eq())
+        };
+        Table::default()
+            .text("stage", each().map(|(t, ..)| Some(t.stage.name.as_str())))
+            .whole("seed", each().map(|(t, ..)| t.seed.map(whole)))
+            .number("lr", each().map(|(_, trial, _)| Some(trial.rate)))
+            .flag("chosen", each().map(|(t, trial, _)| Some(chosen(t, trial))))
+            .whole("step", each().map(|(.., p)| Some(p.step as i64)))
+            .number("train_loss", each().map(|(.., p)| p.train_loss))
+            .number("val_loss", each().map(|(.., p)| Some(p.val_loss)))
+            .number("val_accuracy", each().map(|(.., p)| Some(p.val_accuracy)))
+            .number("val_balanced_accuracy", each().map(|(.., p)| Some(p.val_balanced_accuracy)))
+            .number("rate", each().map(|(.., p)| Some(p.rate)))
+    }
+
+    fn cost_table(&self) -> Table {
+        let each = || self.costs.iter();
+        let stage = |cost: &NodeCost, name: &str| {
+            cost.stage.as_ref().and_then(|stage| number(stage, name)).map(|value| value as i64)
+        };
+        let outcome = |cost: &NodeCost| json!(cost.node.outcome).as_str().map(str::to_owned);
+        Table::default()
+            .text("node", each().map(|c| Some(c.node.label.as_str())))
+            .text("stage", each().map(|c| Some(c.node.stage.as_str())))
+            .whole("seed", each().map(|c| c.node.seed.map(whole)))
+            .text("outcome", each().map(outcome))
+            .number("seconds", each().map(|c| Some(c.record.cost.seconds)))
+            .number("cpu_seconds", each().map(|c| c.record.cost.cpu_seconds))
+            .text("cpu_reason", each().map(|c| {
+                c.record.cost.cpu_seconds.is_none().then_some("several threads worked on it")
+            }))
+            .whole("peak_bytes", each().map(|c| c.record.cost.peak_bytes.map(whole)))
+            .whole("macs", each().map(|c| stage(c, "macs")))
+            .whole("parameters", each().map(|c| stage(c, "parameters")))
+            .whole("trained_parameters", each().map(|c| stage(c, "trained_parameters")))
+            .number("energy_j", each().map(|_| None))
+            .text("energy_reason", each().map(|_| Some("not measured by this version")))
+    }
+
+    /// Means over seeds by stage and metric, nested as DVC's metrics commands read them.
+    pub(super) fn metrics(&self) -> Json {
+        let mut stages = Map::new();
+        for ((stage, part, metric), values) in self.means() {
+            let stage = stages.entry(stage).or_insert_with(|| json!({}));
+            let parts = stage.as_object_mut().map(|map| map.entry(part).or_insert(json!({})));
+            if let Some(Json::Object(metrics)) = parts {
+                metrics.insert(metric, json!(values.iter().sum::<f64>() / values.len() as f64));
+            }
+        }
+        Json::Object(stages)
+    }
+
+    fn means(&self) -> BTreeMap<(String, String, String), Vec<f64>> {
+        let mut means: BTreeMap<(String, String, String), Vec<f64>> = BTreeMap::new();
+        for scored in &self.scores {
+            for score in scored.evaluation.scores.iter().filter(|score| score.class.is_none()) {
+                let Some(value) = score.value else { continue };
+                let part = scored.evaluation.part.clone();
+                let key = (scored.stage.name.clone(), part, score.metric.clone());
+                means.entry(key).or_default().push(value);
+            }
+        }
+        means
+    }
+}

@@ -1,0 +1,213 @@
+//! What a person reads at the end: the verdict first, or the scores where there is none.
+
+use crate::stages::artifacts::ArmRow;
+use crate::stats::{Class, Lean};
+use crate::store::{RunRecord, RunStage};
+
+use super::build::{Gathered, Scored};
+
+/// What a person reads at the end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Verdicts, if there are any.
+    pub verdicts: Vec<VerdictTable>,
+    /// Mean scores of each stage, where there is no verdict.
+    pub scores: Vec<ScoreRow>,
+}
+
+/// One verdict stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerdictTable {
+    /// Repetitions.
+    pub seeds: usize,
+    /// Test items.
+    pub items: usize,
+    /// Groups of test items, where they have groups.
+    pub groups: Option<usize>,
+    /// The metric.
+    pub metric: String,
+    /// Each baseline with its mean and its standard deviation over seeds.
+    pub baselines: Vec<(String, Option<f64>, Option<f64>)>,
+    /// One row for each arm.
+    pub rows: Vec<VerdictRow>,
+}
+
+/// One arm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerdictRow {
+    /// Its name.
+    pub arm: String,
+    /// Difference to the baseline; positive is better.
+    pub delta: Option<f64>,
+    /// Its 95 % interval.
+    pub interval: Option<(f64, f64)>,
+    /// The verdict.
+    pub word: Word,
+    /// What belongs beside the verdict.
+    pub remark: String,
+}
+
+/// A verdict in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Better than the baseline.
+    Helps,
+    /// No difference that matters.
+    Same,
+    /// Worse than the baseline.
+    Hurts,
+    /// Cannot be told yet.
+    Open,
+}
+
+/// Mean scores of one stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoreRow {
+    /// The stage.
+    pub stage: String,
+    /// The part.
+    pub part: String,
+    /// Each metric with its mean and its standard deviation over seeds.
+    pub values: Vec<(String, Option<f64>, Option<f64>)>,
+}
+
+/// Puts the summary together.
+pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
+    let verdicts = gathered.verdicts.iter().map(|verdict| {
+        let rows = verdict.rows.iter().map(|(arm, _, row)| verdict_row(arm, row));
+        let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
+        for (_, baseline, row) in &verdict.rows {
+            if !baselines.iter().any(|(name, ..)| *name == baseline.name) {
+                let numbers = &row.numbers;
+                let (mean, deviation) = (numbers.m_scratch, numbers.sd_scratch);
+                baselines.push((baseline.name.clone(), mean, deviation));
+            }
+        }
+        let first = verdict.rows.first().map(|(.., row)| &row.numbers);
+        VerdictTable {
+            seeds: run.seeds.len(),
+            items: first.map_or(0, |numbers| numbers.items),
+            groups: first.and_then(|numbers| numbers.groups),
+            metric: verdict.metric.clone(),
+            baselines,
+            rows: rows.collect(),
+        }
+    });
+    let verdicts: Vec<VerdictTable> = verdicts.collect();
+    let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
+    Summary { pipeline: run.pipeline.clone(), verdicts, scores }
+}
+
+fn verdict_row(arm: &RunStage, row: &ArmRow) -> VerdictRow {
+    let numbers = row.verdict.numbers;
+    let word = match row.verdict.class {
+        Class::Positive => Word::Helps,
+        Class::Neutral => Word::Same,
+        Class::Negative => Word::Hurts,
+        Class::Inconclusive => Word::Open,
+    };
+    VerdictRow {
+        arm: arm.name.clone(),
+        delta: numbers.map(|numbers| numbers.delta),
+        interval: numbers.map(|numbers| (numbers.ci_lo, numbers.ci_hi)),
+        word,
+        remark: if word == Word::Open { open_remark(row) } else { flags(row) },
+    }
+}
+
+/// Why it cannot be told yet, and what would help.
+fn open_remark(row: &ArmRow) -> String {
+    if let Some(reason) = row.verdict.reason() {
+        return reasons_in_words(&reason);
+    }
+    let mut parts = Vec::new();
+    match row.verdict.lean {
+        Some(Lean::Positive) => parts.push("leans to better".to_owned()),
+        Some(Lean::Negative) => parts.push("leans to worse".to_owned()),
+        None => {}
+    }
+    let needed = row.verdict.needed;
+    let seeds = needed.and_then(|needed| needed.more_seeds).map(|n| plural(n, "more seed"));
+    let items = needed.and_then(|needed| needed.more_items).map(|n| {
+        plural(n, if row.numbers.groups.is_some() { "more test group" } else { "more test item" })
+    });
+    let more: Vec<String> = [seeds, items].into_iter().flatten().collect();
+    if !more.is_empty() {
+        parts.push(more.join(", or "));
+    }
+    if let Some(numbers) = row.verdict.numbers {
+        parts.push(format!("would see {:.3}", numbers.mde80));
+    }
+    parts.join("; ")
+}
+
+fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn reasons_in_words(reasons: &str) -> String {
+    let words = |reason: &str| match reason.trim() {
+        "too_few_seeds" => "fewer than 3 seeds".to_owned(),
+        "too_few_units" => "fewer than 50 test items or groups".to_owned(),
+        "missing" => "too many seeds failed".to_owned(),
+        "no_estimate" => "nothing to compare".to_owned(),
+        "invalid_baseline" => "the baseline is no better than the majority class".to_owned(),
+        "grid_edge" => {
+            "the arm behind chose a value at the end of its list; widen the list".to_owned()
+        }
+        "budget_limited" => "the arm behind was still improving; train longer".to_owned(),
+        other => other.to_owned(),
+    };
+    reasons.split([',', ';']).map(words).collect::<Vec<_>>().join("; ")
+}
+
+/// Flags worth a word beside a verdict that stands.
+fn flags(row: &ArmRow) -> String {
+    let flags = &row.verdict.flags;
+    let diverged = flags.iter().any(|flag| flag == "diverged");
+    if diverged { "training diverged in some seeds".to_owned() } else { String::new() }
+}
+
+fn score_rows(scored: &[Scored]) -> Vec<ScoreRow> {
+    let mut rows: Vec<(String, String, Vec<(String, Vec<f64>)>)> = Vec::new();
+    for entry in scored {
+        let (stage, part) = (&entry.stage.name, &entry.evaluation.part);
+        let known = rows.iter().position(|(s, p, _)| s == stage && p == part);
+        let index = known.unwrap_or_else(|| {
+            rows.push((stage.clone(), part.clone(), vec![]));
+            rows.len() - 1
+        });
+        for score in entry.evaluation.scores.iter().filter(|score| score.class.is_none()) {
+            let metrics = &mut rows[index].2;
+            let known = metrics.iter().position(|(metric, _)| *metric == score.metric);
+            let at = known.unwrap_or_else(|| {
+                metrics.push((score.metric.clone(), vec![]));
+                metrics.len() - 1
+            });
+            metrics[at].1.extend(score.value);
+        }
+    }
+    rows.into_iter()
+        .map(|(stage, part, metrics)| {
+            let values = metrics.into_iter().map(|(metric, values)| {
+                let (mean, deviation) = mean_and_deviation(&values);
+                (metric, mean, deviation)
+            });
+            ScoreRow { stage, part, values: values.collect() }
+        })
+        .collect()
+}
+
+fn mean_and_deviation(values: &[f64]) -> (Option<f64>, Option<f64>) {
+    if values.is_empty() {
+        return (None, None);
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    if values.len() < 2 {
+        return (Some(mean), None);
+    }
+    let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (Some(mean), Some((square / (values.len() - 1) as f64).sqrt()))
+}
