@@ -33,6 +33,7 @@ pub use metrics::{
 pub use needed::{MAX_ITEMS, MAX_SEEDS, Needed, mde80, needed};
 pub use predictions::{Predictions, PredictionsError};
 pub use rule::{Class, LEVEL, MAX_MISSING_SHARE, MIN_SEEDS, MIN_UNITS, NEUTRAL_MASS, widened_rope};
+pub use student::quantile as student_quantile;
 pub use superiority::superiority;
 pub use two_way::{Masses, TwoWay};
 pub use units::{UnitsError, units};

@@ -14,7 +14,7 @@ pub(super) fn cdf(t: f64, df: f64) -> f64 {
 }
 
 /// The t with P(T <= t) = `p`: infinite at 0 and 1, NaN outside [0, 1].
-pub(super) fn quantile(p: f64, df: f64) -> f64 {
+pub fn quantile(p: f64, df: f64) -> f64 {
     let tail = p.min(1.0 - p);
     if p.is_nan() || tail < 0.0 {
         return f64::NAN;

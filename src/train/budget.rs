@@ -20,8 +20,10 @@ pub struct Budget {
     pub patience: usize,
 }
 
-/// Regular evaluations over a whole training.
+/// Regular evaluations over a whole training at most.
 const EVALUATIONS: usize = 20;
+/// Regular evaluations even of a training of few epochs, so that patience means something.
+const FEWEST: usize = 10;
 
 impl Budget {
     /// Steps at most, given the steps of an epoch.
@@ -43,14 +45,15 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Twenty evenly spread looks, the last at the end, and early ones at 0, 1, 2, 4, 8, …
-    pub(super) fn over(steps: usize) -> Self {
-        let count = EVALUATIONS.min(steps);
+    /// Twenty evenly spread looks, the last at the end, but not more than one an epoch; and early
+    /// ones at 0, 1, 4, 16, …
+    pub(super) fn over(steps: usize, per_epoch: usize) -> Self {
+        let count = EVALUATIONS.min(steps.div_ceil(per_epoch.max(1)).max(FEWEST)).min(steps);
         let regular: BTreeSet<usize> =
             (1..=count).map(|look| look * steps / count.max(1)).collect();
         let first = regular.first().copied().unwrap_or(steps);
-        let doubling = std::iter::successors(Some(1_usize), |step| step.checked_mul(2));
-        let early = std::iter::once(0).chain(doubling.take_while(|step| *step < first)).collect();
+        let growing = std::iter::successors(Some(1_usize), |step| step.checked_mul(4));
+        let early = std::iter::once(0).chain(growing.take_while(|step| *step < first)).collect();
         Self { regular, early }
     }
 
@@ -69,16 +72,22 @@ mod tests {
 
     #[test]
     fn looks_are_dense_at_the_start_and_even_after() {
-        let looks = Looks::over(240);
+        let looks = Looks::over(240, 3);
         let at: Vec<usize> = (0..=240).filter(|&step| looks.at(step)).collect();
-        assert_eq!(at[..6], [0, 1, 2, 4, 8, 12]);
-        assert_eq!(at[6..9], [24, 36, 48]);
+        assert_eq!(at[..6], [0, 1, 4, 12, 24, 36]);
         assert_eq!(at.last(), Some(&240));
     }
 
     #[test]
+    fn a_training_of_few_epochs_is_looked_at_once_an_epoch() {
+        let regular = |steps, per_epoch| Looks::over(steps, per_epoch).regular.len();
+        assert_eq!(regular(72, 6), 12);
+        assert_eq!(regular(18, 6), 10);
+    }
+
+    #[test]
     fn a_short_training_is_looked_at_after_each_step() {
-        let looks = Looks::over(3);
+        let looks = Looks::over(3, 1);
         assert!((0..=3).all(|step| looks.at(step)));
         assert!(!looks.counts_for_patience(0) && looks.counts_for_patience(3));
     }

@@ -106,7 +106,7 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     let per_epoch = Batches::per_epoch(examples.train.len(), prepared.batch);
     let total = settings.budget.steps(per_epoch);
-    let looks = Looks::over(total);
+    let looks = Looks::over(total, per_epoch);
     let mut training = Training {
         session: workshop.session(&prepared.train, settings.threads)?,
         scoring: workshop.session(&prepared.score, settings.threads)?,

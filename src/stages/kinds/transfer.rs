@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 use crate::base::language::{Above0, Word, keys};
 use crate::base::{Located, Problem};
 use crate::stats::{
-    Comparison, Discordant, Metric, Reason, TwoWay, judge, metric, superiority, units,
+    Comparison, Discordant, Metric, Reason, TwoWay, judge, metric, student_quantile, superiority,
+    units,
 };
 
 use super::super::artifacts::{ArmNumbers, ArmRow, Predictions, Verdicts, put_json};
@@ -345,12 +346,14 @@ impl ArmRuns {
         best == Some(0) || best == Some(count - 1)
     }
 
-    /// How far the val score still rose at the end of the budget, on average over seeds.
-    fn still_rising(&self) -> Option<f64> {
-        let values: Vec<f64> = self.present().filter_map(|p| p.still_rising).collect();
-        let all = self.present().count();
-        // Seeds that stopped early had reached their plateau.
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / all as f64)
+    /// Whether the val score still rose when the budget ran out: by more than half of what counts
+    /// as a difference on average over seeds, and by more than its own noise (one-sided t, 5 %).
+    /// Seeds that stopped early had reached their plateau.
+    fn was_still_rising(&self, rope: f64) -> bool {
+        let rises: Vec<f64> = self.present().map(|p| p.still_rising.unwrap_or(0.0)).collect();
+        let (Some(rise), Some(spread)) = (mean(&rises), deviation(&rises)) else { return false };
+        let noise = spread / (rises.len() as f64).sqrt();
+        rise > rope / 2.0 && rise > student_quantile(0.95, (rises.len() - 1) as f64) * noise
     }
 
     fn chosen(&self, setting: &str) -> Option<f64> {
@@ -510,8 +513,7 @@ impl Pair<'_> {
         if behind.iter().any(|arm| arm.at_grid_edge()) {
             reasons.push(Reason::GridEdge);
         }
-        let limited = |arm: &&ArmRuns| arm.still_rising().is_some_and(|r| r > self.rope / 2.0);
-        if behind.iter().any(limited) {
+        if behind.iter().any(|arm| arm.was_still_rising(self.rope)) {
             reasons.push(Reason::BudgetLimited);
         }
         reasons
@@ -521,11 +523,10 @@ impl Pair<'_> {
         let sides = [("", self.arm), ("baseline_", self.baseline)];
         let mut flags = Vec::new();
         for (prefix, arm) in sides {
-            let limited = arm.still_rising().is_some_and(|rise| rise > self.rope / 2.0);
             let marks = [
                 ("diverged", arm.diverged()),
                 ("grid_edge", arm.at_grid_edge()),
-                ("budget_limited", limited),
+                ("budget_limited", arm.was_still_rising(self.rope)),
             ];
             let set = marks.iter().filter(|(_, set)| *set);
             flags.extend(set.map(|(mark, _)| format!("{prefix}{mark}")));

@@ -28,7 +28,8 @@ keys! {
         /// How much each class counts in the loss.
         class_weights: ClassWeights = ClassWeights::None,
         /// Evaluations without a better val loss after which training stops; there are twenty
-        /// over the whole length. 0 never stops early. The best weights are kept in any case.
+        /// over the whole length, but not more than one an epoch. 0 never stops early. The best
+        /// weights are kept in any case.
         patience: Natural = Natural(10),
         /// Largest norm of the gradient; longer ones are shortened.
         clip: Option<Above0> = None,
