@@ -16,7 +16,7 @@ use tl_run::onnx::observe::observe;
 use tl_run::onnx::runtime::runtime;
 use tl_run::onnx::{head, init};
 use tl_run::train::{
-    Budget, Examples, Length, Preparation, Rows, Schedule, Settings, Start, Workshop, train,
+    Budget, Examples, Length, Monitor, Preparation, Rows, Schedule, Settings, Start, Workshop, train,
 };
 
 /// Rows that are all alike.
@@ -85,6 +85,7 @@ fn steps(c: &mut Criterion) {
                     schedule: &Schedule::Constant,
                     optimiser: &optimiser,
                     budget: Budget { length: Length::Steps(100), patience: 0 },
+                    monitor: &Monitor::Loss,
                     seed: Seed(0),
                     threads: 1,
                 };

@@ -53,7 +53,9 @@ impl Anatomy {
     pub(crate) fn brightness(&self, at: Point) -> f64 {
         let air = self.air(at);
         let body = self.body(at);
-        let inside = TISSUE - 0.40 * air + self.spine(at) + air * self.lung_markings(at)
+        let inside = TISSUE - 0.40 * air
+            + self.spine(at)
+            + air * self.lung_markings(at)
             + self.bones(at)
             + self.breast.brightness(at);
         0.04 + body * (inside - 0.04)
@@ -169,7 +171,7 @@ impl Ribs {
             spacing: draws.within(0.19..0.25),
             phase: draws.unit(),
             slope: draws.within(0.10..0.35),
-            strength: draws.within(0.06..0.12),
+            strength: draws.within(0.08..0.15),
         }
     }
 
@@ -252,10 +254,8 @@ impl Vessel {
     fn draw(draws: &mut Draws, start: Point, side: f64, angle: f64) -> Self {
         let angle = angle + draws.within(-0.2..0.2);
         let length = draws.within(0.22..0.45);
-        let end = Point {
-            x: start.x + side * length * angle.cos(),
-            y: start.y + length * angle.sin(),
-        };
+        let end =
+            Point { x: start.x + side * length * angle.cos(), y: start.y + length * angle.sin() };
         Self { start, end, strength: draws.within(0.04..0.12) }
     }
 

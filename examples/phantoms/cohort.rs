@@ -25,7 +25,7 @@ impl Set {
     pub(crate) fn usual_size(self) -> usize {
         match self {
             Self::Target => 1150,
-            Self::Source => 4000,
+            Self::Source => 8000,
         }
     }
 

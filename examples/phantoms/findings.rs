@@ -40,7 +40,7 @@ impl Finding {
             Self::Nothing => 0.0,
             Self::Pneumonia(opacities) => {
                 // Overlapping opacities saturate: fluid cannot fill the same air twice.
-                opacities.iter().map(|opacity| opacity.brightness(at)).sum::<f64>().min(0.3)
+                opacities.iter().map(|opacity| opacity.brightness(at)).sum::<f64>().min(0.4)
             }
             Self::Nodule(nodule) => nodule.brightness(at),
             Self::Effusion(effusion) => effusion.brightness(at, lungs),
@@ -68,7 +68,7 @@ impl Opacity {
             (at, size * draws.within(0.5..0.8))
         };
         let puffs = [(core, size), satellite(), satellite()];
-        Self { puffs, strength: draws.within(0.09..0.17) }
+        Self { puffs, strength: draws.within(0.15..0.26) }
     }
 
     fn brightness(&self, at: Point) -> f64 {
@@ -94,13 +94,13 @@ impl Nodule {
         let side = draws.side();
         Self {
             centre: lungs.place(draws, side, [0.1, 0.95]),
-            radius: draws.within(0.06..0.13),
+            radius: draws.within(0.07..0.15),
             strength: draws.within(0.12..0.24),
         }
     }
 
     fn brightness(&self, at: Point) -> f64 {
-        self.strength * soft_step(self.radius - at.distance(self.centre), 0.03)
+        self.strength * soft_step(self.radius - at.distance(self.centre), 0.05)
     }
 }
 
@@ -128,8 +128,8 @@ impl Effusion {
             return 0.0;
         }
         let outwards = (at.x.abs() - 0.3).max(0.0) / 0.4;
-        let surface = lungs.floor(0.34 * self.side) - self.depth + 0.1
-            - self.climb * outwards * outwards;
+        let surface =
+            lungs.floor(0.34 * self.side) - self.depth + 0.1 - self.climb * outwards * outwards;
         self.strength * soft_step(at.y - surface, 0.08)
     }
 }

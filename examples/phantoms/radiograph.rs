@@ -25,6 +25,9 @@ pub(crate) struct Acquisition {
     noise: f64,
     /// Waxing and waning of the disease, around 1.
     severity: f64,
+    /// How far the patient had breathed out: an even veil over both lungs, healthy or not, so
+    /// that overall brightness tells a learner little.
+    veil: f64,
 }
 
 impl Acquisition {
@@ -35,20 +38,27 @@ impl Acquisition {
             shift: Point { x: draws.within(-0.06..0.06), y: draws.within(-0.06..0.06) },
             zoom: draws.within(0.95..1.05),
             gain: draws.within(0.80..1.15),
-            offset: 0.05 * exposure + draws.within(-0.05..0.05),
+            offset: 0.05 * exposure + draws.within(-0.06..0.06),
             tilt: Point { x: draws.within(-0.04..0.04), y: draws.within(-0.04..0.04) },
-            noise: draws.within(0.025..0.045),
+            noise: draws.within(0.020..0.035),
             severity: draws.within(0.85..1.15),
+            veil: draws.within(0.0..0.14),
         }
     }
 
     /// Takes the picture. `draws` gives the noise.
-    pub(crate) fn take(&self, draws: &mut Draws, anatomy: &Anatomy, finding: &Finding) -> GrayImage {
+    pub(crate) fn take(
+        &self,
+        draws: &mut Draws,
+        anatomy: &Anatomy,
+        finding: &Finding,
+    ) -> GrayImage {
         GrayImage::from_fn(SIDE, SIDE, |column, row| {
             let on_film = Point { x: along(column), y: along(row) };
             let at = self.in_patient(on_film);
-            let disease = self.severity * anatomy.air(at) * finding.brightness(at, anatomy.lungs());
-            let exposed = self.exposed(anatomy.brightness(at) + disease, on_film);
+            let disease = self.severity * finding.brightness(at, anatomy.lungs());
+            let in_air = anatomy.air(at) * (disease + self.veil);
+            let exposed = self.exposed(anatomy.brightness(at) + in_air, on_film);
             Luma([grey(exposed + self.noise * draws.normal())])
         })
     }

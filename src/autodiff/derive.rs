@@ -76,11 +76,7 @@ pub(super) fn forward<'a>(
 }
 
 /// Every node that stands between a wanted parameter and the output without a rule.
-pub fn refusals(
-    graph: &Graph,
-    seen: &Observation,
-    wanted: &BTreeSet<String>,
-) -> Vec<Refusal> {
+pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Refusal> {
     let mut carrying: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     let mut refused = Vec::new();
     for node in &graph.nodes {

@@ -187,8 +187,7 @@ mod tests {
         let flat = Flat::new(vec![slot("w", &[2], true), slot("b", &[1], false)]);
         let mut tape = Tape::new(18, Dialect::Library);
         let weights = tape.input("weights", &[3]);
-        let state: Vec<Var> =
-            optimiser.state().iter().map(|name| tape.input(name, &[3])).collect();
+        let state: Vec<Var> = optimiser.state().iter().map(|name| tape.input(name, &[3])).collect();
         let rate = tape.input("rate", &[1]);
         let corrections: Vec<Var> = (0..optimiser.corrections(1).len())
             .map(|index| tape.input(&format!("correction{index}"), &[1]))
@@ -243,7 +242,8 @@ mod tests {
             *m = 0.9 * *m + 0.1 * g;
             *v = 0.999 * *v + 0.001 * g * g;
             let time = time as f64;
-            let direction = *m / (1.0 - 0.9_f64.powf(time))
+            let direction = *m
+                / (1.0 - 0.9_f64.powf(time))
                 / ((*v / (1.0 - 0.999_f64.powf(time))).sqrt() + 1e-8);
             direction + if decays { 0.01 * w } else { 0.0 }
         });

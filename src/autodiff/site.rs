@@ -102,11 +102,7 @@ impl<'a> Site<'a> {
 
     /// A refusal that names this node.
     pub(crate) fn refuse(&self, reason: impl Into<String>) -> Refusal {
-        Refusal {
-            node: self.node.name.clone(),
-            op: self.node.op.clone(),
-            reason: reason.into(),
-        }
+        Refusal { node: self.node.name.clone(), op: self.node.op.clone(), reason: reason.into() }
     }
 
     /// Emits the node as the model has it.

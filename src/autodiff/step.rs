@@ -160,8 +160,7 @@ impl<'a> Parts<'a> {
             Some(most) => clipped(&gradient, most, &mut tape),
             None => gradient,
         };
-        let update =
-            Update { flat: self.weights, weights, gradient, state, rate, corrections };
+        let update = Update { flat: self.weights, weights, gradient, state, rate, corrections };
         let (new, kept) = step.optimiser.emit(&update, &mut tape);
         tape.output(&loss, "loss");
         tape.output(&new, "new_weights");

@@ -275,9 +275,8 @@ impl Tape {
             return a.clone();
         }
         let extra = a.rank() - dims.len();
-        let stretched = |&axis: &usize| {
-            axis < extra || (dims[axis - extra] == 1 && a.dims[axis] != 1)
-        };
+        let stretched =
+            |&axis: &usize| axis < extra || (dims[axis - extra] == 1 && a.dims[axis] != 1);
         let axes: Vec<usize> = (0..a.rank()).filter(stretched).collect();
         let summed = self.reduce_sum(a, &axes);
         self.reshape(&summed, dims)
@@ -354,7 +353,6 @@ impl Tape {
         let mask = self.op("Greater", &[a, b], &[], &dims);
         self.op("Cast", &[&mask], &[("to", 1_i64.into())], &dims)
     }
-
 }
 
 /// Constants up to this length are compared before a new one is made.

@@ -97,9 +97,7 @@ impl Window {
         for &extent in &self.kernel {
             taps = taps
                 .into_iter()
-                .flat_map(|tap| {
-                    (0..extent).map(move |index| [tap.as_slice(), &[index]].concat())
-                })
+                .flat_map(|tap| (0..extent).map(move |index| [tap.as_slice(), &[index]].concat()))
                 .collect();
         }
         taps

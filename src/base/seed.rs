@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Hasher;
 
 /// One repetition of a study.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Seed(pub u64);
 
 impl Seed {

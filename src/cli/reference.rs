@@ -31,10 +31,8 @@ pub(crate) fn page() -> String {
     );
     let schema = spec::schema();
     section(&mut page, 2, "A file", &schema);
-    let parts = [
-        ("A data set", "datasets", &["split", "select"][..]),
-        ("A base model", "models", &[]),
-    ];
+    let parts =
+        [("A data set", "datasets", &["split", "select"][..]), ("A base model", "models", &[])];
     for (title, key, siblings) in parts {
         let entry = &schema["properties"][key]["additionalProperties"];
         let _ = write!(page, "\n## {title}\n");
@@ -42,7 +40,10 @@ pub(crate) fn page() -> String {
             keys(&mut page, entry);
             nested(&mut page, entry);
         } else {
-            let _ = write!(page, "\nOne of these kinds, with `split` and perhaps `select` beside it.\n");
+            let _ = write!(
+                page,
+                "\nOne of these kinds, with `split` and perhaps `select` beside it.\n"
+            );
             choices(&mut page, 3, &entry["allOf"][0]);
             for sibling in siblings {
                 let sub = &entry["allOf"][1]["properties"][*sibling];
@@ -94,9 +95,9 @@ fn keys(page: &mut String, schema: &Json) {
 fn nested(page: &mut String, schema: &Json) {
     let Some(properties) = schema["properties"].as_object() else { return };
     for (key, value) in properties {
-        let is_choice = value["oneOf"].as_array().is_some_and(|options| {
-            options.iter().any(|option| option["const"].is_string())
-        });
+        let is_choice = value["oneOf"]
+            .as_array()
+            .is_some_and(|options| options.iter().any(|option| option["const"].is_string()));
         if is_choice {
             let _ = write!(page, "\n`{key}` is one of:\n");
             choices(page, 0, value);

@@ -231,6 +231,7 @@ fn point_latest(folder: &Path) -> anyhow::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::symlink(name, &fresh).context("point `latest` to this run")?;
     #[cfg(not(unix))]
-    crate::base::atomic::write(&fresh, name.as_encoded_bytes()).context("point `latest` to this run")?;
+    crate::base::atomic::write(&fresh, name.as_encoded_bytes())
+        .context("point `latest` to this run")?;
     fs::rename(&fresh, &link).context("point `latest` to this run")
 }

@@ -71,7 +71,8 @@ pub(super) fn line(event: &Event, count: &str) -> Option<String> {
         Event::RunFinished { done, hits, failed, skipped, seconds } => {
             let mut parts = vec![format!("{done} done"), format!("{hits} were there already")];
             let bad = [(failed, "failed"), (skipped, "skipped")];
-            parts.extend(bad.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{n} {word}")));
+            parts
+                .extend(bad.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{n} {word}")));
             format!("{} · {seconds:.1} s", parts.join(", "))
         }
         Event::Started { .. }

@@ -17,8 +17,10 @@ pub fn render(summary: &Summary) -> String {
 fn verdict(pipeline: &str, table: &VerdictTable) -> String {
     let groups = table.groups.map(|groups| format!(" of {groups} groups")).unwrap_or_default();
     let metric = table.metric.replace('_', " ");
-    let mut text =
-        format!("{pipeline} · {} seeds × {} test items{groups} · {metric}", table.seeds, table.items);
+    let mut text = format!(
+        "{pipeline} · {} seeds × {} test items{groups} · {metric}",
+        table.seeds, table.items
+    );
     let baselines: Vec<String> = table
         .baselines
         .iter()
@@ -35,7 +37,9 @@ fn verdict(pipeline: &str, table: &VerdictTable) -> String {
     let head = ["arm", "Δ baseline", "95 % interval", "verdict"].map(str::to_owned);
     let name = table.baselines.first().filter(|_| table.baselines.len() == 1);
     let mut rows = vec![match name {
-        Some((name, ..)) => [head[0].clone(), format!("Δ {name}"), head[2].clone(), head[3].clone()],
+        Some((name, ..)) => {
+            [head[0].clone(), format!("Δ {name}"), head[2].clone(), head[3].clone()]
+        }
         None => head,
     }];
     rows.extend(table.rows.iter().map(verdict_cells));
@@ -84,9 +88,10 @@ fn aligned(rows: &[[String; 4]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or_default()).collect();
     let line = |row: &[String; 4]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
-            format!("{cell}{}", " ".repeat(width - cell.chars().count()))
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())));
         format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")

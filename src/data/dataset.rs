@@ -155,11 +155,8 @@ impl Dataset {
             items.iter().map(|item| self.source.digest(item.row)).collect()
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = self
-                .items
-                .chunks(piece)
-                .map(|items| scope.spawn(move || read(items)))
-                .collect();
+            let workers: Vec<_> =
+                self.items.chunks(piece).map(|items| scope.spawn(move || read(items))).collect();
             let mut all = Vec::with_capacity(self.items.len());
             for worker in workers {
                 let read = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

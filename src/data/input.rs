@@ -122,7 +122,9 @@ impl InputRule {
             return Some("`order: bgr` needs 3 channels".to_owned());
         }
         if !fits(&self.mean) || !fits(&self.std) {
-            return Some(format!("`mean` and `std` have one number, or one for each of {channels}"));
+            return Some(format!(
+                "`mean` and `std` have one number, or one for each of {channels}"
+            ));
         }
         self.std.0.contains(&0.0).then(|| "`std` must not be 0".to_owned())
     }
@@ -275,8 +277,7 @@ mod tests {
     #[test]
     fn floats_are_resized_like_bytes() {
         let floats: Vec<f32> = (0..16).map(|value| value as f32).collect();
-        let image =
-            Pixels { height: 4, width: 4, channels: 1, samples: Samples::Floats(floats) };
+        let image = Pixels { height: 4, width: 4, channels: 1, samples: Samples::Floats(floats) };
         let Samples::Floats(values) = rule(8, 1).fitted(image).unwrap().samples else { panic!() };
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         assert!((mean - 7.5).abs() < 1e-4, "{mean}");

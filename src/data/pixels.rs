@@ -45,9 +45,7 @@ impl Pixels {
             (have, want) if have == want => Ok(self),
             (1, 3) => Ok(self.repeated()),
             (3, 1) => Ok(self.grey()),
-            (have, want) => {
-                Err(format!("it has {have} channels and cannot be turned into {want}"))
-            }
+            (have, want) => Err(format!("it has {have} channels and cannot be turned into {want}")),
         }
     }
 

@@ -268,10 +268,8 @@ impl SplitRule {
         if crossing.is_empty() {
             return Ok(());
         }
-        let names: BTreeSet<&str> = crossing
-            .iter()
-            .filter_map(|&index| dataset.items()[index].group.as_deref())
-            .collect();
+        let names: BTreeSet<&str> =
+            crossing.iter().filter_map(|&index| dataset.items()[index].group.as_deref()).collect();
         let some: Vec<&str> = names.iter().take(3).copied().collect();
         if self.on_group_cross == OnGroupCross::Error {
             return refuse(

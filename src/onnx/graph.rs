@@ -261,7 +261,9 @@ impl Graph {
         let mut needed: BTreeSet<usize> = BTreeSet::new();
         let mut open: Vec<&str> = outputs.iter().map(|port| port.name.as_str()).collect();
         while let Some(name) = open.pop() {
-            let Some(&index) = producers.get(name).filter(|_| !fed.contains(name)) else { continue };
+            let Some(&index) = producers.get(name).filter(|_| !fed.contains(name)) else {
+                continue;
+            };
             if needed.insert(index) {
                 open.extend(self.nodes[index].reads());
             }
@@ -296,8 +298,12 @@ impl Graph {
             .flat_map(Node::reads)
             .chain(self.outputs.iter().map(|port| port.name.as_str()))
             .collect();
-        let unread: Vec<String> =
-            self.initializers.keys().filter(|name| !read.contains(name.as_str())).cloned().collect();
+        let unread: Vec<String> = self
+            .initializers
+            .keys()
+            .filter(|name| !read.contains(name.as_str()))
+            .cloned()
+            .collect();
         for name in unread {
             self.initializers.remove(&name);
         }

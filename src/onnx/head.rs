@@ -24,8 +24,10 @@ pub enum NoHead {
         op: String,
     },
     /// A tensor of a rank that has no obvious features.
-    #[error("the tensor `{tensor}` before the head has the shape {shape:?}, which is neither \
-             items × features nor items × channels × height × width")]
+    #[error(
+        "the tensor `{tensor}` before the head has the shape {shape:?}, which is neither \
+             items × features nor items × channels × height × width"
+    )]
     Rank {
         /// The tensor.
         tensor: String,
@@ -36,9 +38,24 @@ pub enum NoHead {
 
 /// Operators between the last weights and the output.
 const AFTER_WEIGHTS: [&str; 18] = [
-    "Softmax", "LogSoftmax", "Sigmoid", "Identity", "Dropout", "Reshape", "Flatten", "Squeeze",
-    "Unsqueeze", "Transpose", "GlobalAveragePool", "AveragePool", "ReduceMean", "Relu", "Clip",
-    "Add", "Cast", "Mul",
+    "Softmax",
+    "LogSoftmax",
+    "Sigmoid",
+    "Identity",
+    "Dropout",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "GlobalAveragePool",
+    "AveragePool",
+    "ReduceMean",
+    "Relu",
+    "Clip",
+    "Add",
+    "Cast",
+    "Mul",
 ];
 
 /// The tensor that the last weighted operator reads: where a new head is put on.
@@ -96,11 +113,7 @@ fn data_input(graph: &Graph, node: &Node) -> Option<String> {
 
 /// The features that a head at `tensor` reads: their number, and whether an average over space
 /// comes first.
-pub fn features(
-    graph: &Graph,
-    seen: &Observation,
-    tensor: &str,
-) -> Result<(usize, bool), NoHead> {
+pub fn features(graph: &Graph, seen: &Observation, tensor: &str) -> Result<(usize, bool), NoHead> {
     match seen.shape(graph, tensor) {
         Some([_, features]) => Ok((*features, false)),
         Some([_, channels, _, _]) => Ok((*channels, true)),

@@ -84,9 +84,7 @@ fn spread(graph: &Graph, parameter: &Parameter) -> Spread {
         Role::Bias | Role::Mean => Spread::Always(0.0),
         Role::Scale | Role::Variance => Spread::Always(1.0),
         Role::Weight { fan_in, fan_out } => match leak(graph, parameter.node) {
-            Some(leak) => {
-                Spread::Normal((2.0 / (1.0 + leak * leak) / fan_in.max(1) as f64).sqrt())
-            }
+            Some(leak) => Spread::Normal((2.0 / (1.0 + leak * leak) / fan_in.max(1) as f64).sqrt()),
             None => Spread::Uniform((6.0 / (fan_in + fan_out).max(1) as f64).sqrt()),
         },
     }

@@ -314,10 +314,8 @@ fn write_port(port: &Port) -> pb::ValueInfoProto {
         ..Default::default()
     };
     let shape = |dims: &Vec<Dim>| pb::TensorShapeProto { dim: dims.iter().map(dim).collect() };
-    let tensor = pb::type_proto::Tensor {
-        elem_type: port.kind,
-        shape: port.dims.as_ref().map(shape),
-    };
+    let tensor =
+        pb::type_proto::Tensor { elem_type: port.kind, shape: port.dims.as_ref().map(shape) };
     let kind = (port.kind != 0).then(|| pb::TypeProto {
         value: Some(pb::type_proto::Value::TensorType(tensor)),
         ..Default::default()

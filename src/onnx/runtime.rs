@@ -141,10 +141,10 @@ fn library(path: &Path) -> Result<Runtime, RuntimeError> {
 /// The version from the build's own words ("git-branch=rel-1.31.1"), or else from the file name
 /// ("libonnxruntime.so.1.31.1"), or else the words themselves.
 fn release(info: &str, path: &Path) -> String {
-    let is_version = |text: &&str| {
-        text.contains('.') && text.chars().all(|c| c.is_ascii_digit() || c == '.')
-    };
-    let branch = info.split("git-branch=rel-").nth(1).and_then(|rest| rest.split([',', ' ']).next());
+    let is_version =
+        |text: &&str| text.contains('.') && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let branch =
+        info.split("git-branch=rel-").nth(1).and_then(|rest| rest.split([',', ' ']).next());
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let suffix = name.split_once(".so.").map(|(_, version)| version);
     branch.filter(is_version).or(suffix.filter(is_version)).unwrap_or(info).to_owned()
@@ -239,10 +239,8 @@ impl Session {
             .zip(inputs)
             .map(|(name, value)| (Cow::from(name.as_str()), SessionInputValue::from(&value.0)))
             .collect();
-        let mut values = self
-            .session
-            .run(named)
-            .map_err(|error| failed(&self.runtime, error.to_string()))?;
+        let mut values =
+            self.session.run(named).map_err(|error| failed(&self.runtime, error.to_string()))?;
         self.outputs
             .iter()
             .map(|name| {

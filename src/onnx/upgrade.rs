@@ -32,11 +32,46 @@ pub enum NoUpgrade {
 
 /// Operators that mean the same from opset 7 to 18.
 const UNCHANGED: [&str; 40] = [
-    "Abs", "Add", "And", "AveragePool", "Cast", "Concat", "ConstantOfShape", "Conv",
-    "ConvTranspose", "Div", "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "Gather", "Gemm",
-    "GlobalAveragePool", "GlobalMaxPool", "Greater", "HardSigmoid", "Identity", "LRN", "LeakyRelu",
-    "Less", "Log", "MatMul", "MaxPool", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu",
-    "Reshape", "Selu", "Shape", "Sigmoid", "Where",
+    "Abs",
+    "Add",
+    "And",
+    "AveragePool",
+    "Cast",
+    "Concat",
+    "ConstantOfShape",
+    "Conv",
+    "ConvTranspose",
+    "Div",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Greater",
+    "HardSigmoid",
+    "Identity",
+    "LRN",
+    "LeakyRelu",
+    "Less",
+    "Log",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pow",
+    "Reciprocal",
+    "Relu",
+    "Reshape",
+    "Selu",
+    "Shape",
+    "Sigmoid",
+    "Where",
 ];
 
 /// More of them, by themselves to keep the line lengths.
@@ -233,9 +268,6 @@ mod tests {
     #[test]
     fn an_operator_that_may_have_changed_is_refused_by_name() {
         let told = upgrade(old(9, Node::new("up", "Upsample", &["x"], "y"), "y")).unwrap_err();
-        assert_eq!(
-            told,
-            NoUpgrade::Unknown { node: "up".into(), op: "Upsample".into(), opset: 9 }
-        );
+        assert_eq!(told, NoUpgrade::Unknown { node: "up".into(), op: "Upsample".into(), opset: 9 });
     }
 }

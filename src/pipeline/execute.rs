@@ -105,7 +105,8 @@ impl Execution {
                             continue;
                         }
                         None => {
-                            let message = format!("`{}` left no `{}`", self.label(from), input.output);
+                            let message =
+                                format!("`{}` left no `{}`", self.label(from), input.output);
                             return Err(Outcome::Failed(Failure::new(message)));
                         }
                     }

@@ -116,7 +116,11 @@ impl Builder {
     }
 
     /// Reads every combination of a stage.
-    fn draft<'a>(&mut self, name: &'a Located<crate::stages::Name>, spec: &'a StageSpec) -> Draft<'a> {
+    fn draft<'a>(
+        &mut self,
+        name: &'a Located<crate::stages::Name>,
+        spec: &'a StageSpec,
+    ) -> Draft<'a> {
         let combinations = spec.combinations(&mut self.site.found);
         let read = |combination: Combination| Variant {
             kind: StageKind::read(&spec.word, &combination.body, &mut self.site.found),
@@ -128,8 +132,11 @@ impl Builder {
 
     /// An order in which each stage comes after those it refers to.
     fn order(&mut self, drafts: &[Draft<'_>]) -> Option<Vec<usize>> {
-        let position: BTreeMap<&str, usize> =
-            drafts.iter().enumerate().map(|(index, draft)| (draft.name.0.as_str(), index)).collect();
+        let position: BTreeMap<&str, usize> = drafts
+            .iter()
+            .enumerate()
+            .map(|(index, draft)| (draft.name.0.as_str(), index))
+            .collect();
         let before: Vec<BTreeMap<usize, Place>> = drafts
             .iter()
             .map(|draft| {
@@ -233,9 +240,8 @@ impl Draft<'_> {
         for reference in &self.spec.needs {
             for planned in site.matching(reference).unwrap_or_default() {
                 let name = full_name(&planned.stage, &planned.axes);
-                let nodes: Vec<usize> = (0..site.nodes.len())
-                    .filter(|&node| site.nodes[node].stage == name)
-                    .collect();
+                let nodes: Vec<usize> =
+                    (0..site.nodes.len()).filter(|&node| site.nodes[node].stage == name).collect();
                 inputs.extend(nodes.into_iter().map(|node| Input::order(NodeId(node))));
             }
         }
@@ -253,9 +259,7 @@ fn describe(
     site: &Site,
     first: usize,
 ) -> RunStage {
-    let arm = offers.classifier.as_ref().map(|classifier| {
-        serde_json::json!(classifier.arm)
-    });
+    let arm = offers.classifier.as_ref().map(|classifier| serde_json::json!(classifier.arm));
     let runs = |runs: &crate::stages::Runs| runs.all().iter().map(|node| node.0).collect();
     let last = site.nodes.len().checked_sub(1).filter(|_| site.nodes.len() > first);
     RunStage {
@@ -332,17 +336,15 @@ fn open_model(
     site: &mut Site,
 ) -> Option<Arc<BaseModel>> {
     let path = spec.onnx.resolve(request.beside);
-    let told = |message: String| {
-        Problem::at(spec.onnx.place, format!("model `{}`: {message}", name.0))
-    };
+    let told =
+        |message: String| Problem::at(spec.onnx.place, format!("model `{}`: {message}", name.0));
     let bytes = std::fs::read(&path).map_err(|error| {
         told(format!("read {}: {error}", path.display()))
             .help("paths in the file are relative to it, those of `--set` to the current folder")
     });
     let bytes = site.found.keep(bytes)?;
-    let graph = proto::decode(&bytes).map_err(|error| {
-        told(format!("read {}: {error}", path.display()))
-    });
+    let graph =
+        proto::decode(&bytes).map_err(|error| told(format!("read {}: {error}", path.display())));
     let graph = site.found.keep(graph)?;
     let input = input_rule(spec, &graph, site, &told)?;
     if let Some(output) = &spec.output
@@ -354,9 +356,8 @@ fn open_model(
         return None;
     }
     let shape = shape_of(&graph, &input, spec, site, &told)?;
-    let seen = (request.look)(&graph, &[shape]).map_err(|error| {
-        told(format!("{} cannot be run: {error}", path.display()))
-    });
+    let seen = (request.look)(&graph, &[shape])
+        .map_err(|error| told(format!("{} cannot be run: {error}", path.display())));
     let seen = site.found.keep(seen)?;
     let aliases: BTreeMap<String, String> = spec
         .layers

@@ -99,9 +99,8 @@ fn an_rbf_machine_gives_the_known_accuracy() {
 fn the_best_strength_is_chosen_on_val_and_an_edge_is_told() {
     let task = Task::new();
     let (train, val) = (task.part(0..400), task.part(400..700));
-    let fit = |data: &Labelled<'_>, cost, before: Option<&Logistic>| {
-        Logistic::fit(data, cost, before)
-    };
+    let fit =
+        |data: &Labelled<'_>, cost, before: Option<&Logistic>| Logistic::fit(data, cost, before);
     let listed = |values: &[f64]| {
         Grid::Listed(values.iter().map(|value| Cost::new(*value).unwrap()).collect())
     };

@@ -103,9 +103,10 @@ impl<C: Classifier> Tried<C> {
             Some(_) => ("balanced_error", balanced_error(scores.view(), val)),
         };
         self.curve.push((cost, Some(seen)));
-        let better = self.best.as_ref().is_none_or(|best| {
-            seen < best.val || (seen <= best.val && cost < best.cost)
-        });
+        let better = self
+            .best
+            .as_ref()
+            .is_none_or(|best| seen < best.val || (seen <= best.val && cost < best.cost));
         if better {
             self.best = Some(Best { cost, val: seen, criterion, classifier: Rc::clone(&fitted) });
         }

@@ -53,9 +53,8 @@ impl Svm {
             }
             let targets: ndarray_linfa::Array1<bool> =
                 data.labels.iter().map(|label| *label == class).collect();
-            let settings = linfa_svm::Svm::<f64, bool>::params()
-                .pos_neg_weights(cost, cost)
-                .eps(TOLERANCE);
+            let settings =
+                linfa_svm::Svm::<f64, bool>::params().pos_neg_weights(cost, cost).eps(TOLERANCE);
             let settings = match width {
                 Some(width) => settings.gaussian_kernel(width),
                 None => settings.linear_kernel(),

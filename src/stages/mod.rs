@@ -17,6 +17,6 @@ pub use kinds::{KIND_WORDS, StageKind, any_kind};
 pub use model::{BaseModel, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
 pub use site::{
-    Arm, ClassifierOffer, FeaturesOffer, Input, Look, Node, NodeId, Offers, Planned, Runs, ScoredArm,
-    ScoresOffer, Site,
+    Arm, ClassifierOffer, FeaturesOffer, Input, Look, Node, NodeId, Offers, Planned, Runs,
+    ScoredArm, ScoresOffer, Site,
 };

@@ -120,8 +120,7 @@ impl ModelPart {
             Source::Made(_) => proto::decode(&context.bytes(MODEL_PORT)?)
                 .map_err(|error| Failure::new(error.to_string()))?,
         };
-        let mut graph =
-            upgrade::upgrade(graph).map_err(|error| Failure::new(error.to_string()))?;
+        let mut graph = upgrade::upgrade(graph).map_err(|error| Failure::new(error.to_string()))?;
         if let Some(seed) = self.random {
             init::randomise(&mut graph, seed, BODY);
         }

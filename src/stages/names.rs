@@ -15,9 +15,8 @@ pub struct Name(pub String);
 impl Name {
     /// `None` unless it is made of small letters, digits and underscores.
     pub fn new(text: &str) -> Option<Self> {
-        let fits = |letter: char| {
-            letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'
-        };
+        let fits =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
         (!text.is_empty() && text.chars().all(fits)).then(|| Self(text.to_owned()))
     }
 }

@@ -132,8 +132,7 @@ impl<F> Probe<'_, F> {
         let (train_labels, val_labels) =
             (labels(&self.sample.train), labels(&self.sample.split.val));
         let classes = self.sample.data.classes();
-        let train =
-            Labelled { features: train.view(), labels: &train_labels, classes };
+        let train = Labelled { features: train.view(), labels: &train_labels, classes };
         let val = Labelled { features: val.view(), labels: &val_labels, classes };
         let stop = || context.stopped();
         let selected = select(self.grid, &train, &val, &self.fit, &stop);

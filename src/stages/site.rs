@@ -297,8 +297,7 @@ impl Site {
     ) -> NodeId {
         let known = self.shared.get(&(label.to_owned(), seed)).copied();
         known.unwrap_or_else(|| {
-            let id =
-                self.push(label.to_owned(), label.to_owned(), seed, Arc::new(job), inputs);
+            let id = self.push(label.to_owned(), label.to_owned(), seed, Arc::new(job), inputs);
             self.shared.insert((label.to_owned(), seed), id);
             id
         })
@@ -348,10 +347,8 @@ impl Site {
         let planned = self.one(reference)?;
         let model = planned.offers?.model;
         if model.is_none() {
-            self.found.add(Problem::at(
-                reference.place,
-                format!("`{}` makes no model", reference.value),
-            ));
+            self.found
+                .add(Problem::at(reference.place, format!("`{}` makes no model", reference.value)));
         }
         model
     }
@@ -402,17 +399,15 @@ impl Site {
             }
             return None;
         }
-        let fits = |planned: &&Planned| reference.axes.iter().all(|axis| planned.axes.contains(axis));
+        let fits =
+            |planned: &&Planned| reference.axes.iter().all(|axis| planned.axes.contains(axis));
         let fitting: Vec<Planned> = of_name.iter().filter(fits).cloned().collect();
         if fitting.is_empty() {
-            let known: Vec<String> =
-                of_name.iter().map(|p| full_name(&p.stage, &p.axes)).collect();
+            let known: Vec<String> = of_name.iter().map(|p| full_name(&p.stage, &p.axes)).collect();
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let text = reference.value.to_string();
             let message = format!("`{}` has no such combination", reference.stage);
-            self.found.add(
-                Problem::at(reference.place, message).or_else_one_of(&text, known),
-            );
+            self.found.add(Problem::at(reference.place, message).or_else_one_of(&text, known));
             return None;
         }
         Some(fitting)

@@ -83,18 +83,8 @@ fn verdict(d: &Array2<f64>, eps: f64) -> Verdict {
 
 #[test]
 fn two_random_initialisations_are_rarely_called_negative() {
-    for (seeds, items, spread) in [
-        (3, 400, 0.3),
-        (5, 400, 0.15),
-        (5, 400, 0.5),
-        (10, 200, 0.05),
-    ] {
-        let study = Study {
-            seeds,
-            items,
-            spread,
-            effect: 0.0,
-        };
+    for (seeds, items, spread) in [(3, 400, 0.3), (5, 400, 0.15), (5, 400, 0.5), (10, 200, 0.05)] {
+        let study = Study { seeds, items, spread, effect: 0.0 };
         let classes = study.classes(0.01);
         assert!(share(&classes, Class::Negative) <= at_most(0.05));
         assert!(share(&classes, Class::Positive) <= at_most(0.05));
@@ -103,53 +93,24 @@ fn two_random_initialisations_are_rarely_called_negative() {
 
 #[test]
 fn p_values_of_no_difference_are_rarely_small() {
-    for (seeds, items, spread) in [
-        (3, 400, 0.3),
-        (5, 400, 0.15),
-        (5, 400, 0.5),
-        (10, 200, 0.05),
-    ] {
-        let study = Study {
-            seeds,
-            items,
-            spread,
-            effect: 0.0,
-        };
-        let small = study
-            .replicates()
-            .filter(|d| TwoWay::of(d).unwrap().p <= 0.05)
-            .count();
-        assert!(
-            small as f64 / REPLICATES as f64 <= at_most(0.05),
-            "{seeds} x {items}"
-        );
+    for (seeds, items, spread) in [(3, 400, 0.3), (5, 400, 0.15), (5, 400, 0.5), (10, 200, 0.05)] {
+        let study = Study { seeds, items, spread, effect: 0.0 };
+        let small = study.replicates().filter(|d| TwoWay::of(d).unwrap().p <= 0.05).count();
+        assert!(small as f64 / REPLICATES as f64 <= at_most(0.05), "{seeds} x {items}");
     }
 }
 
 #[test]
 fn a_plain_difference_is_found_in_its_direction() {
-    let harmful = Study {
-        seeds: 5,
-        items: 400,
-        spread: 0.15,
-        effect: -1.2,
-    };
+    let harmful = Study { seeds: 5, items: 400, spread: 0.15, effect: -1.2 };
     assert!(share(&harmful.classes(0.01), Class::Negative) >= 0.9);
-    let helpful = Study {
-        effect: 1.2,
-        ..harmful
-    };
+    let helpful = Study { effect: 1.2, ..harmful };
     assert!(share(&helpful.classes(0.01), Class::Positive) >= 0.9);
 }
 
 #[test]
 fn swapping_the_arms_flips_the_class() {
-    let study = Study {
-        seeds: 5,
-        items: 400,
-        spread: 0.3,
-        effect: -0.6,
-    };
+    let study = Study { seeds: 5, items: 400, spread: 0.3, effect: -0.6 };
     let mut flipped = 0;
     for d in study.replicates().take(50) {
         let expected = match verdict(&d, 0.01).class {
@@ -165,12 +126,7 @@ fn swapping_the_arms_flips_the_class() {
 
 #[test]
 fn a_vanishing_region_is_never_neutral() {
-    let study = Study {
-        seeds: 10,
-        items: 400,
-        spread: 0.05,
-        effect: 0.0,
-    };
+    let study = Study { seeds: 10, items: 400, spread: 0.05, effect: 0.0 };
     assert_close(share(&study.classes(0.0), Class::Neutral), 0.0, 0.0);
     assert_close(share(&study.classes(1e-9), Class::Neutral), 0.0, 0.0);
     // The same studies can be neutral when the region is wide.
@@ -184,9 +140,7 @@ fn pairing_other_seeds_keeps_the_mean_and_changes_the_error() {
     // Both arms of a seed share its luck with the training subset, which pairing removes.
     let luck: Vec<f64> = (0..seeds).map(|_| draws.normal()).collect();
     let mut arm = |gain: f64| {
-        Array2::from_shape_fn((seeds, items), |(seed, _)| {
-            gain + luck[seed] + 0.1 * draws.normal()
-        })
+        Array2::from_shape_fn((seeds, items), |(seed, _)| gain + luck[seed] + 0.1 * draws.normal())
     };
     let (transfer, scratch) = (arm(0.1), arm(0.0));
     let shifted = scratch.select(ndarray::Axis(0), &[1, 2, 3, 4, 5, 0]);
@@ -229,17 +183,8 @@ fn images_of_patients(
 
 #[test]
 fn arms_of_equal_skill_win_half_the_seeds() {
-    let study = Study {
-        seeds: 400,
-        items: 20,
-        spread: 0.3,
-        effect: 0.0,
-    };
+    let study = Study { seeds: 400, items: 20, spread: 0.3, effect: 0.0 };
     let d = study.differences(&mut Draws::seeded(2));
     let means = d.mean_axis(ndarray::Axis(1)).unwrap().to_vec();
-    assert_close(
-        superiority(&means).unwrap(),
-        0.5,
-        3.0 * (0.25_f64 / 400.0).sqrt(),
-    );
+    assert_close(superiority(&means).unwrap(), 0.5, 3.0 * (0.25_f64 / 400.0).sqrt());
 }

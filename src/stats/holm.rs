@@ -15,9 +15,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![f64::NAN; p.len()];
     let mut largest: f64 = 0.0;
     for (rank, &claim) in tested.iter().enumerate() {
-        largest = largest
-            .max((tested.len() - rank) as f64 * p[claim])
-            .min(1.0);
+        largest = largest.max((tested.len() - rank) as f64 * p[claim]).min(1.0);
         adjusted[claim] = largest;
     }
     adjusted
@@ -42,13 +40,9 @@ mod tests {
 
     #[test]
     fn ten_claims_never_fall_below_an_easier_one() {
-        let p = [
-            0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216,
-        ];
+        let p = [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216];
         let (fourth, last) = (0.312, 0.615);
-        let expected = [
-            0.01, 0.072, fourth, fourth, fourth, fourth, fourth, last, last, last,
-        ];
+        let expected = [0.01, 0.072, fourth, fourth, fourth, fourth, fourth, last, last, last];
         // 4 x .074 = .296 is raised to the 8 x .039 = .312 before it.
         assert_all_close(&holm(&p), &expected);
     }

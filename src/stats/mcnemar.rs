@@ -98,25 +98,14 @@ mod tests {
 
     #[test]
     fn direction_does_not_matter() {
-        let (there, back) = (
-            Discordant {
-                gained: 4,
-                lost: 15,
-            },
-            Discordant {
-                gained: 15,
-                lost: 4,
-            },
-        );
+        let (there, back) =
+            (Discordant { gained: 4, lost: 15 }, Discordant { gained: 15, lost: 4 });
         assert_close(there.exact_p(), back.exact_p(), 0.0);
     }
 
     #[test]
     fn many_items_neither_overflow_nor_vanish() {
-        let counts = Discordant {
-            gained: 50_400,
-            lost: 49_600,
-        };
+        let counts = Discordant { gained: 50_400, lost: 49_600 };
         assert_close(counts.exact_p(), 0.011_514_925_490, 1e-9);
         assert_close(counts.mid_p(), 0.011_412_077_524, 1e-9);
     }
@@ -132,12 +121,7 @@ mod tests {
             assert_close(found.0, difference, PRINTED);
             assert_close(found.1, se, PRINTED);
         }
-        let (difference, se) = Discordant {
-            gained: 10,
-            lost: 25,
-        }
-        .difference(1000)
-        .unwrap();
+        let (difference, se) = Discordant { gained: 10, lost: 25 }.difference(1000).unwrap();
         assert_close(difference - 1.959_964 * se, -0.026_56, 5e-6);
         assert_close(difference + 1.959_964 * se, -0.003_44, 5e-6);
     }

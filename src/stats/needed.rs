@@ -42,10 +42,7 @@ pub fn needed(two_way: &TwoWay, eps: f64, claims: usize) -> Needed {
     let TwoWay { seeds, items, .. } = *two_way;
     let decided = |seeds, items| is_decided(&two_way.projected(seeds, items), eps, claims);
     let (least_seeds, least_items) = (MIN_SEEDS.max(seeds + 1), MIN_UNITS.max(items + 1));
-    let mut needed = Needed {
-        more_seeds: None,
-        more_items: None,
-    };
+    let mut needed = Needed { more_seeds: None, more_items: None };
     if items >= MIN_UNITS {
         let enough = first(least_seeds, MAX_SEEDS, |more| decided(more, items));
         needed.more_seeds = enough.map(|enough| enough - seeds);
@@ -117,10 +114,7 @@ mod tests {
         let mut centred = |n: usize| {
             let effects: Vec<f64> = (0..n).map(|_| draws.normal()).collect();
             let shift = effects.iter().sum::<f64>() / n as f64;
-            effects
-                .into_iter()
-                .map(|value| value - shift)
-                .collect::<Vec<_>>()
+            effects.into_iter().map(|value| value - shift).collect::<Vec<_>>()
         };
         let (of_seed, of_item, of_cell) = (centred(seeds), centred(items), centred(seeds * items));
         let d = Array2::from_shape_fn((seeds, items), |(s, i)| {
@@ -177,41 +171,17 @@ mod tests {
     #[test]
     fn a_mean_on_the_edge_is_never_decided() {
         let found = study(5, 100, 0.01, [0.01, 0.1, 0.1]);
-        assert_eq!(
-            needed(&found, 0.01, 1),
-            Needed {
-                more_seeds: None,
-                more_items: None
-            }
-        );
+        assert_eq!(needed(&found, 0.01, 1), Needed { more_seeds: None, more_items: None });
     }
 
     #[test]
     fn the_minimum_sizes_of_a_verdict_come_first() {
         let strong = study(2, 100, -0.5, [0.001, 0.01, 0.01]);
-        assert_eq!(
-            needed(&strong, 0.01, 1),
-            Needed {
-                more_seeds: Some(1),
-                more_items: None
-            }
-        );
+        assert_eq!(needed(&strong, 0.01, 1), Needed { more_seeds: Some(1), more_items: None });
         let small = study(4, 30, -0.5, [0.001, 0.01, 0.01]);
-        assert_eq!(
-            needed(&small, 0.01, 1),
-            Needed {
-                more_seeds: None,
-                more_items: Some(20)
-            }
-        );
+        assert_eq!(needed(&small, 0.01, 1), Needed { more_seeds: None, more_items: Some(20) });
         let tiny = study(2, 30, -0.5, [0.001, 0.01, 0.01]);
-        assert_eq!(
-            needed(&tiny, 0.01, 1),
-            Needed {
-                more_seeds: None,
-                more_items: None
-            }
-        );
+        assert_eq!(needed(&tiny, 0.01, 1), Needed { more_seeds: None, more_items: None });
     }
 
     #[test]
@@ -231,10 +201,6 @@ mod tests {
             [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         ];
         assert_close(mde80(&TwoWay::of(&d).unwrap()), 0.387_063_77, PRINTED);
-        assert_close(
-            mde80(&TwoWay::of(&Array2::zeros((3, 3))).unwrap()),
-            0.0,
-            0.0,
-        );
+        assert_close(mde80(&TwoWay::of(&Array2::zeros((3, 3))).unwrap()), 0.0, 0.0);
     }
 }

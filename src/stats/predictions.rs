@@ -32,10 +32,7 @@ impl<'a> Predictions<'a> {
     /// The first thing found wrong: no items, fewer than two classes, lengths or shapes that do
     /// not agree, a class out of range, a score that is not finite, or a row of probabilities that
     /// is no distribution.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "views are copied, as slices are"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
     pub fn new(
         labels: &'a [usize],
         predicted: &'a [usize],
@@ -56,13 +53,7 @@ impl<'a> Predictions<'a> {
             check_shape("probabilities", rows, labels.len(), classes)?;
             check_distributions(rows)?;
         }
-        Ok(Self {
-            labels,
-            predicted,
-            scores,
-            probabilities,
-            classes,
-        })
+        Ok(Self { labels, predicted, scores, probabilities, classes })
     }
 
     /// The true class of each item.
@@ -105,10 +96,7 @@ impl<'a> Predictions<'a> {
 
     /// Whether each item's predicted class is its label.
     pub fn correct(&self) -> impl Iterator<Item = bool> + 'a {
-        self.labels
-            .iter()
-            .zip(self.predicted)
-            .map(|(label, predicted)| label == predicted)
+        self.labels.iter().zip(self.predicted).map(|(label, predicted)| label == predicted)
     }
 }
 
@@ -181,12 +169,7 @@ fn check_classes(
     classes: usize,
 ) -> Result<(), PredictionsError> {
     match found.iter().position(|&class| class >= classes) {
-        Some(row) => Err(PredictionsError::Class {
-            what,
-            row,
-            class: found[row],
-            classes,
-        }),
+        Some(row) => Err(PredictionsError::Class { what, row, class: found[row], classes }),
         None => Ok(()),
     }
 }
@@ -198,22 +181,11 @@ fn check_shape(
     classes: usize,
 ) -> Result<(), PredictionsError> {
     let (found, expected) = (array.dim(), (items, classes));
-    if found == expected {
-        Ok(())
-    } else {
-        Err(PredictionsError::Shape {
-            what,
-            found,
-            expected,
-        })
-    }
+    if found == expected { Ok(()) } else { Err(PredictionsError::Shape { what, found, expected }) }
 }
 
 fn check_scores(scores: &ArrayRef2<f64>) -> Result<(), PredictionsError> {
-    let bad = scores
-        .rows()
-        .into_iter()
-        .position(|row| row.iter().any(|score| !score.is_finite()));
+    let bad = scores.rows().into_iter().position(|row| row.iter().any(|score| !score.is_finite()));
     match bad {
         Some(row) => Err(PredictionsError::Score { row }),
         None => Ok(()),
@@ -254,14 +226,8 @@ mod tests {
     fn arrays_that_disagree_are_named() {
         let scores = Array2::zeros((2, 2));
         assert_eq!(checked(&[], &[], &scores), "there are no items to score");
-        assert_eq!(
-            checked(&[0, 1], &[1], &scores),
-            "1 predicted classes for 2 labels"
-        );
-        assert_eq!(
-            checked(&[0], &[1], &scores),
-            "scores are 2 x 2, expected 1 x 2"
-        );
+        assert_eq!(checked(&[0, 1], &[1], &scores), "1 predicted classes for 2 labels");
+        assert_eq!(checked(&[0], &[1], &scores), "scores are 2 x 2, expected 1 x 2");
         assert_eq!(
             checked(&[0, 2], &[1, 1], &scores),
             "label 2 of item 1 is not below the 2 classes"
@@ -282,10 +248,7 @@ mod tests {
     #[test]
     fn scores_must_be_finite() {
         let scores = array![[0.0, 1.0], [f64::NAN, 0.0]];
-        assert_eq!(
-            checked(&[0, 1], &[1, 1], &scores),
-            "the scores of item 1 are not finite"
-        );
+        assert_eq!(checked(&[0, 1], &[1, 1], &scores), "the scores of item 1 are not finite");
     }
 
     #[test]
@@ -294,10 +257,7 @@ mod tests {
         for row in [[0.7, 0.7], [1.5, -0.5], [f64::NAN, 1.0]] {
             let rows = array![row];
             let result = Predictions::new(&[0], &[0], scores.view(), Ok(rows.view()), 2);
-            assert!(matches!(
-                result,
-                Err(PredictionsError::Distribution { row: 0, .. })
-            ));
+            assert!(matches!(result, Err(PredictionsError::Distribution { row: 0, .. })));
         }
     }
 
@@ -306,9 +266,6 @@ mod tests {
         let scores = Array2::zeros((1, 2));
         let predictions =
             Predictions::new(&[0], &[0], scores.view(), Err("an SVM has none"), 2).unwrap();
-        assert_eq!(
-            predictions.probabilities().unwrap_err().reason(),
-            "an SVM has none"
-        );
+        assert_eq!(predictions.probabilities().unwrap_err().reason(), "an SVM has none");
     }
 }

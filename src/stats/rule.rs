@@ -63,11 +63,7 @@ mod tests {
     use crate::stats::testing::assert_close;
 
     fn masses(below: f64, above: f64) -> Masses {
-        Masses {
-            below,
-            within: 1.0 - below - above,
-            above,
-        }
+        Masses { below, within: 1.0 - below - above, above }
     }
 
     #[test]

@@ -28,21 +28,10 @@ impl Answers {
     /// Predicts the most probable class; the lowest of several.
     pub(super) fn new(labels: &[usize], probabilities: Array2<f64>) -> Self {
         let most_probable = |row: ndarray::ArrayView1<'_, f64>| {
-            (0..row.len())
-                .rev()
-                .max_by(|&a, &b| row[a].total_cmp(&row[b]))
-                .unwrap()
+            (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()
         };
-        let predicted = probabilities
-            .rows()
-            .into_iter()
-            .map(most_probable)
-            .collect();
-        Self {
-            labels: labels.to_vec(),
-            predicted,
-            probabilities,
-        }
+        let predicted = probabilities.rows().into_iter().map(most_probable).collect();
+        Self { labels: labels.to_vec(), predicted, probabilities }
     }
 
     /// Answers that are right and sure of it.
@@ -54,11 +43,7 @@ impl Answers {
     /// Two classes, from the probability of class 1.
     pub(super) fn binary(labels: &[usize], positive: &[f64]) -> Self {
         let column = |(row, class)| {
-            if class == 1 {
-                positive[row]
-            } else {
-                1.0 - positive[row]
-            }
+            if class == 1 { positive[row] } else { 1.0 - positive[row] }
         };
         Self::new(labels, Array2::from_shape_fn((labels.len(), 2), column))
     }

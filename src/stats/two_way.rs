@@ -130,18 +130,10 @@ impl TwoWay {
     #[must_use]
     pub fn masses(&self, eps: f64) -> Masses {
         if self.degenerate && eps <= 0.0 && self.mean == 0.0 {
-            return Masses {
-                below: 0.5,
-                within: 0.0,
-                above: 0.5,
-            };
+            return Masses { below: 0.5, within: 0.0, above: 0.5 };
         }
         let (below, above) = (self.probability_below(-eps), self.probability_above(eps));
-        Masses {
-            below,
-            within: (1.0 - below - above).max(0.0),
-            above,
-        }
+        Masses { below, within: (1.0 - below - above).max(0.0), above }
     }
 
     /// The t quantile of probability `p` at these degrees of freedom.
@@ -220,11 +212,7 @@ impl TwoWay {
 /// If seeds agree and items agree while their cells do not (a checkerboard), that is 0 although
 /// the mean is not known without error; what is left to measure it by is the residual.
 fn variance(squares: MeanSquares) -> f64 {
-    let MeanSquares {
-        seeds,
-        items,
-        residual,
-    } = squares;
+    let MeanSquares { seeds, items, residual } = squares;
     let v = (seeds + items - residual).max(seeds).max(items);
     if v > ROUNDING * residual { v } else { residual }
 }
@@ -233,9 +221,7 @@ fn variance(squares: MeanSquares) -> f64 {
 /// equal numbers may be rounded and leave a tiny variance behind.
 fn constant(d: &ArrayRef2<f64>) -> Option<f64> {
     let first = *d.first()?;
-    d.iter()
-        .all(|&difference| difference - first == 0.0)
-        .then_some(first)
+    d.iter().all(|&difference| difference - first == 0.0).then_some(first)
 }
 
 /// The mean and the mean squares of a table with at least two rows and columns.
@@ -334,22 +320,8 @@ mod tests {
         assert!(found.degenerate && found.t.is_none());
         assert_close(found.p, 0.0, 0.0);
         assert_eq!(found.interval(0.95), (0.1, 0.1));
-        assert_eq!(
-            found.masses(0.1),
-            Masses {
-                below: 0.0,
-                within: 1.0,
-                above: 0.0
-            }
-        );
-        assert_eq!(
-            found.masses(0.01),
-            Masses {
-                below: 0.0,
-                within: 0.0,
-                above: 1.0
-            }
-        );
+        assert_eq!(found.masses(0.1), Masses { below: 0.0, within: 1.0, above: 0.0 });
+        assert_eq!(found.masses(0.01), Masses { below: 0.0, within: 0.0, above: 1.0 });
     }
 
     #[test]
@@ -357,22 +329,8 @@ mod tests {
         let found = TwoWay::of(&Array2::zeros((3, 60))).unwrap();
         assert!(found.degenerate);
         assert_close(found.p, 1.0, 0.0);
-        assert_eq!(
-            found.masses(0.01),
-            Masses {
-                below: 0.0,
-                within: 1.0,
-                above: 0.0
-            }
-        );
-        assert_eq!(
-            found.masses(0.0),
-            Masses {
-                below: 0.5,
-                within: 0.0,
-                above: 0.5
-            }
-        );
+        assert_eq!(found.masses(0.01), Masses { below: 0.0, within: 1.0, above: 0.0 });
+        assert_eq!(found.masses(0.0), Masses { below: 0.5, within: 0.0, above: 0.5 });
     }
 
     #[test]

@@ -37,10 +37,7 @@ pub fn units(d: &ArrayRef2<f64>, groups: Option<&[usize]>) -> Result<Array2<f64>
         return Ok(d.to_owned());
     };
     if groups.len() != d.ncols() {
-        return Err(UnitsError {
-            groups: groups.len(),
-            items: d.ncols(),
-        });
+        return Err(UnitsError { groups: groups.len(), items: d.ncols() });
     }
     let columns = columns(groups);
     let share = columns.len() as f64 / groups.len() as f64;
@@ -95,10 +92,7 @@ mod tests {
         let d = noise(3, 10);
         let found = units(&d, Some(&[0, 0, 0, 0, 0, 1, 1, 2, 3, 3])).unwrap();
         assert_eq!(found.dim(), (3, 4));
-        let (before, after) = (
-            d.mean_axis(Axis(1)).unwrap(),
-            found.mean_axis(Axis(1)).unwrap(),
-        );
+        let (before, after) = (d.mean_axis(Axis(1)).unwrap(), found.mean_axis(Axis(1)).unwrap());
         for (&before, &after) in before.iter().zip(&after) {
             assert_close(after, before, 1e-12);
         }

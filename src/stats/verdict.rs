@@ -171,11 +171,7 @@ impl Verdict {
 #[must_use]
 pub fn judge(comparisons: &[Comparison]) -> Vec<Verdict> {
     let corrections = corrections(comparisons);
-    comparisons
-        .iter()
-        .zip(corrections)
-        .map(|(one, correction)| verdict(one, correction))
-        .collect()
+    comparisons.iter().zip(corrections).map(|(one, correction)| verdict(one, correction)).collect()
 }
 
 /// What the family makes of a comparison's p-values; NaN for one without numbers.
@@ -191,31 +187,18 @@ struct Correction {
 fn corrections(comparisons: &[Comparison]) -> Vec<Correction> {
     let mut families: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (position, comparison) in comparisons.iter().enumerate() {
-        families
-            .entry(&comparison.family)
-            .or_default()
-            .push(position);
+        families.entry(&comparison.family).or_default().push(position);
     }
-    let none = Correction {
-        q_neg: f64::NAN,
-        q_pos: f64::NAN,
-        claims: 0,
-    };
+    let none = Correction { q_neg: f64::NAN, q_pos: f64::NAN, claims: 0 };
     let mut corrections = vec![none; comparisons.len()];
     for members in families.values() {
-        let masses: Vec<Option<Masses>> = members
-            .iter()
-            .map(|&member| comparisons[member].masses())
-            .collect();
+        let masses: Vec<Option<Masses>> =
+            members.iter().map(|&member| comparisons[member].masses()).collect();
         let claims = masses.iter().flatten().count();
         let q_neg = corrected(&masses, |masses| masses.below);
         let q_pos = corrected(&masses, |masses| masses.above);
         for ((&member, q_neg), q_pos) in members.iter().zip(q_neg).zip(q_pos) {
-            corrections[member] = Correction {
-                q_neg,
-                q_pos,
-                claims,
-            };
+            corrections[member] = Correction { q_neg, q_pos, claims };
         }
     }
     corrections
@@ -223,11 +206,7 @@ fn corrections(comparisons: &[Comparison]) -> Vec<Correction> {
 
 /// Holm's correction of 1 - P(claimed side).
 fn corrected(family: &[Option<Masses>], side: fn(&Masses) -> f64) -> Vec<f64> {
-    let p = |masses: &Option<Masses>| {
-        masses
-            .as_ref()
-            .map_or(f64::NAN, |masses| 1.0 - side(masses))
-    };
+    let p = |masses: &Option<Masses>| masses.as_ref().map_or(f64::NAN, |masses| 1.0 - side(masses));
     holm(&family.iter().map(p).collect::<Vec<f64>>())
 }
 
@@ -278,15 +257,10 @@ impl Comparison {
         let found = [
             (self.seeds < MIN_SEEDS, Reason::TooFewSeeds),
             (self.units < MIN_UNITS, Reason::TooFewUnits),
-            (
-                self.missing_seeds as f64 > MAX_MISSING_SHARE * planned as f64,
-                Reason::Missing,
-            ),
+            (self.missing_seeds as f64 > MAX_MISSING_SHARE * planned as f64, Reason::Missing),
         ];
-        let mut reasons: Vec<Reason> = found
-            .into_iter()
-            .filter_map(|(holds, reason)| holds.then_some(reason))
-            .collect();
+        let mut reasons: Vec<Reason> =
+            found.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect();
         for reason in &self.reasons {
             if !reasons.contains(reason) {
                 reasons.push(reason.clone());
@@ -300,14 +274,8 @@ impl Comparison {
 
     fn all_flags(&self) -> Vec<String> {
         let degenerate = self.two_way.is_some_and(|two_way| two_way.degenerate);
-        let own = [
-            (self.missing_seeds > 0, "missing_seeds"),
-            (degenerate, "degenerate"),
-        ];
-        let own = own
-            .into_iter()
-            .filter(|(holds, _)| *holds)
-            .map(|(_, flag)| flag.to_owned());
+        let own = [(self.missing_seeds > 0, "missing_seeds"), (degenerate, "degenerate")];
+        let own = own.into_iter().filter(|(holds, _)| *holds).map(|(_, flag)| flag.to_owned());
         self.flags.iter().cloned().chain(own).collect()
     }
 
@@ -419,24 +387,14 @@ mod tests {
         let alone = judge(std::slice::from_ref(&one));
         let together = judge(&[one.clone(), one.clone()]);
         assert_eq!(alone[0].class, Class::Negative);
-        assert!(
-            together
-                .iter()
-                .all(|verdict| verdict.class == Class::Inconclusive)
-        );
-        let other_family = Comparison {
-            family: "skin".to_owned(),
-            ..one.clone()
-        };
+        assert!(together.iter().all(|verdict| verdict.class == Class::Inconclusive));
+        let other_family = Comparison { family: "skin".to_owned(), ..one.clone() };
         assert_eq!(judge(&[one, other_family])[0].class, Class::Negative);
     }
 
     #[test]
     fn a_comparison_without_numbers_does_not_count_in_its_family() {
-        let empty = Comparison {
-            two_way: None,
-            ..comparison(0.0, 1.0)
-        };
+        let empty = Comparison { two_way: None, ..comparison(0.0, 1.0) };
         let verdicts = judge(&[comparison(-0.05, 0.02), empty]);
         assert_eq!(verdicts[0].class, Class::Negative);
         assert_eq!(verdicts[1].class, Class::Inconclusive);
@@ -450,10 +408,7 @@ mod tests {
         flawed.reasons = vec![Reason::InvalidBaseline, Reason::GridEdge];
         let verdict = judge_one(flawed);
         assert_eq!(verdict.class, Class::Inconclusive);
-        assert_eq!(
-            verdict.reason().as_deref(),
-            Some("invalid_baseline, grid_edge")
-        );
+        assert_eq!(verdict.reason().as_deref(), Some("invalid_baseline, grid_edge"));
         assert_eq!(verdict.lean, Some(Lean::Negative));
         assert!(verdict.numbers.unwrap().q_neg_holm < 0.001);
         // More of the same data would not mend the baseline.
@@ -462,41 +417,18 @@ mod tests {
 
     #[test]
     fn too_few_seeds_or_items_forbid_the_claim() {
-        let few_seeds = Comparison {
-            seeds: 2,
-            ..comparison(-0.2, 0.02)
-        };
-        assert_eq!(
-            judge_one(few_seeds).reason().as_deref(),
-            Some("too_few_seeds")
-        );
-        let few_items = Comparison {
-            units: 49,
-            ..comparison(-0.2, 0.02)
-        };
-        assert_eq!(
-            judge_one(few_items).reason().as_deref(),
-            Some("too_few_units")
-        );
-        let one_seed = Comparison {
-            seeds: 1,
-            two_way: None,
-            ..comparison(-0.2, 0.02)
-        };
-        assert_eq!(
-            judge_one(one_seed).reason().as_deref(),
-            Some("too_few_seeds")
-        );
+        let few_seeds = Comparison { seeds: 2, ..comparison(-0.2, 0.02) };
+        assert_eq!(judge_one(few_seeds).reason().as_deref(), Some("too_few_seeds"));
+        let few_items = Comparison { units: 49, ..comparison(-0.2, 0.02) };
+        assert_eq!(judge_one(few_items).reason().as_deref(), Some("too_few_units"));
+        let one_seed = Comparison { seeds: 1, two_way: None, ..comparison(-0.2, 0.02) };
+        assert_eq!(judge_one(one_seed).reason().as_deref(), Some("too_few_seeds"));
     }
 
     #[test]
     fn a_fifth_of_the_seeds_may_be_missing_but_not_more() {
         let missing = |seeds, missing_seeds| {
-            judge_one(Comparison {
-                seeds,
-                missing_seeds,
-                ..comparison(-0.2, 0.02)
-            })
+            judge_one(Comparison { seeds, missing_seeds, ..comparison(-0.2, 0.02) })
         };
         let tolerated = missing(8, 2);
         assert_eq!(tolerated.class, Class::Negative);
@@ -506,10 +438,7 @@ mod tests {
 
     #[test]
     fn the_region_is_widened_to_one_item() {
-        let verdict = judge_one(Comparison {
-            units: 50,
-            ..comparison(-0.05, 0.02)
-        });
+        let verdict = judge_one(Comparison { units: 50, ..comparison(-0.05, 0.02) });
         assert_close(verdict.eps, 0.02, 0.0);
         assert_eq!(verdict.class, Class::Inconclusive);
     }

@@ -43,10 +43,8 @@ impl KeyLock<'_> {
     /// Makes the work's result known. Its blobs must be in the store already.
     pub fn save(self, record: &Record) -> Result<(), StoreError> {
         let path = self.store.record_path(self.key);
-        let text = serde_json::to_vec_pretty(record).map_err(|error| StoreError::Io {
-            path: path.clone(),
-            cause: error.into(),
-        })?;
+        let text = serde_json::to_vec_pretty(record)
+            .map_err(|error| StoreError::Io { path: path.clone(), cause: error.into() })?;
         atomic::write(&path, &text).map_err(|cause| StoreError::Io { path, cause })
     }
 }

@@ -127,15 +127,9 @@ impl<'a> Reader<'a> {
     fn verdict(&self, stage: &RunStage) -> Result<Option<Verdict>, TableError> {
         let Some(&node) = stage.nodes.first() else { return Ok(None) };
         let Some(verdicts) = self.json::<Verdicts>(node, "verdict")? else { return Ok(None) };
-        let arm = |index: usize| {
-            self.stage(stage.compared.get(index).map_or("", String::as_str))
-        };
+        let arm = |index: usize| self.stage(stage.compared.get(index).map_or("", String::as_str));
         let rows = verdicts.rows.into_iter().map(|row| (arm(row.arm), arm(row.baseline), row));
-        Ok(Some(Verdict {
-            stage: stage.clone(),
-            metric: verdicts.metric,
-            rows: rows.collect(),
-        }))
+        Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows: rows.collect() }))
     }
 
     fn trained(&self, stage: &RunStage, node: usize) -> Result<Option<Trained>, TableError> {
@@ -172,7 +166,8 @@ fn whole(value: u64) -> i64 {
 }
 
 fn axes(stage: &RunStage) -> Option<String> {
-    let axes: Vec<String> = stage.axes.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+    let axes: Vec<String> =
+        stage.axes.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
     (!axes.is_empty()).then(|| axes.join(","))
 }
 
@@ -278,9 +273,11 @@ impl Gathered {
             .text("baseline", each().map(|(_, _, base, _)| Some(base.name.as_str())))
             .text("freeze_depth", each().map(|(_, arm, ..)| text(arm, "freeze")))
             .text("transfer_depth", each().map(|_| None::<String>))
-            .number("lr_body", each().map(|(_, arm, _, row)| {
-                Some(row.numbers.lr_head? * number(arm, "body_rate")?)
-            }))
+            .number(
+                "lr_body",
+                each()
+                    .map(|(_, arm, _, row)| Some(row.numbers.lr_head? * number(arm, "body_rate")?)),
+            )
             .number("lr_head", each().map(|(.., row)| row.numbers.lr_head))
             .number("c", each().map(|(.., row)| row.numbers.c))
             .text("metric", each().map(|(v, ..)| Some(v.metric.as_str())))
@@ -353,9 +350,12 @@ impl Gathered {
             .text("outcome", each().map(outcome))
             .number("seconds", each().map(|c| Some(c.record.cost.seconds)))
             .number("cpu_seconds", each().map(|c| c.record.cost.cpu_seconds))
-            .text("cpu_reason", each().map(|c| {
-                c.record.cost.cpu_seconds.is_none().then_some("several threads worked on it")
-            }))
+            .text(
+                "cpu_reason",
+                each().map(|c| {
+                    c.record.cost.cpu_seconds.is_none().then_some("several threads worked on it")
+                }),
+            )
             .whole("peak_bytes", each().map(|c| c.record.cost.peak_bytes.map(whole)))
             .whole("macs", each().map(|c| stage(c, "macs")))
             .whole("parameters", each().map(|c| stage(c, "parameters")))

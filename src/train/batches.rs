@@ -52,9 +52,7 @@ mod tests {
     fn an_epoch_meets_each_item_at_most_once_and_the_next_is_another_order() {
         let items: Vec<usize> = (100..110).collect();
         let mut batches = Batches::new(&items, 3, Seed(0));
-        let mut epoch = || -> Vec<usize> {
-            (0..3).flat_map(|_| batches.next().to_vec()).collect()
-        };
+        let mut epoch = || -> Vec<usize> { (0..3).flat_map(|_| batches.next().to_vec()).collect() };
         let (first, second) = (epoch(), epoch());
         assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 9);
         assert_ne!(first, second);

@@ -4,6 +4,7 @@
 mod batches;
 mod budget;
 mod examples;
+mod monitor;
 mod prepared;
 mod schedule;
 mod trial;
@@ -11,6 +12,7 @@ mod trial;
 pub use batches::batch_size;
 pub use budget::{Budget, Length};
 pub use examples::{Examples, Rows};
-pub use prepared::{Prepared, Preparation, PrepareError, Workshop, batch_statistics_from};
+pub use monitor::Monitor;
+pub use prepared::{Preparation, PrepareError, Prepared, Workshop, batch_statistics_from};
 pub use schedule::Schedule;
 pub use trial::{Point, Settings, Start, TrainError, Trained, Watch, score, train};

@@ -53,9 +53,8 @@ mod tests {
     #[test]
     fn a_cosine_with_warmup_passes_through_its_known_values() {
         // η = 1e-3, w = 50, T = 1000.
-        let rate = |step: usize| {
-            1e-3 * if step < 50 { rise(step, 50) } else { fall(step - 50, 950) }
-        };
+        let rate =
+            |step: usize| 1e-3 * if step < 50 { rise(step, 50) } else { fall(step - 50, 950) };
         for (step, expected) in [(25, 5e-4), (50, 1e-3), (525, 5e-4), (1000, 0.0)] {
             assert!((rate(step) - expected).abs() < 1e-12, "{step}");
         }

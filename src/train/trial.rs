@@ -10,6 +10,7 @@ use crate::onnx::runtime::{RuntimeError, Session, Tensor};
 use super::batches::Batches;
 use super::budget::{Budget, Looks};
 use super::examples::Examples;
+use super::monitor::Monitor;
 use super::prepared::{Prepared, Workshop};
 use super::schedule::Schedule;
 
@@ -23,6 +24,8 @@ pub struct Settings<'a> {
     pub optimiser: &'a Optimiser,
     /// How long.
     pub budget: Budget,
+    /// Which weights are the best.
+    pub monitor: &'a Monitor,
     /// Draws the order of batches.
     pub seed: Seed,
     /// Threads of a session.
@@ -57,14 +60,12 @@ pub struct Point {
 /// What came out.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// Weights with the lowest val loss.
+    /// The best weights.
     pub weights: Vec<f32>,
     /// Statistics that go with them.
     pub statistics: Vec<f32>,
-    /// Steps after which those were found.
-    pub best_step: usize,
-    /// Their val loss.
-    pub val_loss: f64,
+    /// The look at which those were found.
+    pub best: Point,
     /// Steps done.
     pub stopped_at: usize,
     /// Steps allowed.
@@ -179,8 +180,7 @@ struct Training<'a, S> {
 }
 
 struct Best {
-    step: usize,
-    val_loss: f64,
+    point: Point,
     weights: Vec<f32>,
     statistics: Vec<f32>,
 }
@@ -261,22 +261,24 @@ impl<S: std::ops::DerefMut<Target = Session>> Training<'_, S> {
         }
         let losses = std::mem::take(&mut self.losses);
         let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-        self.curve.push(Point {
+        let point = Point {
             step,
             train_loss: (!losses.is_empty()).then_some(mean),
             val_loss: seen.loss,
             val_accuracy: seen.accuracy,
             val_balanced_accuracy: seen.balanced_accuracy,
             rate: self.rate(step),
-        });
+        };
+        self.curve.push(point);
         // What has not been trained at all is no candidate, unless nothing is to be trained.
-        let better = self.best.as_ref().is_none_or(|best| seen.loss < best.val_loss);
+        let monitor = self.settings.monitor;
+        let better =
+            self.best.as_ref().is_none_or(|best| monitor.compare(&point, &best.point).is_gt());
         if better && (step > 0 || self.total == 0) {
             let (weights, statistics) = self.current();
             let plain = |t: &Tensor| t.floats().map(<[f32]>::to_vec).unwrap_or_default();
             self.best = Some(Best {
-                step,
-                val_loss: seen.loss,
+                point,
                 weights: plain(weights),
                 statistics: statistics.map(plain).unwrap_or_default(),
             });
@@ -289,8 +291,7 @@ impl<S: std::ops::DerefMut<Target = Session>> Training<'_, S> {
         Ok(Trained {
             weights: best.weights,
             statistics: best.statistics,
-            best_step: best.step,
-            val_loss: best.val_loss,
+            best: best.point,
             stopped_at,
             total: self.total,
             curve: self.curve,

@@ -39,23 +39,13 @@ pub(super) const RULES: &[Rule] = &[
 
 /// dx = dy where x > 0, else 0. The kink at x = 0 is ours to choose; we choose 0.
 /// The output is positive just where the input is, and is in the graph already.
-fn relu(
-    _: &Site<'_>,
-    forward: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn relu(_: &Site<'_>, forward: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let open = tape.positive(&forward.outputs[0]);
     Ok(vec![Some(tape.mul(dy, &open))])
 }
 
 /// dx = dy strictly between the bounds, else 0.
-fn clip(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn clip(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let x = site.input(0)?.clone();
     let mut dx = dy.clone();
     if let Some(low) = site.float(1)? {

@@ -59,12 +59,7 @@ fn back(
     Ok(Some(tape.unbroadcast(gradient, &dims)))
 }
 
-fn add(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn add(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let side = |position, tape: &mut Tape| match site.wants(position) {
         true => back(site, position, dy, tape),
         false => Ok(None),
@@ -72,12 +67,7 @@ fn add(
     Ok(vec![side(0, tape)?, side(1, tape)?])
 }
 
-fn sub(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn sub(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let a = if site.wants(0) { back(site, 0, dy, tape)? } else { None };
     let b = if site.wants(1) {
         // Summed first: the negation then works on the smaller tensor.
@@ -91,12 +81,7 @@ fn sub(
 }
 
 /// da = dy · b, db = dy · a
-fn mul(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn mul(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let side = |position: usize, other: usize, tape: &mut Tape| {
         if !site.wants(position) {
             return Ok(None);

@@ -20,12 +20,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     },
 }];
 
-fn backward(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let axis = site.axis(site.node.int("axis").unwrap_or(0), dy.rank())?;
     let mut start = 0;
     let mut gradients = Vec::new();

@@ -23,12 +23,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     cases,
 }];
 
-fn backward(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let (x, w) = (site.input(0)?.clone(), site.input(1)?.clone());
     let window = Window::of(site, &w.dims()[2..])?;
     let groups = site.node.int("group").unwrap_or(1).max(1) as usize;

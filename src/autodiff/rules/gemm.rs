@@ -17,9 +17,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
         };
         vec![
             Case::of("Gemm", shapes(&[3, 4], &[4, 5], &[5])),
-            Case::of("Gemm", |case| {
-                shapes(&[3, 4], &[5, 4], &[1, 5])(case).with("transB", 1_i64)
-            }),
+            Case::of("Gemm", |case| shapes(&[3, 4], &[5, 4], &[1, 5])(case).with("transB", 1_i64)),
             Case::of("Gemm", |case| {
                 shapes(&[4, 3], &[5, 4], &[3, 1])(case)
                     .with("transA", 1_i64)
@@ -34,12 +32,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     },
 }];
 
-fn backward(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let (a, b) = (site.input(0)?.clone(), site.input(1)?.clone());
     let flag = |key| site.node.int(key).unwrap_or(0) != 0;
     let (turned_a, turned_b) = (flag("transA"), flag("transB"));

@@ -47,9 +47,7 @@ pub(super) const RULES: &[Rule] = &[
         backward: back_to_input,
         #[cfg(test)]
         cases: || {
-            vec![Case::of("Unsqueeze", |case| {
-                case.varied("x", &[2, 3]).integers("axes", &[0, 2])
-            })]
+            vec![Case::of("Unsqueeze", |case| case.varied("x", &[2, 3]).integers("axes", &[0, 2]))]
         },
     },
     Rule {
@@ -121,11 +119,6 @@ fn passed_through(site: &Site<'_>, _: &mut Tape) -> Result<Forward, Refusal> {
     Ok(Forward { outputs: vec![site.input(0)?.clone()], ..Forward::default() })
 }
 
-fn pass_back(
-    _: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    _: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn pass_back(_: &Site<'_>, _: &Forward, dy: &Var, _: &mut Tape) -> Result<Gradients, Refusal> {
     Ok(vec![Some(dy.clone())])
 }

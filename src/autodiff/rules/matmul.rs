@@ -26,12 +26,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
 }];
 
 /// dA = dy Bᵀ, dB = Aᵀ dy, summed over broadcast axes.
-fn backward(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let (a, b) = (site.input(0)?.clone(), site.input(1)?.clone());
     if a.rank() < 2 || b.rank() < 2 {
         return Err(site.refuse("a product with a vector has no gradient rule"));

@@ -23,12 +23,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     },
 }];
 
-fn backward(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let dims = site.input(0)?.dims().to_vec();
     let axes = match site.integers(1)? {
         Some(axes) => axes,

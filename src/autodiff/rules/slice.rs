@@ -33,12 +33,7 @@ fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     as_it_is(site, tape)
 }
 
-fn backward(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
+fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let dims = site.input(0)?.dims().to_vec();
     let mut gradient = dy.clone();
     for (axis, part) in parts(site)? {

@@ -181,11 +181,8 @@ fn check(op: &str, index: usize, case: &Case, dialect: Dialect) {
                 loss(&values)
             };
             let measured = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(h));
-            let computed: f64 = gradient
-                .iter()
-                .zip(&direction)
-                .map(|(g, u)| f64::from(*g) * f64::from(*u))
-                .sum();
+            let computed: f64 =
+                gradient.iter().zip(&direction).map(|(g, u)| f64::from(*g) * f64::from(*u)).sum();
             // f32 rounding of the loss over 2h, and the h² term of smooth functions.
             let scale = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
             let tolerance = 4e-3 * scale.max(0.5);

@@ -150,12 +150,7 @@ fn whole(written: &Written) -> Option<usize> {
 }
 
 /// Keeps a value, or adds "expected …".
-fn expect<T>(
-    value: Option<T>,
-    written: &Written,
-    found: &mut Found,
-    expected: &str,
-) -> Option<T> {
+fn expect<T>(value: Option<T>, written: &Written, found: &mut Found, expected: &str) -> Option<T> {
     if value.is_none() {
         found.add(unexpected(written, expected));
     }

@@ -14,8 +14,8 @@ pub use fields::Fields;
 pub use leaves::{
     Above0, Count, FilePath, Fraction, Natural, OneOrMore, Pattern, Range, Share, Word,
 };
-pub(crate) use macros::{choice, keys};
 pub use macros::{bare, chosen, one_of, snake};
+pub(crate) use macros::{choice, keys};
 
 /// A type that can be read from a pipeline file.
 pub trait Read: Sized {

@@ -102,8 +102,7 @@ impl Csv {
         let path = self.path.resolve(beside);
         let text = read_text(&path)
             .map_err(|cause| OpenError::new(format!("read {}: {cause}", path.display())))?;
-        let mut reader =
-            ReaderBuilder::new().has_headers(self.header).from_reader(text.as_bytes());
+        let mut reader = ReaderBuilder::new().has_headers(self.header).from_reader(text.as_bytes());
         let broken = |error: ::csv::Error| {
             OpenError::new(format!("{} is no table: {error}", path.display()))
         };
@@ -162,8 +161,10 @@ impl Csv {
             [height, width] => [1, height, width],
             [channels, height, width] => [channels, height, width],
             _ => {
-                return Err(OpenError::new("`shape` is `[height, width]` or `[channels, height, \
-                                           width]`"));
+                return Err(OpenError::new(
+                    "`shape` is `[height, width]` or `[channels, height, \
+                                           width]`",
+                ));
             }
         };
         if dims.iter().product::<usize>() != width {

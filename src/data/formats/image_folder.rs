@@ -69,8 +69,7 @@ impl ImageFolder {
             .map(|(row, image)| {
                 let label = classes.iter().position(|class| *class == image.class);
                 let label = label.unwrap_or_default();
-                let item =
-                    Item { id: image.id, label, group: image.group, part: image.part, row };
+                let item = Item { id: image.id, label, group: image.group, part: image.part, row };
                 (item, image.path)
             })
             .unzip();
@@ -95,8 +94,10 @@ impl ImageFolder {
             (true, _) => None,
         };
         if by_folder && part.is_none() {
-            return Err(OpenError::new(format!("`{id}` lies in no folder `train`, `val` or `test`"))
-                .help("with `given: folders` images lie as in `train/CLASS/image.png`"));
+            return Err(OpenError::new(format!(
+                "`{id}` lies in no folder `train`, `val` or `test`"
+            ))
+            .help("with `given: folders` images lie as in `train/CLASS/image.png`"));
         }
         let group = self.group.as_ref().map(|pattern| group(pattern, file, &id)).transpose()?;
         Ok(Found { id, class: class.clone(), part, group, path })

@@ -52,8 +52,7 @@ pub(super) fn dense_layers(
 fn linear(builder: &mut Builder, name: &str, from: &str, inputs: usize, units: usize) -> String {
     let zeros = Tensor::f32(&[units, inputs], vec![0.0; units * inputs]);
     let weight = builder.constant(&format!("{name}.weight"), zeros);
-    let bias =
-        builder.constant(&format!("{name}.bias"), Tensor::f32(&[units], vec![0.0; units]));
+    let bias = builder.constant(&format!("{name}.bias"), Tensor::f32(&[units], vec![0.0; units]));
     builder.node(Node::new(name, "Gemm", &[from, &weight, &bias], name).with("transB", 1_i64))
 }
 

@@ -79,7 +79,12 @@ struct Step<W: Work> {
 
 #[async_trait]
 impl<W: Work> Action for Step<W> {
-    async fn run(&self, inputs: &mut InChannels, outputs: &mut OutChannels, _: Arc<EnvVar>) -> Output {
+    async fn run(
+        &self,
+        inputs: &mut InChannels,
+        outputs: &mut OutChannels,
+        _: Arc<EnvVar>,
+    ) -> Output {
         let mut before: Vec<Arc<W::Outcome>> = Vec::new();
         for id in &self.before {
             let content = inputs.recv_from(id).await;

@@ -97,7 +97,8 @@ fn a_wide_graph_never_uses_more_than_its_cores() {
 /// Graphs in which each node reads some of those before it.
 fn graphs() -> impl Strategy<Value = (Vec<Vec<usize>>, Vec<usize>)> {
     (1_usize..25).prop_flat_map(|count| {
-        let node = |index: usize| proptest::collection::btree_set(0..index.max(1), 0..=index.min(4));
+        let node =
+            |index: usize| proptest::collection::btree_set(0..index.max(1), 0..=index.min(4));
         let nodes: Vec<_> = (0..count).map(node).collect();
         let nodes = nodes.prop_map(|sets| {
             sets.into_iter()

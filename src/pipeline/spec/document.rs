@@ -221,8 +221,7 @@ pub struct StageSpec {
 impl Read for StageSpec {
     fn read(written: &Written, found: &mut Found) -> Option<Self> {
         let siblings = ["matrix", "needs"];
-        let (verb, siblings) =
-            verb_and_siblings(written, "a stage", KIND_WORDS, &siblings, found)?;
+        let (verb, siblings) = verb_and_siblings(written, "a stage", KIND_WORDS, &siblings, found)?;
         let entry = verb.entries()?.first()?.clone();
         let matrix = siblings.get("matrix").map_or(Some(vec![]), |m| matrix(m, found));
         let needs = siblings.get("needs").map_or(Some(vec![]), |n| Vec::read(n, found));
@@ -252,10 +251,7 @@ impl Read for StageSpec {
     }
 }
 
-fn matrix(
-    written: &Written,
-    found: &mut Found,
-) -> Option<Vec<(Located<Name>, Vec<Written>)>> {
+fn matrix(written: &Written, found: &mut Found) -> Option<Vec<(Located<Name>, Vec<Written>)>> {
     let table = Table::<Axis>::read(written, found)?;
     Some(table.0.into_iter().map(|(name, axis)| (name, axis.0)).collect())
 }

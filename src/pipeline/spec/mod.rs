@@ -149,9 +149,7 @@ impl StageSpec {
 }
 
 /// Every choice of one value for each axis.
-fn product(
-    matrix: &[(Located<Name>, Vec<Written>)],
-) -> Vec<Vec<(&Located<Name>, &Written)>> {
+fn product(matrix: &[(Located<Name>, Vec<Written>)]) -> Vec<Vec<(&Located<Name>, &Written)>> {
     let mut rows = vec![vec![]];
     for (name, values) in matrix {
         rows = rows

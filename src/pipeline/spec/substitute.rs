@@ -130,11 +130,9 @@ mod tests {
         known.push(("folder".to_owned(), &set));
         let names = Names { known, later: Some("matrix.") };
         let mut found = Found::default();
-        let written =
-            substitute(root.get("x").unwrap(), &names, &mut BTreeSet::new(), &mut found);
+        let written = substitute(root.get("x").unwrap(), &names, &mut BTreeSet::new(), &mut found);
         let told = found.into_result("f", text).err();
-        let told =
-            told.map(|p| p.messages().map(str::to_owned).collect()).unwrap_or_default();
+        let told = told.map(|p| p.messages().map(str::to_owned).collect()).unwrap_or_default();
         (written, told)
     }
 
@@ -157,9 +155,6 @@ mod tests {
     #[test]
     fn unknown_and_unfinished_names_are_told() {
         let (_, told) = replaced("vars: { epochs: 3 }\nx: ['${epoch}', '${epochs']\n");
-        assert_eq!(
-            told,
-            ["nothing is called `${epoch}`", "`${epochs` opens `${` without a `}`"]
-        );
+        assert_eq!(told, ["nothing is called `${epoch}`", "`${epochs` opens `${` without a `}`"]);
     }
 }

@@ -77,9 +77,8 @@ const HEADER: &str = "predictions";
 impl Predictions {
     /// Stores them.
     pub fn save(&self, store: &Store) -> Result<ArtifactRef, Failure> {
-        let broken = |error: &dyn std::fmt::Display| {
-            Failure::new(format!("write predictions: {error}"))
-        };
+        let broken =
+            |error: &dyn std::fmt::Display| Failure::new(format!("write predictions: {error}"));
         let header = Header {
             classes: self.classes.clone(),
             prior: self.prior.clone(),
@@ -126,9 +125,8 @@ impl Predictions {
 
     /// Reads them.
     pub fn load(bytes: &[u8]) -> Result<Self, Failure> {
-        let broken = |error: &dyn std::fmt::Display| {
-            Failure::new(format!("read predictions: {error}"))
-        };
+        let broken =
+            |error: &dyn std::fmt::Display| Failure::new(format!("read predictions: {error}"));
         let (_, meta) = SafeTensors::read_metadata(bytes).map_err(|error| broken(&error))?;
         let header = meta.metadata().as_ref().and_then(|texts| texts.get(HEADER));
         let header = header.ok_or_else(|| broken(&"they have no header"))?;

@@ -24,10 +24,8 @@ pub struct TrialResult {
 pub enum Outcome {
     /// Weights.
     Trained {
-        /// Steps after which they were found.
-        best_step: usize,
-        /// Their val loss.
-        val_loss: f64,
+        /// The look at val at which they were found.
+        best: Point,
         /// Steps done.
         stopped_at: usize,
         /// Steps allowed.
@@ -45,10 +43,10 @@ pub enum Outcome {
 }
 
 impl TrialResult {
-    /// The val loss, unless it diverged.
-    pub fn val_loss(&self) -> Option<f64> {
+    /// The look at val of the best weights, unless it diverged.
+    pub fn best(&self) -> Option<&Point> {
         match &self.outcome {
-            Outcome::Trained { val_loss, .. } => Some(*val_loss),
+            Outcome::Trained { best, .. } => Some(best),
             Outcome::Diverged { .. } => None,
         }
     }
@@ -56,9 +54,8 @@ impl TrialResult {
 
 /// Stores named vectors.
 pub fn write_vectors(store: &Store, vectors: &[(&str, &[f32])]) -> Result<ArtifactRef, Failure> {
-    let broken = |error: safetensors::SafeTensorError| {
-        Failure::new(format!("write weights: {error}"))
-    };
+    let broken =
+        |error: safetensors::SafeTensorError| Failure::new(format!("write weights: {error}"));
     let views: Result<Vec<_>, _> = vectors
         .iter()
         .map(|(name, values)| {
@@ -72,9 +69,8 @@ pub fn write_vectors(store: &Store, vectors: &[(&str, &[f32])]) -> Result<Artifa
 
 /// Reads a named vector.
 pub fn read_vectors(bytes: &[u8], name: &str) -> Result<Vec<f32>, Failure> {
-    let broken = |error: safetensors::SafeTensorError| {
-        Failure::new(format!("read weights: {error}"))
-    };
+    let broken =
+        |error: safetensors::SafeTensorError| Failure::new(format!("read weights: {error}"));
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let view = file.tensor(name).map_err(broken)?;
     let read = |piece: &[u8]| f32::from_le_bytes([piece[0], piece[1], piece[2], piece[3]]);

@@ -97,9 +97,7 @@ impl Evaluate {
                 (None, _) => {
                     let message = format!("no metric is called `{}`", word.0);
                     let known: Vec<&str> = all().collect();
-                    site.problem(
-                        Problem::at(word.place, message).or_else_one_of(&word.0, known),
-                    );
+                    site.problem(Problem::at(word.place, message).or_else_one_of(&word.0, known));
                     found = None;
                 }
             }
@@ -170,7 +168,8 @@ impl Judge {
         for PerClass { class, sensitivity, specificity, .. } in per_class(&confusion) {
             let pairs: [(&str, &Measured); 2] =
                 [("sensitivity", &sensitivity), ("specificity", &specificity)];
-            scores.extend(pairs.map(|(metric, value)| Score::new(metric, Some(name(class)), value)));
+            scores
+                .extend(pairs.map(|(metric, value)| Score::new(metric, Some(name(class)), value)));
         }
         let classes = 0..predictions.classes.len();
         let cells = classes.clone().flat_map(|truth| classes.clone().map(move |p| (truth, p)));

@@ -88,16 +88,10 @@ impl Kind for Extract {
             Spatial::Pooled(side) => Some(side.0),
         };
         let job = Pass { data: Arc::clone(&data), model: part(&base), layers, spatial };
-        let runs = pass_runs(&job, site, |site, seed, inputs| {
-            site.add("", seed, job.clone(), inputs)
-        })?;
-        let features = FeaturesOffer {
-            data,
-            runs,
-            layers: ports,
-            macs: costs,
-            base: base.name.clone(),
-        };
+        let runs =
+            pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?;
+        let features =
+            FeaturesOffer { data, runs, layers: ports, macs: costs, base: base.name.clone() };
         Some(Offers { features: Some(features), ..Offers::default() })
     }
 }
@@ -113,13 +107,18 @@ pub(in super::super) fn resolved(
         Ok(tensor) => return Some(tensor),
         Err(NoLayer::Unknown) => {
             let known = candidates(&base.graph);
-            let known: Vec<&str> =
-                base.aliases.keys().map(String::as_str).chain(known.iter().map(String::as_str)).collect();
+            let known: Vec<&str> = base
+                .aliases
+                .keys()
+                .map(String::as_str)
+                .chain(known.iter().map(String::as_str))
+                .collect();
             let message = format!("`{}` has no layer `{layer}`", base.name);
             Problem::at(place, message).or_else_one_of(layer, known)
         }
         Err(NoLayer::ManyExits(exits)) => {
-            let message = format!("the scope `{layer}` of `{}` hands on several tensors", base.name);
+            let message =
+                format!("the scope `{layer}` of `{}` hands on several tensors", base.name);
             Problem::at(place, message).help(format!("choose one: {}", exits.join(", ")))
         }
     };
@@ -139,9 +138,9 @@ pub(in super::super) fn pass_runs(
     };
     let differ = made.as_ref().is_some_and(Runs::differ);
     site.for_seeds(differ, |site, position, seed| {
-        let inputs = made.iter().map(|runs| {
-            Input::new(super::super::model::MODEL_PORT, runs.of(position), "model")
-        });
+        let inputs = made
+            .iter()
+            .map(|runs| Input::new(super::super::model::MODEL_PORT, runs.of(position), "model"));
         let inputs = inputs.collect();
         Some(add(site, seed, inputs))
     })

@@ -16,8 +16,8 @@ use super::super::training::{Network, Plan, Recipe, Training, Transfer};
 use super::{Kind, resolved};
 
 keys! {
-    /// Trains a base model with a new head. The learning rate is chosen on val; the weights with
-    /// the lowest val loss are kept.
+    /// Trains a base model with a new head. The learning rate is chosen on val; the best
+    /// weights are kept.
     pub struct FineTune {
         /// The base model, or a stage that makes one.
         model: Located<Reference>,
@@ -216,8 +216,7 @@ impl FineTune {
             }
         };
         let trained = network.divided.trained.iter().map(|p| p.name.clone()).collect();
-        let refused =
-            crate::autodiff::refusals(&network.divided.suffix, &base.seen, &trained);
+        let refused = crate::autodiff::refusals(&network.divided.suffix, &base.seen, &trained);
         for refusal in &refused {
             site.problem(
                 told(format!("`{}` cannot be trained through {refusal}", base.name))

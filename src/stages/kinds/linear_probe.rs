@@ -42,11 +42,7 @@ impl Kind for LinearProbe {
         let differ = layer.differs() || data.is_drawn(size.map(|size| size.0));
         let runs = site.for_seeds(differ, |site, position, seed| {
             let sample = sample(site, &data, size, seed)?;
-            let job = Fit {
-                sample,
-                grid: self.c.clone(),
-                normalise: self.normalize.clone(),
-            };
+            let job = Fit { sample, grid: self.c.clone(), normalise: self.normalize.clone() };
             Some(site.add("", seed, job, vec![layer.input(position)]))
         })?;
         let arm = Arm {
@@ -57,10 +53,7 @@ impl Kind for LinearProbe {
             macs: layer.offer.macs.get(&layer.port).copied(),
             ..Arm::default()
         };
-        Some(Offers {
-            classifier: Some(ClassifierOffer { data, runs, arm }),
-            ..Offers::default()
-        })
+        Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
     }
 }
 

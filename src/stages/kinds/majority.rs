@@ -46,10 +46,7 @@ impl Kind for Majority {
             parameters: Some(0),
             ..Arm::default()
         };
-        Some(Offers {
-            classifier: Some(ClassifierOffer { data, runs, arm }),
-            ..Offers::default()
-        })
+        Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
     }
 }
 

@@ -102,9 +102,7 @@ stage_kinds! {
 pub fn any_kind() -> Json {
     let kinds: Vec<Json> = StageKind::schemas()
         .into_iter()
-        .map(|(word, schema)| {
-            json!({ "properties": { word: schema }, "required": [word] })
-        })
+        .map(|(word, schema)| json!({ "properties": { word: schema }, "required": [word] }))
         .collect();
     json!({ "oneOf": kinds })
 }

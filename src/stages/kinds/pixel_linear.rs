@@ -60,10 +60,7 @@ impl Kind for PixelLinear {
             macs: Some(weights as u64),
             ..Arm::default()
         };
-        Some(Offers {
-            classifier: Some(ClassifierOffer { data, runs, arm }),
-            ..Offers::default()
-        })
+        Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
     }
 }
 
@@ -74,9 +71,7 @@ impl PixelLinear {
             (self.size, self.channels.0)
         } else {
             match data.dataset.pixels(0) {
-                Ok(first) => {
-                    (Size { height: first.height, width: first.width }, first.channels)
-                }
+                Ok(first) => (Size { height: first.height, width: first.width }, first.channels),
                 Err(error) => {
                     site.problem(Problem::at(self.dataset.place, error.to_string()));
                     return None;

@@ -60,10 +60,7 @@ impl Kind for Svm {
             macs: layer.offer.macs.get(&layer.port).copied(),
             ..Arm::default()
         };
-        Some(Offers {
-            classifier: Some(ClassifierOffer { data, runs, arm }),
-            ..Offers::default()
-        })
+        Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
     }
 }
 

@@ -95,9 +95,7 @@ impl Transfer {
             Some(_) => format!("`{}` is no mean over items, which this test needs", self.metric.0),
         };
         let known: Vec<&str> = means().map(|metric| metric.name()).collect();
-        site.problem(
-            Problem::at(self.metric.place, message).or_else_one_of(&self.metric.0, known),
-        );
+        site.problem(Problem::at(self.metric.place, message).or_else_one_of(&self.metric.0, known));
         None
     }
 
@@ -118,9 +116,8 @@ impl Transfer {
             arm.stage == self.baseline.stage
                 && self.baseline.axes.iter().all(|axis| arm.axes.contains(axis))
         };
-        let baselines: Vec<usize> = (0..scores.arms.len())
-            .filter(|&index| is_baseline(&scores.arms[index]))
-            .collect();
+        let baselines: Vec<usize> =
+            (0..scores.arms.len()).filter(|&index| is_baseline(&scores.arms[index])).collect();
         if baselines.is_empty() {
             // A baseline that does not exist is told as such; else it was not scored.
             site.matching(&self.baseline)?;

@@ -71,14 +71,14 @@ impl Job for Choose {
             .with("predictions", predictions.save(context.store)?)
             .with("trials", put_json(context.store, "trials", &trials)?)
             .fact("lr", trials[best].rate)
-            .fact("val_loss", trials[best].val_loss())
+            .fact("val_loss", trials[best].best().map(|point| point.val_loss))
             .fact("trained_on", task.sample.train.len())
             .fact("parameters", all)
             .fact("trained_parameters", learning)
             .fact("frozen_tensors_identical", proved);
-        if let Outcome::Trained { best_step, stopped_at, total, .. } = &trials[best].outcome {
+        if let Outcome::Trained { best, stopped_at, total, .. } = &trials[best].outcome {
             outputs = outputs
-                .fact("best_step", *best_step)
+                .fact("best_step", best.step)
                 .fact("stopped_at", *stopped_at)
                 .fact("steps", *total);
         }
@@ -87,10 +87,11 @@ impl Job for Choose {
 }
 
 impl Choose {
-    /// The trial with the lowest val loss; the smallest rate of equals.
+    /// The trial that is best by what is monitored; the smallest rate of equals.
     fn best(&self, trials: &[TrialResult]) -> Result<usize, Failure> {
-        let losses = trials.iter().enumerate().filter_map(|(i, t)| Some((i, t.val_loss()?)));
-        let best = losses.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index);
+        let monitor = &self.task.training.monitor;
+        let found = trials.iter().enumerate().filter_map(|(i, trial)| Some((i, trial.best()?)));
+        let best = found.rev().max_by(|a, b| monitor.compare(a.1, b.1)).map(|(index, _)| index);
         best.ok_or_else(|| {
             let told: Vec<String> = trials
                 .iter()
@@ -156,7 +157,10 @@ impl Choose {
             predictions.probabilities = Ok(shifted);
         }
         let setting = "lr".to_owned();
-        let curve = trials.iter().map(|trial| (trial.rate, trial.val_loss())).collect();
+        let curve = trials
+            .iter()
+            .map(|trial| (trial.rate, trial.best().map(|best| task.training.monitor.error(best))))
+            .collect();
         predictions.selection = Some(Selection { setting, chosen: trials[best].rate, curve });
         predictions.still_rising = still_rising(&trials[best]);
         Ok(predictions)
@@ -247,9 +251,8 @@ mod tests {
             val_balanced_accuracy: *score,
             rate: 0.0,
         };
-        let curve = scores.iter().enumerate().map(point).collect();
-        let outcome =
-            Outcome::Trained { best_step: 1, val_loss: 0.0, stopped_at, total: 200, curve };
+        let curve: Vec<Point> = scores.iter().enumerate().map(point).collect();
+        let outcome = Outcome::Trained { best: curve[0], stopped_at, total: 200, curve };
         TrialResult { rate: 1e-3, outcome }
     }
 

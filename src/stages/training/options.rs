@@ -3,7 +3,7 @@
 use crate::autodiff::Optimiser;
 use crate::base::language::{Above0, Count, Natural, OneOrMore, choice, defaults, keys};
 use crate::base::{Located, Problem};
-use crate::train::{Budget, Length, Schedule};
+use crate::train::{Budget, Length, Monitor, Schedule};
 
 use super::super::data::Sample;
 use super::super::site::Site;
@@ -27,7 +27,9 @@ keys! {
         schedule: Schedule = Schedule::Cosine(defaults()),
         /// How much each class counts in the loss.
         class_weights: ClassWeights = ClassWeights::None,
-        /// Evaluations without a better val loss after which training stops; there are twenty
+        /// What on val decides which weights are the best, and which learning rate.
+        monitor: Monitor = Monitor::Loss,
+        /// Evaluations on val without anything better after which training stops; there are twenty
         /// over the whole length, but not more than one an epoch. 0 never stops early. The best
         /// weights are kept in any case.
         patience: Natural = Natural(10),

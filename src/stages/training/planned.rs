@@ -59,13 +59,8 @@ impl Plan<'_> {
         let recipe = (self.recipe)(seed);
         let mut shared = self.model_input(&recipe, position);
         shared.extend(self.cut_inputs(site, position, &recipe, cuts)?);
-        let task = Task {
-            recipe,
-            sample,
-            training: self.training.clone(),
-            seed,
-            cuts: cuts.to_vec(),
-        };
+        let task =
+            Task { recipe, sample, training: self.training.clone(), seed, cuts: cuts.to_vec() };
         let mut inputs = shared.clone();
         for (index, rate) in self.training.rates().into_iter().enumerate() {
             let trial = Trial { task: task.clone(), rate };
@@ -119,9 +114,7 @@ impl Plan<'_> {
             let port = cut_port(index);
             inputs.push(match (cut, pass) {
                 (Cut::Cached, Some(node)) => Input::new(&port, node, name),
-                _ => {
-                    Input::new(&port, Pixelate::shared(&self.data, recipe.input(), site), "rows")
-                }
+                _ => Input::new(&port, Pixelate::shared(&self.data, recipe.input(), site), "rows"),
             });
         }
         Some(inputs)

@@ -57,6 +57,7 @@ impl Job for Trial {
             schedule: &task.training.schedule,
             optimiser: &task.training.optimizer,
             budget: task.training.budget(),
+            monitor: &task.training.monitor,
             seed: task.seed,
             threads: context.cores,
         };
@@ -73,8 +74,7 @@ impl Job for Trial {
         let (outcome, weights, statistics) = match trained {
             Ok(trained) => {
                 let outcome = Outcome::Trained {
-                    best_step: trained.best_step,
-                    val_loss: trained.val_loss,
+                    best: trained.best,
                     stopped_at: trained.stopped_at,
                     total: trained.total,
                     curve: trained.curve,
@@ -94,7 +94,9 @@ impl Job for Trial {
             .with("result", put_json(context.store, "trial", &result)?);
         if let Outcome::Diverged { step, loss } = &result.outcome {
             let rate = self.rate;
-            outputs.warnings.push(format!("diverged at lr {rate}: the loss was {loss} at step {step}"));
+            outputs
+                .warnings
+                .push(format!("diverged at lr {rate}: the loss was {loss} at step {step}"));
         }
         Ok(outputs)
     }

@@ -35,10 +35,7 @@ impl Metric for Accuracy {
 
 /// 1 where the prediction is right, else 0.
 fn hits(predictions: &Predictions<'_>) -> Vec<f64> {
-    predictions
-        .correct()
-        .map(|correct| f64::from(u8::from(correct)))
-        .collect()
+    predictions.correct().map(|correct| f64::from(u8::from(correct))).collect()
 }
 
 #[cfg(test)]
@@ -49,11 +46,7 @@ mod tests {
     #[test]
     fn seven_of_ten_items_are_right() {
         let answers = ten_items();
-        assert_close(
-            Accuracy.value(&answers.view()).value().unwrap(),
-            0.7,
-            PRINTED,
-        );
+        assert_close(Accuracy.value(&answers.view()).value().unwrap(), 0.7, PRINTED);
         let items = Accuracy.per_item(&answers.view()).unwrap().unwrap();
         assert_eq!(items, [1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
     }

@@ -34,9 +34,7 @@ impl Metric for Auroc {
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
         match predictions.classes() {
-            2 => class_area(predictions, 1)
-                .map_err(|_| Undefined::new(ONE_CLASS))
-                .into(),
+            2 => class_area(predictions, 1).map_err(|_| Undefined::new(ONE_CLASS)).into(),
             _ => OneVsRest::of(predictions).mean(),
         }
     }
@@ -53,9 +51,7 @@ impl OneVsRest {
     #[must_use]
     pub fn of(predictions: &Predictions<'_>) -> Self {
         let area = |class| class_area(predictions, class).into();
-        Self {
-            areas: (0..predictions.classes()).map(area).collect(),
-        }
+        Self { areas: (0..predictions.classes()).map(area).collect() }
     }
 
     /// The area of each class, undefined where the class or the rest has no item.
@@ -87,11 +83,7 @@ impl OneVsRest {
 /// The area for items of `class` against all others by their scores for it.
 fn class_area(predictions: &Predictions<'_>, class: usize) -> Result<f64, Undefined> {
     let scores = predictions.scores().column(class).to_vec();
-    let positive: Vec<bool> = predictions
-        .labels()
-        .iter()
-        .map(|&label| label == class)
-        .collect();
+    let positive: Vec<bool> = predictions.labels().iter().map(|&label| label == class).collect();
     area(&scores, &positive)
 }
 
@@ -154,11 +146,7 @@ mod tests {
         assert_eq!(curves.absent(), 1);
         assert_eq!(curves.areas()[2].reason(), Some("no item has this class"));
         let both = [0, 1].map(|class| curves.areas()[class].value().unwrap());
-        assert_close(
-            auroc(&answers).value().unwrap(),
-            f64::midpoint(both[0], both[1]),
-            1e-15,
-        );
+        assert_close(auroc(&answers).value().unwrap(), f64::midpoint(both[0], both[1]), 1e-15);
     }
 
     #[test]

@@ -43,11 +43,7 @@ impl Metric for BalancedAccuracy {
             .map(|class| share / confusion.labelled(class) as f64)
             .collect();
         let weigh = |(correct, &class): (bool, &usize)| if correct { weights[class] } else { 0.0 };
-        Some(Ok(predictions
-            .correct()
-            .zip(predictions.labels())
-            .map(weigh)
-            .collect()))
+        Some(Ok(predictions.correct().zip(predictions.labels()).map(weigh).collect()))
     }
 }
 
@@ -75,10 +71,6 @@ mod tests {
     #[test]
     fn a_class_without_items_does_not_count() {
         let answers = Answers::perfect(&[0, 0, 2], 4);
-        assert_close(
-            BalancedAccuracy.value(&answers.view()).value().unwrap(),
-            1.0,
-            PRINTED,
-        );
+        assert_close(BalancedAccuracy.value(&answers.view()).value().unwrap(), 1.0, PRINTED);
     }
 }

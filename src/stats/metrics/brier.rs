@@ -30,9 +30,7 @@ impl Metric for Brier {
     }
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
-        negated_errors(predictions)
-            .map(|items| -mean(&items))
-            .into()
+        negated_errors(predictions).map(|items| -mean(&items)).into()
     }
 
     fn per_item(&self, predictions: &Predictions<'_>) -> Option<Result<Vec<f64>, Undefined>> {
@@ -44,18 +42,13 @@ impl Metric for Brier {
 fn negated_errors(predictions: &Predictions<'_>) -> Result<Vec<f64>, Undefined> {
     let rows = predictions.probabilities()?;
     let items = rows.rows().into_iter().zip(predictions.labels());
-    Ok(items
-        .map(|(row, &label)| -squared_error(&row, label))
-        .collect())
+    Ok(items.map(|(row, &label)| -squared_error(&row, label)).collect())
 }
 
 /// `Σ_c (p_c - y_c)²`
 fn squared_error(row: &ArrayRef1<f64>, label: usize) -> f64 {
     let truth = |class| f64::from(u8::from(class == label));
-    row.iter()
-        .enumerate()
-        .map(|(class, &p)| (p - truth(class)).powi(2))
-        .sum()
+    row.iter().enumerate().map(|(class, &p)| (p - truth(class)).powi(2)).sum()
 }
 
 #[cfg(test)]
@@ -74,11 +67,7 @@ mod tests {
 
     #[test]
     fn two_classes_give_twice_the_binary_score() {
-        assert_close(
-            brier(&twelve_binary_items()),
-            2.0 * 0.155_833_33,
-            2.0 * PRINTED,
-        );
+        assert_close(brier(&twelve_binary_items()), 2.0 * 0.155_833_33, 2.0 * PRINTED);
     }
 
     #[test]

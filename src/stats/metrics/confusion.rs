@@ -49,21 +49,13 @@ impl Confusion {
     /// Items whose label is `class`. 0 for a class that does not exist.
     #[must_use]
     pub fn labelled(&self, class: usize) -> usize {
-        self.counts
-            .rows()
-            .into_iter()
-            .nth(class)
-            .map_or(0, |row| row.sum())
+        self.counts.rows().into_iter().nth(class).map_or(0, |row| row.sum())
     }
 
     /// Items predicted as `class`. 0 for a class that does not exist.
     #[must_use]
     pub fn predicted(&self, class: usize) -> usize {
-        self.counts
-            .columns()
-            .into_iter()
-            .nth(class)
-            .map_or(0, |column| column.sum())
+        self.counts.columns().into_iter().nth(class).map_or(0, |column| column.sum())
     }
 
     /// The classes that occur among the labels, ascending; at least one.
@@ -92,14 +84,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|class| confusion.labelled(class)), [4, 3, 3]);
         assert_eq!([0, 1, 2].map(|class| confusion.predicted(class)), [4, 3, 3]);
         assert_eq!([0, 1, 2].map(|class| confusion.hits(class)), [3, 2, 2]);
-        assert_eq!(
-            (
-                confusion.hits(9),
-                confusion.labelled(9),
-                confusion.predicted(9)
-            ),
-            (0, 0, 0)
-        );
+        assert_eq!((confusion.hits(9), confusion.labelled(9), confusion.predicted(9)), (0, 0, 0));
     }
 
     #[test]

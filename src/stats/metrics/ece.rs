@@ -43,12 +43,7 @@ impl Metric for Ece {
 /// Sums correct - confidence within each bin; |B| cancels against the means.
 fn calibration_error(predictions: &Predictions<'_>, bins: usize) -> Result<f64, Undefined> {
     let mut gaps = vec![0.0; bins];
-    for (row, &label) in predictions
-        .probabilities()?
-        .rows()
-        .into_iter()
-        .zip(predictions.labels())
-    {
+    for (row, &label) in predictions.probabilities()?.rows().into_iter().zip(predictions.labels()) {
         let (class, confidence) = top(row.iter().copied());
         gaps[bin(confidence, bins)] += f64::from(u8::from(class == label)) - confidence;
     }
@@ -58,10 +53,7 @@ fn calibration_error(predictions: &Predictions<'_>, bins: usize) -> Result<f64, 
 
 /// The most probable class, the lowest of several, and its probability.
 fn top(row: impl Iterator<Item = f64>) -> (usize, f64) {
-    row.enumerate().fold(
-        (0, 0.0),
-        |best, (class, p)| if p > best.1 { (class, p) } else { best },
-    )
+    row.enumerate().fold((0, 0.0), |best, (class, p)| if p > best.1 { (class, p) } else { best })
 }
 
 /// The bin (lo, hi] of a confidence in (0, 1]; a hair above 1 is in the last bin.
@@ -79,19 +71,12 @@ mod tests {
     fn ten_items_are_off_by_a_third() {
         let answers = ten_items();
         assert_close(Ece.value(&answers.view()).value().unwrap(), 0.33, PRINTED);
-        assert_close(
-            calibration_error(&answers.view(), 5).unwrap(),
-            0.25,
-            PRINTED,
-        );
+        assert_close(calibration_error(&answers.view(), 5).unwrap(), 0.25, PRINTED);
     }
 
     #[test]
     fn bins_are_closed_above() {
-        assert_eq!(
-            [0.2, 0.2 + 1e-9, 1.0, 1.0 + 1e-9].map(|p| bin(p, 5)),
-            [0, 1, 4, 4]
-        );
+        assert_eq!([0.2, 0.2 + 1e-9, 1.0, 1.0 + 1e-9].map(|p| bin(p, 5)), [0, 1, 4, 4]);
     }
 
     #[test]

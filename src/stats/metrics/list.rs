@@ -7,15 +7,8 @@ use super::{
 };
 
 /// Every metric, in the order of tables.
-pub static METRICS: &[&dyn Metric] = &[
-    &Accuracy,
-    &BalancedAccuracy,
-    &MacroF1,
-    &Auroc,
-    &LogLoss,
-    &Brier,
-    &Ece,
-];
+pub static METRICS: &[&dyn Metric] =
+    &[&Accuracy, &BalancedAccuracy, &MacroF1, &Auroc, &LogLoss, &Brier, &Ece];
 
 /// The metric of that name.
 #[must_use]
@@ -134,12 +127,6 @@ mod suite {
             .map(|metric| metric.name())
             .collect();
         assert_eq!(repeating, ["log_loss", "brier", "ece"]);
-        assert_eq!(
-            METRICS
-                .iter()
-                .filter(|m| m.value(&bare).value().is_some())
-                .count(),
-            4
-        );
+        assert_eq!(METRICS.iter().filter(|m| m.value(&bare).value().is_some()).count(), 4);
     }
 }

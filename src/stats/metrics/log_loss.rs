@@ -30,9 +30,7 @@ impl Metric for LogLoss {
     }
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
-        log_likelihoods(predictions)
-            .map(|items| -mean(&items))
-            .into()
+        log_likelihoods(predictions).map(|items| -mean(&items)).into()
     }
 
     fn per_item(&self, predictions: &Predictions<'_>) -> Option<Result<Vec<f64>, Undefined>> {
@@ -44,9 +42,7 @@ impl Metric for LogLoss {
 fn log_likelihoods(predictions: &Predictions<'_>) -> Result<Vec<f64>, Undefined> {
     let rows = predictions.probabilities()?;
     let items = rows.rows().into_iter().zip(predictions.labels());
-    Ok(items
-        .map(|(row, &label)| log_likelihood(&row, label))
-        .collect())
+    Ok(items.map(|(row, &label)| log_likelihood(&row, label)).collect())
 }
 
 /// `ln( clip(p_label) / Σ_c clip(p_c) )`

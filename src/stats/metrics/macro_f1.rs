@@ -31,10 +31,7 @@ impl Metric for MacroF1 {
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
         let confusion = Confusion::of(predictions);
-        let scores: Vec<f64> = confusion
-            .present()
-            .map(|class| f1(&confusion, class))
-            .collect();
+        let scores: Vec<f64> = confusion.present().map(|class| f1(&confusion, class)).collect();
         Measured::Defined(mean(&scores))
     }
 }
@@ -62,18 +59,10 @@ mod tests {
     #[test]
     fn the_mean_is_over_classes() {
         let mut answers = ten_items();
-        assert_close(
-            MacroF1.value(&answers.view()).value().unwrap(),
-            0.694_444_44,
-            PRINTED,
-        );
+        assert_close(MacroF1.value(&answers.view()).value().unwrap(), 0.694_444_44, PRINTED);
         // Class 2 is never predicted: its F1 is 0 and counts.
         answers.predicted = vec![0, 0, 1, 0, 1, 1, 1, 0, 0, 1];
-        assert_close(
-            MacroF1.value(&answers.view()).value().unwrap(),
-            0.472_222_22,
-            PRINTED,
-        );
+        assert_close(MacroF1.value(&answers.view()).value().unwrap(), 0.472_222_22, PRINTED);
     }
 
     #[test]
@@ -82,10 +71,6 @@ mod tests {
         answers.labels = vec![0; 10];
         answers.predicted = vec![0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
         let expected = 2.0 * 8.0 / (10.0 + 8.0);
-        assert_close(
-            MacroF1.value(&answers.view()).value().unwrap(),
-            expected,
-            PRINTED,
-        );
+        assert_close(MacroF1.value(&answers.view()).value().unwrap(), expected, PRINTED);
     }
 }

@@ -21,9 +21,7 @@ pub struct PerClass {
 /// One entry for each class of the task, in order.
 #[must_use]
 pub fn per_class(confusion: &Confusion) -> Vec<PerClass> {
-    (0..confusion.classes())
-        .map(|class| one_class(confusion, class))
-        .collect()
+    (0..confusion.classes()).map(|class| one_class(confusion, class)).collect()
 }
 
 fn one_class(confusion: &Confusion, class: usize) -> PerClass {
@@ -53,11 +51,8 @@ mod tests {
     #[test]
     fn each_class_is_told_from_the_rest() {
         let found = per_class(&Confusion::of(&ten_items().view()));
-        let expected = [
-            (4, 3.0 / 4.0, 5.0 / 6.0),
-            (3, 2.0 / 3.0, 6.0 / 7.0),
-            (3, 2.0 / 3.0, 6.0 / 7.0),
-        ];
+        let expected =
+            [(4, 3.0 / 4.0, 5.0 / 6.0), (3, 2.0 / 3.0, 6.0 / 7.0), (3, 2.0 / 3.0, 6.0 / 7.0)];
         for (found, (items, sensitivity, specificity)) in found.iter().zip(expected) {
             assert_eq!(found.items, items);
             assert_close(found.sensitivity.value().unwrap(), sensitivity, PRINTED);
@@ -68,14 +63,8 @@ mod tests {
     #[test]
     fn a_class_without_positives_or_negatives_is_undefined() {
         let found = per_class(&Confusion::of(&Answers::perfect(&[1, 1], 2).view()));
-        assert_eq!(
-            found[0].sensitivity.reason(),
-            Some("no item has this class")
-        );
-        assert_eq!(
-            found[1].specificity.reason(),
-            Some("every item has this class")
-        );
+        assert_eq!(found[0].sensitivity.reason(), Some("no item has this class"));
+        assert_eq!(found[1].specificity.reason(), Some("every item has this class"));
         assert_close(found[1].sensitivity.value().unwrap(), 1.0, 0.0);
     }
 }
