@@ -3,7 +3,7 @@
 //! Runs on whichever runtime is found; set `ORT_DYLIB_PATH` to compare the library with the
 //! embedded backend.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench documents itself by its ids")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tl_run::autodiff::Optimiser;
@@ -16,7 +16,8 @@ use tl_run::onnx::observe::observe;
 use tl_run::onnx::runtime::runtime;
 use tl_run::onnx::{head, init};
 use tl_run::train::{
-    Budget, Examples, Length, Monitor, Preparation, Rows, Schedule, Settings, Start, Workshop, train,
+    Budget, Examples, Length, Monitor, Preparation, Rows, Schedule, Settings, Start, Workshop,
+    train,
 };
 
 /// Rows that are all alike.

@@ -4,7 +4,7 @@ use super::tape::{Tape, Var};
 
 /// Softmax cross-entropy, averaged with a weight per item:
 ///
-/// loss = Σᵢ wᵢ · (−Σ_c t_ic ln p_ic) / Σᵢ wᵢ, with p = softmax(scores).
+/// `loss = Σᵢ wᵢ · (−Σ_c t_ic ln p_ic) / Σᵢ wᵢ`, with p = softmax(scores).
 ///
 /// `targets` is items × classes (one-hot or soft), `weights` has one value per item. Returns the
 /// loss (shape [1]) and its gradient, (p − t) · wᵢ / Σ w.

@@ -60,7 +60,7 @@ pub(crate) struct Forward {
 /// Gradients by input; `None` where none is wanted.
 pub(crate) type Gradients = Vec<Option<Var>>;
 
-impl<'a> Site<'a> {
+impl Site<'_> {
     /// An input that must be there.
     pub(crate) fn input(&self, position: usize) -> Result<&Var, Refusal> {
         let missing = || self.refuse(format!("input {position} is missing"));

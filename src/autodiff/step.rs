@@ -246,7 +246,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Running statistics after the batch: kept · old + (1 − kept) · new, the new variance
-    /// unbiased, as PyTorch does it.
+    /// unbiased, as `torch` does it.
     fn running(&self, old: &Var, passed: &Passed<'_>, tape: &mut Tape) -> Var {
         let mut new: BTreeMap<String, (Var, f32)> = BTreeMap::new();
         for done in passed.steps() {

@@ -264,7 +264,9 @@ impl Tape {
             return a.clone();
         }
         let mut dims = a.dims.clone();
-        axes.iter().for_each(|&axis| dims[axis] = 1);
+        for &axis in axes {
+            dims[axis] = 1;
+        }
         let which = self.integers(&signed(axes));
         self.op(op, &[a, &which], &[("keepdims", 1_i64.into())], &dims)
     }

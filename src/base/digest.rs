@@ -123,7 +123,9 @@ mod tests {
     fn texts_do_not_run_into_each_other() {
         let joined = |parts: &[&str]| {
             let mut hasher = Hasher::default();
-            parts.iter().for_each(|part| hasher.text(part));
+            for part in parts {
+                hasher.text(part);
+            }
             hasher.finish()
         };
         assert_ne!(joined(&["ab", "c"]), joined(&["a", "bc"]));

@@ -122,7 +122,7 @@ impl Found {
         }
         self.problems.sort();
         self.problems.dedup();
-        Err(Problems { name: name.to_owned(), text: text.to_owned(), problems: self.problems })
+        Err(Problems { name: name.to_owned(), text: text.to_owned(), list: self.problems })
     }
 }
 
@@ -131,29 +131,29 @@ impl Found {
 pub struct Problems {
     name: String,
     text: String,
-    problems: Vec<Problem>,
+    list: Vec<Problem>,
 }
 
 impl Problems {
     /// One problem of a file.
     pub fn one(name: &str, text: &str, problem: Problem) -> Self {
-        Self { name: name.to_owned(), text: text.to_owned(), problems: vec![problem] }
+        Self { name: name.to_owned(), text: text.to_owned(), list: vec![problem] }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.problems.len()
+        self.list.len()
     }
 
     /// The messages without places.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
-        self.problems.iter().map(Problem::message)
+        self.list.iter().map(Problem::message)
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.list.iter().enumerate() {
             let mut drawn = String::new();
             problem.draw(&self.name, &self.text, &mut drawn)?;
             write!(f, "{}{drawn}", if index > 0 { "\n" } else { "" })?;
@@ -190,7 +190,9 @@ mod tests {
     fn problems_are_told_once_and_in_the_order_of_the_file() {
         let at = |line| Problem::at(Place { line, column: 1, width: 1 }, format!("at {line}"));
         let mut found = Found::default();
-        [at(3), at(1), at(3)].into_iter().for_each(|problem| found.add(problem));
+        for problem in [at(3), at(1), at(3)] {
+            found.add(problem);
+        }
         let problems = found.into_result("f", "").unwrap_err();
         assert_eq!(problems.messages().collect::<Vec<_>>(), ["at 1", "at 3"]);
     }

@@ -51,7 +51,7 @@ pub(super) fn tell(problems: &Problems) {
 /// Tells which runtime serves, and how to get a faster one.
 pub(super) fn runtime_note(runtime: &Runtime) -> Option<String> {
     (runtime.backend == Backend::Embedded).then(|| {
-        "no ONNX Runtime library was found, so the embedded backend computes, 3 to 50 times \
+        "no ONNX Runtime library was found, so the embedded backend computes, 2 to 50 times \
          slower. The fast one lies in the PyPI package onnxruntime (pip download --no-deps \
          onnxruntime, then unzip it): name onnxruntime/capi/libonnxruntime.so.* with --runtime or \
          ORT_DYLIB_PATH"
@@ -62,17 +62,22 @@ pub(super) fn runtime_note(runtime: &Runtime) -> Option<String> {
 /// Checks a file.
 pub(super) fn check(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     let runtime = start_runtime(common)?;
-    // What a run has seen of models is used, but nothing is written.
-    let store = None;
-    match read(file, common, runtime, store) {
+    // Nothing is written, so there is no store, and every model is looked at anew.
+    match read(file, common, runtime, None) {
         Ok((_, plan)) => {
             plan.notes.iter().for_each(|note| console::err(&format!("note: {note}")));
             let (stages, nodes) = (plan.stages.len(), plan.nodes.len());
-            let seeds = plan.seeds.len();
+            let seeds = match plan.seeds.len() {
+                1 => "1 seed".to_owned(),
+                count => format!("{count} seeds"),
+            };
             console::out(&format!(
-                "{}: nothing is wrong · {stages} stages, {seeds} seeds, {nodes} nodes",
+                "{}: nothing is wrong · {stages} stages, {seeds}, {nodes} nodes",
                 file.display()
             ));
+            for fact in &plan.facts {
+                console::out(&format!("  {fact}"));
+            }
             Ok(Exit::Good)
         }
         Err(problems) => {

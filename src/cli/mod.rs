@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod look;
 mod reference;
+mod revision;
 mod run;
 
 use std::ffi::OsString;
@@ -85,6 +86,7 @@ fn start_logging(verbose: u8) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .try_init();
     if started.is_err() {
         console::err("warning: logging was started before");

@@ -1,5 +1,6 @@
 //! `run`: from a file to its tables.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::train::Workshop;
 use super::Exit;
 use super::arguments::Common;
 use super::check::{read, runtime_note, start_runtime, tell};
+use super::revision::revision;
 
 /// Runs a file.
 pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
@@ -91,7 +93,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         runtime: runtime.to_owned(),
         jobs: common.cores(),
         host: host(),
-        revision: revision(),
+        revision: revision(&std::env::current_dir().unwrap_or_default()),
         text: source.text.clone(),
         sets: common.sets.clone(),
         seeds: plan.seeds.iter().map(|seed| seed.0).collect(),
@@ -104,17 +106,6 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
 fn host() -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     format!("{} {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH)
-}
-
-/// The commit of the git repository around the current folder.
-fn revision() -> Option<String> {
-    let here = std::env::current_dir().ok()?;
-    let git = here.ancestors().map(|folder| folder.join(".git")).find(|git| git.is_dir())?;
-    let head = fs::read_to_string(git.join("HEAD")).ok()?;
-    match head.trim().strip_prefix("ref: ") {
-        Some(name) => Some(fs::read_to_string(git.join(name)).ok()?.trim().to_owned()),
-        None => Some(head.trim().to_owned()),
-    }
 }
 
 /// Whoever shows events, and the file that keeps them.
@@ -177,12 +168,18 @@ fn keep_models(
     store: &Store,
     folder: &Path,
 ) -> anyhow::Result<()> {
+    let mut taken = BTreeSet::new();
     for stage in &record.stages {
         for &node in &stage.nodes {
             let Outcome::Done { record: result, .. } = outcomes[node].as_ref() else { continue };
             let Some(model) = result.outputs.get("model") else { continue };
             let seed = record.nodes[node].seed.map(|seed| format!("-seed{seed}"));
-            let name = format!("{}{}.onnx", file_name(&stage.name), seed.unwrap_or_default());
+            let mut name = format!("{}{}", file_name(&stage.name), seed.unwrap_or_default());
+            // Names that differ in such characters alone must not end in one file.
+            while !taken.insert(name.clone()) {
+                name.push('_');
+            }
+            let name = format!("{name}.onnx");
             store
                 .export(model, &folder.join("models").join(name))
                 .context("put a model into the run's folder")?;
@@ -207,6 +204,7 @@ fn finished(nodes: &[RunNode], began: Instant) -> Event {
         hits: count(RunOutcome::Hit),
         failed: count(RunOutcome::Failed),
         skipped: count(RunOutcome::Skipped),
+        cancelled: count(RunOutcome::Cancelled),
         seconds: began.elapsed().as_secs_f64(),
     }
 }

@@ -68,9 +68,9 @@ pub(super) fn line(event: &Event, count: &str) -> Option<String> {
         Event::Skipped { label, because, .. } => {
             format!("{count} skipped `{label}`, because `{because}` failed")
         }
-        Event::RunFinished { done, hits, failed, skipped, seconds } => {
+        Event::RunFinished { done, hits, failed, skipped, cancelled, seconds } => {
             let mut parts = vec![format!("{done} done"), format!("{hits} were there already")];
-            let bad = [(failed, "failed"), (skipped, "skipped")];
+            let bad = [(failed, "failed"), (skipped, "skipped"), (cancelled, "not done")];
             parts
                 .extend(bad.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{n} {word}")));
             format!("{} · {seconds:.1} s", parts.join(", "))

@@ -7,7 +7,7 @@ mod summary;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;
 
-use crate::events::{Event, Listener, Silence};
+use crate::events::{Event, Listener};
 
 pub use summary::render;
 
@@ -30,11 +30,6 @@ pub fn listener(style: Style) -> Box<dyn Listener> {
         Style::Json => Box::new(JsonLines::default()),
         Style::Quiet => Box::new(lines::Lines::failures()),
     }
-}
-
-/// Nobody who shows events.
-pub fn nobody() -> Box<dyn Listener> {
-    Box::new(Silence)
 }
 
 /// One event a line.

@@ -17,10 +17,10 @@ pub fn render(summary: &Summary) -> String {
 fn verdict(pipeline: &str, table: &VerdictTable) -> String {
     let groups = table.groups.map(|groups| format!(" of {groups} groups")).unwrap_or_default();
     let metric = table.metric.replace('_', " ");
-    let mut text = format!(
-        "{pipeline} · {} seeds × {} test items{groups} · {metric}",
-        table.seeds, table.items
-    );
+    let seeds =
+        if table.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", table.seeds) };
+    let items = table.items;
+    let mut text = format!("{pipeline} · {seeds} × {items} test items{groups} · {metric}");
     let baselines: Vec<String> = table
         .baselines
         .iter()
@@ -30,9 +30,11 @@ fn verdict(pipeline: &str, table: &VerdictTable) -> String {
         [only] => {
             let _ = write!(text, " · {only}");
         }
-        many => many.iter().for_each(|line| {
-            let _ = write!(text, "\n  {line}");
-        }),
+        many => {
+            for line in many {
+                let _ = write!(text, "\n  {line}");
+            }
+        }
     }
     let head = ["arm", "Δ baseline", "95 % interval", "verdict"].map(str::to_owned);
     let name = table.baselines.first().filter(|_| table.baselines.len() == 1);

@@ -183,7 +183,7 @@ impl SplitRule {
         let mut split = Split::default();
         let mut pool = self.fixed(dataset, &mut split)?;
         self.part_groups(dataset, &mut pool, &mut split)?;
-        self.draw_val(dataset, seed, &mut pool, &mut split);
+        self.draw_val(dataset, seed, &mut pool, &mut split)?;
         split.train = self.draw_train(dataset, seed, pool, &mut split)?;
         split.train.sort_unstable();
         split.val.sort_unstable();
@@ -196,7 +196,7 @@ impl SplitRule {
     fn fixed(&self, dataset: &Dataset, split: &mut Split) -> Result<Vec<usize>, SplitError> {
         let everyone: Vec<usize> = (0..dataset.items().len()).collect();
         if self.given.is_some() {
-            return self.as_given(dataset, split);
+            return Self::as_given(dataset, split);
         }
         match (self.test, self.train) {
             (None, _) => refuse(
@@ -224,7 +224,7 @@ impl SplitRule {
         }
     }
 
-    fn as_given(&self, dataset: &Dataset, split: &mut Split) -> Result<Vec<usize>, SplitError> {
+    fn as_given(dataset: &Dataset, split: &mut Split) -> Result<Vec<usize>, SplitError> {
         let mut pool = Vec::new();
         for (index, item) in dataset.items().iter().enumerate() {
             match item.part {
@@ -253,18 +253,32 @@ impl SplitRule {
         Ok(pool)
     }
 
-    /// No group of the test part may be trained on or choose.
+    /// No group of the test part may be trained on or choose, none that chooses be trained on.
     fn part_groups(
         &self,
         dataset: &Dataset,
         pool: &mut Vec<usize>,
         split: &mut Split,
     ) -> Result<(), SplitError> {
+        let Split { val, test, notes, .. } = split;
+        self.part_from(dataset, test, ("test", "train or val"), &mut [pool, val], notes)?;
+        self.part_from(dataset, val, ("val", "train"), &mut [pool], notes)
+    }
+
+    /// No group of some items may be among others.
+    fn part_from(
+        &self,
+        dataset: &Dataset,
+        items: &[usize],
+        (part, others): (&str, &str),
+        pools: &mut [&mut Vec<usize>],
+        notes: &mut Vec<String>,
+    ) -> Result<(), SplitError> {
         let groups = dataset.groups();
-        let tested: BTreeSet<usize> = split.test.iter().map(|&index| groups[index]).collect();
-        let crosses = |index: &usize| tested.contains(&groups[*index]);
-        let crossing: Vec<usize> =
-            pool.iter().chain(&split.val).copied().filter(|index| crosses(index)).collect();
+        let kept: BTreeSet<usize> = items.iter().map(|&index| groups[index]).collect();
+        let crosses = |index: &usize| kept.contains(&groups[*index]);
+        let everyone = pools.iter().flat_map(|pool| pool.iter().copied());
+        let crossing: Vec<usize> = everyone.filter(|index| crosses(index)).collect();
         if crossing.is_empty() {
             return Ok(());
         }
@@ -274,7 +288,7 @@ impl SplitRule {
         if self.on_group_cross == OnGroupCross::Error {
             return refuse(
                 format!(
-                    "{} groups stand both in test and in train or val ({}, …): what is learnt of \
+                    "{} groups stand both in {part} and in {others} ({}, …): what is learnt of \
                      them would be tested on them",
                     names.len(),
                     some.join(", ")
@@ -283,19 +297,26 @@ impl SplitRule {
                  the split",
             );
         }
-        pool.retain(|index| !crosses(index));
-        split.val.retain(|index| !crosses(index));
-        split.notes.push(format!(
-            "{} items of {} groups that are also in test were dropped from training",
+        for pool in pools {
+            pool.retain(|index| !crosses(index));
+        }
+        notes.push(format!(
+            "{} items of {} groups that are also in {part} were dropped from {others}",
             crossing.len(),
             names.len()
         ));
         Ok(())
     }
 
-    fn draw_val(&self, dataset: &Dataset, seed: Seed, pool: &mut Vec<usize>, split: &mut Split) {
+    fn draw_val(
+        &self,
+        dataset: &Dataset,
+        seed: Seed,
+        pool: &mut Vec<usize>,
+        split: &mut Split,
+    ) -> Result<(), SplitError> {
         if !split.val.is_empty() {
-            return;
+            return Ok(());
         }
         let from_all = self.given.is_none() && !matches!(self.test, Some(Amount::Rows(_)));
         let whole = if from_all { dataset.items().len() } else { pool.len() };
@@ -304,7 +325,8 @@ impl SplitRule {
                 let chosen = |index: &usize| rows.contains(dataset.items()[*index].row);
                 split.val = pool.iter().copied().filter(chosen).collect();
                 pool.retain(|index| !chosen(index));
-                return;
+                let Split { val, notes, .. } = split;
+                return self.part_from(dataset, val, ("val", "train"), &mut [pool], notes);
             }
             Some(amount) => amount.of(whole),
             None => {
@@ -317,6 +339,7 @@ impl SplitRule {
         split.val = val;
         *pool = rest;
         split.is_drawn = true;
+        Ok(())
     }
 
     fn draw_train(
@@ -545,18 +568,15 @@ mod tests {
         assert_eq!(sizes(&split).iter().sum::<usize>(), 300);
     }
 
-    fn given(row: usize) -> Option<Part> {
-        Some(match row {
+    #[test]
+    fn a_tiny_given_val_is_drawn_anew_and_the_split_says_so() {
+        let given = |row: usize| match row {
             0..200 => Part::Train,
             200..216 => Part::Val,
             _ => Part::Test,
-        })
-    }
-
-    #[test]
-    fn a_tiny_given_val_is_drawn_anew_and_the_split_says_so() {
+        };
         let rule = SplitRule { given: Some(Given::Folders), ..defaults() };
-        let split = rule.draw(&dataset(false, given), Seed(0)).unwrap();
+        let split = rule.draw(&dataset(false, |row| Some(given(row))), Seed(0)).unwrap();
         assert_eq!(sizes(&split), [184, 32, 84]);
         assert_eq!(split.notes.len(), 2, "{:?}", split.notes);
     }
@@ -572,6 +592,26 @@ mod tests {
         let split = dropping.draw(&dataset, Seed(0)).unwrap();
         assert_eq!(sizes(&split).iter().sum::<usize>(), 225);
         assert!(split.notes[0].contains("75 items of 75 groups"), "{:?}", split.notes);
+    }
+
+    #[test]
+    fn a_group_that_chooses_is_not_trained_on() {
+        let crossing = |row: usize| match row {
+            240.. => Part::Test,
+            _ if row % 4 == 1 => Part::Val,
+            _ => Part::Train,
+        };
+        let dataset = dataset(true, |row| Some(crossing(row)));
+        let given = SplitRule { given: Some(Given::Folders), ..defaults() };
+        let told = given.draw(&dataset, Seed(0)).unwrap_err();
+        assert!(told.message.starts_with("60 groups stand both in val and in train"), "{told}");
+        let dropping = SplitRule { on_group_cross: OnGroupCross::DropFromTrain, ..given };
+        let split = dropping.draw(&dataset, Seed(0)).unwrap();
+        assert_eq!(sizes(&split)[1..], [60, 60]);
+        let rows = |start, end| Some(Amount::Rows(Range { start, end }));
+        let by_rows = SplitRule { val: rows(0, 101), test: rows(200, 300), ..defaults() };
+        let told = by_rows.draw(&dataset, Seed(0)).unwrap_err();
+        assert!(told.message.starts_with("1 groups stand both in val and in train"), "{told}");
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub enum Event {
         failed: usize,
         /// Nodes that could not run.
         skipped: usize,
+        /// Nodes that were interrupted, or not begun.
+        cancelled: usize,
         /// Seconds of the whole run.
         seconds: f64,
     },
@@ -134,13 +136,8 @@ impl Listener for Box<dyn Listener> {
 
 impl Listener for Everyone {
     fn hear(&self, event: &Event) {
-        self.listeners.iter().for_each(|listener| listener.hear(event));
+        for listener in &self.listeners {
+            listener.hear(event);
+        }
     }
-}
-
-/// Nobody.
-pub struct Silence;
-
-impl Listener for Silence {
-    fn hear(&self, _: &Event) {}
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::graph::{Dim, FLOAT, Graph, Port};
+use super::graph::{FLOAT, Graph, Port};
 use super::head::is_weighted;
 use super::parameters::{Parameter, parameters, root};
 
@@ -145,18 +145,6 @@ fn cuts(graph: &Graph, learning: &BTreeSet<usize>) -> Vec<String> {
 fn port(graph: &Graph, name: &str) -> Port {
     let given = graph.inputs.iter().find(|port| port.name == name).cloned();
     given.unwrap_or(Port { name: name.to_owned(), kind: FLOAT, dims: None })
-}
-
-impl Divided {
-    /// Gives the suffix's inputs their shapes for a fixed batch.
-    pub fn fix_inputs(&mut self, shape_of: impl Fn(&str) -> Option<Vec<usize>>) {
-        for port in &mut self.suffix.inputs {
-            if let Some(dims) = shape_of(&port.name) {
-                port.kind = FLOAT;
-                port.dims = Some(dims.into_iter().map(Dim::Fixed).collect());
-            }
-        }
-    }
 }
 
 #[cfg(test)]

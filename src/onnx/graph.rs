@@ -255,6 +255,7 @@ impl Graph {
 
     /// The part of this graph that computes `outputs` from `inputs`: a tensor named as input is
     /// fed from outside, even if the graph computes it.
+    #[must_use]
     pub fn part(&self, inputs: &[Port], outputs: &[Port]) -> Self {
         let fed: BTreeSet<&str> = inputs.iter().map(|port| port.name.as_str()).collect();
         let producers = self.producers();
@@ -309,7 +310,7 @@ impl Graph {
         }
     }
 
-    /// Number of float parameters.
+    /// Number of float parameters, running statistics included.
     pub fn parameters(&self) -> usize {
         self.initializers.values().filter(|t| t.floats().is_some()).map(Tensor::len).sum()
     }

@@ -21,7 +21,8 @@ pub struct Drawn {
 ///
 /// Weights before a rectifier: normal with standard deviation √(2 / fan-in) (He et al. 2015),
 /// √(2 / (1 + a²) / fan-in) before a leaky one; otherwise uniform on ±√(6 / (fan-in + fan-out))
-/// (Glorot & Bengio 2010). Biases 0; BatchNormalization scale 1, shift 0, mean 0, variance 1.
+/// (Glorot & Bengio 2010). Biases 0; the scale of a `BatchNormalization` 1, its
+/// shift 0, mean 0, variance 1.
 pub fn randomise(graph: &mut Graph, seed: Seed, purpose: &str) -> Drawn {
     let found = parameters(graph);
     for parameter in &found {
@@ -39,7 +40,7 @@ pub fn randomise(graph: &mut Graph, seed: Seed, purpose: &str) -> Drawn {
         .filter(|(name, tensor)| tensor.floats().is_some() && !known.contains(name))
         .map(|(name, _)| name.clone())
         .collect();
-    Drawn { untouched, drawn }
+    Drawn { drawn, untouched }
 }
 
 /// Draws a new head: weights uniform on ±1/√fan-in, biases 0; shared by all arms of a seed.
@@ -57,7 +58,9 @@ pub fn randomise_head(graph: &mut Graph, weight: &str, bias: &str, seed: Seed) {
 
 fn fill(tensor: &mut Tensor, mut draw: impl FnMut() -> f64) {
     if let Data::F32(values) = &mut tensor.data {
-        values.iter_mut().for_each(|value| *value = draw() as f32);
+        for value in values {
+            *value = draw() as f32;
+        }
     }
 }
 
@@ -104,10 +107,10 @@ fn leak(graph: &Graph, node: usize) -> Option<f64> {
                 "Relu" | "Clip" => return Some(0.0),
                 "LeakyRelu" => return Some(f64::from(next.float("alpha").unwrap_or(0.01))),
                 "BatchNormalization" | "Add" | "Identity" | "Dropout" | "MaxPool"
-                | "AveragePool" | "Pad" | "Mul" => {
-                    if seen.insert(reader) {
-                        open.push(reader);
-                    }
+                | "AveragePool" | "Pad" | "Mul"
+                    if seen.insert(reader) =>
+                {
+                    open.push(reader);
                 }
                 _ => {}
             }
@@ -177,7 +180,7 @@ mod tests {
             weights.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / weights.len() as f64;
         // 1,728 draws: the variance is known within 5 × √(2/1728) = 17 %.
         assert!((mean_square * 27.0 / 2.0 - 1.0).abs() < 0.17, "{mean_square}");
-        assert!(graph.initializers["v"].floats().unwrap().iter().all(|v| *v == 1.0));
+        assert_eq!(graph.initializers["v"], Tensor::f32(&[64], vec![1.0; 64]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::graph::{Dim, FLOAT, Graph, Node, Port};
+use super::graph::{FLOAT, Graph, Node, Port};
 use super::proto;
 use super::runtime::{Runtime, RuntimeError, Tensor};
 use super::tensor::{Kind, Shape, elements};
@@ -30,23 +30,6 @@ impl Observation {
     pub fn is_float(&self, tensor: &str) -> bool {
         !self.not_floats.contains_key(tensor)
     }
-}
-
-/// The shapes of a graph's inputs for `batch` items. `item` is the shape of one item of the first
-/// input, for models whose file leaves it open.
-pub fn input_shapes(graph: &Graph, batch: usize, item: Option<&[usize]>) -> Option<Vec<Shape>> {
-    let shape = |(index, port): (usize, &Port)| {
-        if let (0, Some(item)) = (index, item) {
-            return Some(std::iter::once(batch).chain(item.iter().copied()).collect());
-        }
-        let dims = port.dims.as_ref()?;
-        let rest = dims.iter().skip(1).map(|dim| match dim {
-            Dim::Fixed(extent) => Some(*extent),
-            Dim::Free(_) => None,
-        });
-        std::iter::once(Some(batch)).chain(rest).collect()
-    };
-    graph.inputs.iter().enumerate().map(shape).collect()
 }
 
 /// Runs `graph` once on inputs of these shapes and tells the shape of every tensor.

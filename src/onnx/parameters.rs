@@ -1,6 +1,6 @@
 //! Which constants of a model are parameters, and what each is for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::graph::{Graph, Node};
 use super::head::is_weighted;
@@ -19,9 +19,9 @@ pub enum Role {
     Bias,
     /// Multiplied per channel.
     Scale,
-    /// Running mean of a BatchNormalization; a statistic, never trained.
+    /// Running mean of a `BatchNormalization`; a statistic, never trained.
     Mean,
-    /// Running variance of a BatchNormalization; a statistic, never trained.
+    /// Running variance of a `BatchNormalization`; a statistic, never trained.
     Variance,
 }
 
@@ -82,8 +82,7 @@ fn roles(graph: &Graph, node: &Node, after_weights: bool) -> Vec<(usize, Role)> 
             vec![(1, Role::Scale), (2, Role::Bias), (3, Role::Mean), (4, Role::Variance)]
         }
         "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => {
-            let weight = weight_role(graph, node).map(|(position, role)| (position, role));
-            weight.into_iter().chain([(2, Role::Bias)]).collect()
+            weight_role(graph, node).into_iter().chain([(2, Role::Bias)]).collect()
         }
         // A scale or shift written as plain arithmetic; before the first weights it would be
         // the normalisation of the input, which is no parameter.
@@ -139,11 +138,6 @@ fn weight_role(graph: &Graph, node: &Node) -> Option<(usize, Role)> {
     Some((position, Role::Weight { fan_in, fan_out }))
 }
 
-/// Position and role by name.
-pub fn by_name(graph: &Graph) -> BTreeMap<String, Parameter> {
-    parameters(graph).into_iter().map(|found| (found.name.clone(), found)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::graph::Port;
@@ -164,7 +158,8 @@ mod tests {
     }
 
     fn role_of(graph: &Graph, name: &str) -> Option<Role> {
-        by_name(graph).get(name).map(|parameter| parameter.role)
+        let found = parameters(graph);
+        found.iter().find(|parameter| parameter.name == name).map(|parameter| parameter.role)
     }
 
     #[test]

@@ -167,15 +167,18 @@ fn embedded() -> Result<Runtime, RuntimeError> {
 impl Runtime {
     /// Loads a model. `threads` is for the library alone; the embedded backend uses one.
     pub fn load(&self, model: &[u8], threads: usize) -> Result<Session, RuntimeError> {
-        let session = self.build(model, threads).map_err(|error| RuntimeError::Model {
+        let started = std::time::Instant::now();
+        let loaded = self.build(model, threads).map_err(|error| RuntimeError::Model {
             runtime: self.version.clone(),
             cause: first_line(&error.to_string()),
         })?;
         let names = |ports: &[ort::value::Outlet]| {
             ports.iter().map(|port| port.name().to_owned()).collect::<Vec<_>>()
         };
-        let (inputs, outputs) = (names(session.inputs()), names(session.outputs()));
-        Ok(Session { session, inputs, outputs, runtime: self.version.clone() })
+        let (inputs, outputs) = (names(loaded.inputs()), names(loaded.outputs()));
+        let seconds = started.elapsed().as_secs_f64();
+        tracing::debug!(bytes = model.len(), threads, seconds, "opened a session");
+        Ok(Session { loaded, inputs, outputs, runtime: self.version.clone() })
     }
 
     fn build(&self, model: &[u8], threads: usize) -> ort::Result<ort::session::Session> {
@@ -206,7 +209,7 @@ fn first_line(text: &str) -> String {
 
 /// A loaded model.
 pub struct Session {
-    session: ort::session::Session,
+    loaded: ort::session::Session,
     inputs: Vec<String>,
     outputs: Vec<String>,
     runtime: String,
@@ -240,7 +243,7 @@ impl Session {
             .map(|(name, value)| (Cow::from(name.as_str()), SessionInputValue::from(&value.0)))
             .collect();
         let mut values =
-            self.session.run(named).map_err(|error| failed(&self.runtime, error.to_string()))?;
+            self.loaded.run(named).map_err(|error| failed(&self.runtime, error.to_string()))?;
         self.outputs
             .iter()
             .map(|name| {

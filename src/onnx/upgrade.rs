@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::build::OPSET;
 use super::graph::{Attribute, Graph, Node};
-use super::tensor::{Data, Tensor};
+use super::tensor::Tensor;
 
 /// Why a model cannot be raised.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum NoUpgrade {
 }
 
 /// Operators that mean the same from opset 7 to 18.
-const UNCHANGED: [&str; 40] = [
+const UNCHANGED: [&str; 49] = [
     "Abs",
     "Add",
     "And",
@@ -55,28 +55,33 @@ const UNCHANGED: [&str; 40] = [
     "Greater",
     "HardSigmoid",
     "Identity",
-    "LRN",
     "LeakyRelu",
     "Less",
     "Log",
+    "LRN",
     "MatMul",
     "MaxPool",
     "Mul",
     "Neg",
-    "PRelu",
+    "Not",
     "Pow",
+    "PRelu",
     "Reciprocal",
     "Relu",
     "Reshape",
     "Selu",
     "Shape",
     "Sigmoid",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Tile",
+    "Transpose",
     "Where",
 ];
-
-/// More of them, by themselves to keep the line lengths.
-const UNCHANGED_TOO: [&str; 9] =
-    ["Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Not"];
 
 /// The same model at opset 18; models of a later opset stay as they are.
 pub fn upgrade(mut graph: Graph) -> Result<Graph, NoUpgrade> {
@@ -113,7 +118,7 @@ impl Raised {
                 node.attributes.remove("spatial");
             }
             "Dropout" => {
-                node.op = "Identity".to_owned();
+                "Identity".clone_into(&mut node.op);
                 node.inputs.truncate(1);
                 node.outputs.truncate(1);
                 node.attributes.clear();
@@ -143,7 +148,7 @@ impl Raised {
             }
             "Clip" | "Pad" | "Slice" | "Split" | "Squeeze" | "Unsqueeze" | "ReduceSum"
             | "Softmax" | "LogSoftmax" => {}
-            op if UNCHANGED.contains(&op) || UNCHANGED_TOO.contains(&op) => {}
+            op if UNCHANGED.contains(&op) => {}
             op => {
                 return Err(NoUpgrade::Unknown {
                     node: node.name.clone(),
@@ -152,6 +157,11 @@ impl Raised {
                 });
             }
         }
+        self.push(node);
+        Ok(())
+    }
+
+    fn push(&mut self, mut node: Node) {
         // Inputs left out at the end need no place.
         while node.inputs.last().is_some_and(String::is_empty) {
             node.inputs.pop();
@@ -162,7 +172,6 @@ impl Raised {
             node.attributes.insert("num_outputs".into(), Attribute::Int(pieces));
         }
         self.nodes.push(node);
-        Ok(())
     }
 
     /// Moves a list setting to a constant input; an absent one leaves its place empty.
@@ -200,14 +209,6 @@ impl Raised {
             Node::new(&format!("{y}.back"), "Reshape", &[&soft, &shape], &y),
         ];
         self.nodes.extend(nodes);
-    }
-}
-
-/// A constant's integers, for rules that need them.
-pub fn integers(graph: &Graph, name: &str) -> Option<Vec<i64>> {
-    match &graph.initializers.get(name)?.data {
-        Data::I64(values) => Some(values.clone()),
-        _ => None,
     }
 }
 

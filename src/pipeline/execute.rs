@@ -157,6 +157,7 @@ impl Execution {
             self.listener.hear(&Event::Warning { label: label.clone(), text });
         };
         let record = self.store.lookup(key, &mut damaged)?;
+        tracing::debug!(node = label, %key, "is there already");
         Some(Outcome::Done { key, record: Arc::new(record), hit: true })
     }
 
@@ -212,6 +213,7 @@ impl Execution {
         if let Some(outcome) = self.lookup(key, index) {
             return Ok(outcome);
         }
+        tracing::debug!(node = self.label(index), %key, cores, "is to be made");
         self.repair_inputs(index, &given)?;
         self.listener.hear(&Event::Started { node: index, label: self.label(index) });
         let clock = Clock::start(cores);

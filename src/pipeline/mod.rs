@@ -2,5 +2,6 @@
 
 pub mod engine;
 pub mod execute;
+mod facts;
 pub mod plan;
 pub mod spec;

@@ -16,6 +16,7 @@ use crate::stages::{
 };
 use crate::store::RunStage;
 
+use super::facts;
 use super::spec::{Combination, DatasetSpec, Document, ModelSpec, Source, StageSpec};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
@@ -28,6 +29,8 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// What a reader should know before any work.
     pub notes: Vec<String>,
+    /// What it is about, for a reader: a line for each data set and each model that is trained.
+    pub facts: Vec<String>,
     /// Stages with what tables tell of them.
     pub stages: Vec<RunStage>,
 }
@@ -57,12 +60,14 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     let mut builder = Builder::open(&document, request, found);
     builder.plan_stages(&document);
     let Builder { site, stages, .. } = builder;
+    let facts = facts::of(&site);
     site.found.into_result(&request.source.name, &request.source.text)?;
     Ok(Plan {
         name: document.name.0.clone(),
         seeds: site.seeds,
         nodes: site.nodes,
         notes: site.notes,
+        facts,
         stages,
     })
 }

@@ -77,7 +77,7 @@ fn logistic_regression_gives_scikit_learns_counts_and_losses() {
 #[test]
 fn standardised_logistic_regression_gives_scikit_learns_accuracy() {
     let task = Task::new();
-    let scaler = Scaler::fit(&Normalise::Standard, task.part(0..1000).features);
+    let scaler = Scaler::fit(&Normalise::Standard, &task.part(0..1000).features);
     let task = Task { features: scaler.apply(task.features), labels: task.labels };
     let fitted = Logistic::fit(&task.part(0..1000), 1.0, None).unwrap();
     // .93350 of 797 is 744.

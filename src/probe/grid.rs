@@ -23,7 +23,7 @@ choice! {
     pub enum Named {
         /// 13 values from 1e-4 to 1e4, three more beyond an edge that proves best.
         "default" => Default,
-        /// 45 values from 1e-6 to 1e5, as in the linear evaluation of DINOv2.
+        /// 45 values from 1e-6 to 1e5, as in the linear evaluation of `DINOv2`.
         "dinov2" => Dinov2,
         /// .01 .1 1 2 5 10 15 20 50 100 1000, as in VISSL's SVM benchmark.
         "vissl_svm" => VisslSvm,

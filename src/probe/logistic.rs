@@ -33,7 +33,7 @@ impl Logistic {
         present.sort_unstable();
         present.dedup();
         let labels: ndarray_linfa::Array1<usize> = data.labels.iter().copied().collect();
-        let dataset = Dataset::new(for_linfa(data.features), labels);
+        let dataset = Dataset::new(for_linfa(&data.features), labels);
         let mut settings = MultiLogisticRegression::default()
             .alpha(1.0 / cost)
             .max_iterations(MOST_STEPS)
@@ -55,7 +55,7 @@ impl Logistic {
     fn as_start(&self) -> ndarray_linfa::Array2<f64> {
         let biases = self.biases.view().insert_axis(Axis(0));
         let joined = concatenate(Axis(0), &[self.weights.view(), biases]);
-        for_linfa(joined.expect("one bias for each class").view())
+        for_linfa(&joined.expect("one bias for each class").view())
     }
 }
 

@@ -78,7 +78,7 @@ fn check(data: &Labelled<'_>) -> Result<(), ProbeError> {
 }
 
 /// The same matrix for linfa, which is one ndarray behind.
-fn for_linfa(matrix: ArrayView2<'_, f64>) -> ndarray_linfa::Array2<f64> {
+fn for_linfa(matrix: &ArrayView2<'_, f64>) -> ndarray_linfa::Array2<f64> {
     let (rows, columns) = matrix.dim();
     ndarray_linfa::Array2::from_shape_vec((rows, columns), matrix.iter().copied().collect())
         .expect("as many values as the shape says")

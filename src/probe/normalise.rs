@@ -34,7 +34,7 @@ pub enum Scaler {
 
 impl Scaler {
     /// Learns the scale of the training items.
-    pub fn fit(kind: &Normalise, train: ArrayView2<'_, f64>) -> Self {
+    pub fn fit(kind: &Normalise, train: &ArrayView2<'_, f64>) -> Self {
         match kind {
             Normalise::None => Self::None,
             Normalise::L2 => Self::L2,
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_constant_column_is_only_shifted() {
         let train = array![[1.0, 0.1], [3.0, 0.1]];
-        let scaler = Scaler::fit(&Normalise::Standard, train.view());
+        let scaler = Scaler::fit(&Normalise::Standard, &train.view());
         let scaled = scaler.apply(array![[1.0, 0.1], [5.0, 0.3]]);
         assert!((&scaled - &array![[-1.0, 0.0], [3.0, 0.2]]).iter().all(|d| d.abs() < 1e-12));
     }

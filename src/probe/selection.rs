@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::grid::Grid;
@@ -100,7 +100,7 @@ impl<C: Classifier> Tried<C> {
         let scores = fitted.scores(val.features);
         let (criterion, seen) = match fitted.no_probabilities() {
             None => ("log_loss", log_loss(&scores, val.labels)),
-            Some(_) => ("balanced_error", balanced_error(scores.view(), val)),
+            Some(_) => ("balanced_error", balanced_error(&scores, val)),
         };
         self.curve.push((cost, Some(seen)));
         let better = self
@@ -142,7 +142,7 @@ fn log_loss(scores: &Array2<f64>, labels: &[usize]) -> f64 {
 }
 
 /// 1 − mean over classes of the share predicted right.
-fn balanced_error(scores: ArrayView2<'_, f64>, val: &Labelled<'_>) -> f64 {
+fn balanced_error(scores: &Array2<f64>, val: &Labelled<'_>) -> f64 {
     let mut right = vec![0.0; val.classes];
     let mut count = vec![0.0; val.classes];
     for (row, &label) in scores.axis_iter(Axis(0)).zip(val.labels) {

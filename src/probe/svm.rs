@@ -22,7 +22,7 @@ keys! {
     /// exp(−γ distance²) with γ = factor / (features × variance of all training values).
     pub struct Rbf {
         /// Factor on the usual γ.
-        gamma: Above0 = Above0::new(1.0).expect("a default above 0"),
+        gamma: Above0 = Above0::ONE,
     }
 }
 
@@ -45,8 +45,8 @@ impl Svm {
         if items > MOST_ITEMS {
             return Err(ProbeError::TooMany { items, most: MOST_ITEMS });
         }
-        let features = for_linfa(data.features);
-        let width = width(kernel, data.features);
+        let features = for_linfa(&data.features);
+        let width = width(kernel, &data.features);
         let machine = |class: usize| -> Result<Option<linfa_svm::Svm<f64, bool>>, ProbeError> {
             if !data.labels.contains(&class) {
                 return Ok(None);
@@ -65,15 +65,10 @@ impl Svm {
         let machines = (0..data.classes).map(machine).collect::<Result<_, _>>()?;
         Ok(Self { machines })
     }
-
-    /// Support vectors of each class's machine.
-    pub fn support_vectors(&self) -> Vec<usize> {
-        self.machines.iter().flatten().map(linfa_svm::Svm::nsupport).collect()
-    }
 }
 
 /// linfa's kernel is exp(−distance² / width).
-fn width(kernel: &Kernel, features: ArrayView2<'_, f64>) -> Option<f64> {
+fn width(kernel: &Kernel, features: &ArrayView2<'_, f64>) -> Option<f64> {
     match kernel {
         Kernel::Linear => None,
         Kernel::Rbf(rbf) => {

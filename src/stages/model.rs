@@ -127,3 +127,25 @@ impl ModelPart {
         Ok(graph)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_rule_is_carried_by_a_model_and_read_back() {
+        let text = |rule: &InputRule| json!(rule).to_string();
+        for size in [json!(48), json!([64, 48])] {
+            let written = json!({
+                "size": size, "channels": 3, "order": "bgr", "scale": 127.5, "mean": [1, 1, 0.5],
+                "std": 2, "fit": "cover",
+            });
+            let mut found = Found::default();
+            let rule = crate::base::language::Read::read(&as_written(&written), &mut found);
+            let rule: InputRule = rule.expect("the rule is right");
+            let metadata = [(metadata::INPUT.to_owned(), text(&rule))].into();
+            let carried = carried_input(&Graph { metadata, ..Graph::default() });
+            assert_eq!(carried.as_ref().map(text), Some(text(&rule)));
+        }
+    }
+}

@@ -80,9 +80,9 @@ pub(super) fn sample(
     let size = train_size.map(|size| size.0);
     match Sample::draw(data, size, seed.unwrap_or(Seed(0))) {
         Ok(sample) => {
-            sample.split.notes.iter().for_each(|note| {
+            for note in &sample.split.notes {
                 site.note(format!("{}: {note}", data.name));
-            });
+            }
             Some(sample)
         }
         Err(error) => {
@@ -105,6 +105,9 @@ pub(super) fn matrix(rows: &ArrayRows, items: &[usize]) -> Array2<f64> {
     matrix
 }
 
+/// Gives the features of items, one row for each.
+pub(super) type FeaturesOf<'a> = dyn Fn(&[usize]) -> Result<Array2<f64>, Failure> + 'a;
+
 /// A probe to fit on features.
 pub(super) struct Probe<'a, F> {
     pub(super) sample: &'a Sample,
@@ -117,7 +120,7 @@ impl<F> Probe<'_, F> {
     /// Scales on train, chooses C on val, predicts everyone.
     pub(super) fn run<C: Classifier>(
         &self,
-        features: &dyn Fn(&[usize]) -> Result<Array2<f64>, Failure>,
+        features: &FeaturesOf<'_>,
         context: &Context<'_>,
     ) -> Result<Outputs, Failure>
     where
@@ -126,7 +129,7 @@ impl<F> Probe<'_, F> {
         let all_labels = self.sample.data.dataset.labels();
         let labels = |items: &[usize]| items.iter().map(|&i| all_labels[i]).collect::<Vec<_>>();
         let train = features(&self.sample.train)?;
-        let scaler = Scaler::fit(self.normalise, train.view());
+        let scaler = Scaler::fit(self.normalise, &train.view());
         let train = scaler.apply(train);
         let val = scaler.apply(features(&self.sample.split.val)?);
         let (train_labels, val_labels) =
@@ -189,7 +192,7 @@ pub(super) fn told(
     let all_groups = dataset.groups();
     let everyone = sample.everyone();
     let items = || everyone.iter().map(|(index, _)| *index);
-    let predicted = scores.rows().into_iter().map(best).collect();
+    let predicted = scores.rows().into_iter().map(|row| best(&row)).collect();
     let probabilities = match no_probabilities {
         Some(reason) => Err(reason.to_owned()),
         None => Ok(scores.mapv(f64::exp)),
@@ -213,7 +216,7 @@ pub(super) fn told(
 }
 
 /// The class with the highest score; the first of equals.
-fn best(scores: ArrayView1<'_, f64>) -> usize {
+fn best(scores: &ArrayView1<'_, f64>) -> usize {
     let mut best = 0;
     for (class, score) in scores.iter().enumerate() {
         if *score > scores[best] {

@@ -154,6 +154,8 @@ pub struct Arm {
     pub target: String,
     /// What is frozen.
     pub freeze: Option<String>,
+    /// The tensor that its new head reads.
+    pub head: Option<String>,
     /// Whether its weights were random.
     pub random: bool,
     /// Factor on the learning rate below the head.

@@ -103,13 +103,6 @@ pub enum RunOutcome {
     Cancelled,
 }
 
-impl RunOutcome {
-    /// Whether there is a result.
-    pub fn has_result(self) -> bool {
-        matches!(self, Self::Done | Self::Hit)
-    }
-}
-
 /// Name of the file in a run's folder.
 pub const RUN_FILE: &str = "run.json";
 

@@ -76,7 +76,7 @@ pub struct ScoreRow {
 /// Puts the summary together.
 pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts = gathered.verdicts.iter().map(|verdict| {
-        let rows = verdict.rows.iter().map(|(arm, _, row)| verdict_row(arm, row));
+        let rows = verdict.rows.iter().map(|(arm, _, row)| verdict_row(&verdict.metric, arm, row));
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
         for (_, baseline, row) in &verdict.rows {
             if !baselines.iter().any(|(name, ..)| *name == baseline.name) {
@@ -100,8 +100,13 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     Summary { pipeline: run.pipeline.clone(), verdicts, scores }
 }
 
-fn verdict_row(arm: &RunStage, row: &ArmRow) -> VerdictRow {
+fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {
     let numbers = row.verdict.numbers;
+    // Of seeds too few for an interval, the difference alone.
+    let plain = || {
+        let sign = crate::stats::metric(metric)?.direction().sign();
+        Some((row.numbers.m_transfer? - row.numbers.m_scratch?) * sign)
+    };
     let word = match row.verdict.class {
         Class::Positive => Word::Helps,
         Class::Neutral => Word::Same,
@@ -110,7 +115,7 @@ fn verdict_row(arm: &RunStage, row: &ArmRow) -> VerdictRow {
     };
     VerdictRow {
         arm: arm.name.clone(),
-        delta: numbers.map(|numbers| numbers.delta),
+        delta: numbers.map(|numbers| numbers.delta).or_else(plain),
         interval: numbers.map(|numbers| (numbers.ci_lo, numbers.ci_hi)),
         word,
         remark: if word == Word::Open { open_remark(row) } else { flags(row) },
@@ -138,7 +143,7 @@ fn open_remark(row: &ArmRow) -> String {
         parts.push(more.join(", or "));
     }
     if let Some(numbers) = row.verdict.numbers {
-        parts.push(format!("would see {:.3}", numbers.mde80));
+        parts.push(format!("as it is, differences from {:.3} on are seen", numbers.mde80));
     }
     parts.join("; ")
 }
@@ -170,34 +175,51 @@ fn flags(row: &ArmRow) -> String {
     if diverged { "training diverged in some seeds".to_owned() } else { String::new() }
 }
 
-fn score_rows(scored: &[Scored]) -> Vec<ScoreRow> {
-    let mut rows: Vec<(String, String, Vec<(String, Vec<f64>)>)> = Vec::new();
-    for entry in scored {
-        let (stage, part) = (&entry.stage.name, &entry.evaluation.part);
-        let known = rows.iter().position(|(s, p, _)| s == stage && p == part);
-        let index = known.unwrap_or_else(|| {
-            rows.push((stage.clone(), part.clone(), vec![]));
-            rows.len() - 1
+/// What one stage scored on one part.
+struct PartScores<'a> {
+    stage: &'a str,
+    part: &'a str,
+    /// Each metric with its value in each seed.
+    metrics: Vec<(&'a str, Vec<f64>)>,
+}
+
+impl<'a> PartScores<'a> {
+    fn add(&mut self, metric: &'a str, value: Option<f64>) {
+        let known = self.metrics.iter().position(|(name, _)| *name == metric);
+        let at = known.unwrap_or_else(|| {
+            self.metrics.push((metric, vec![]));
+            self.metrics.len() - 1
         });
-        for score in entry.evaluation.scores.iter().filter(|score| score.class.is_none()) {
-            let metrics = &mut rows[index].2;
-            let known = metrics.iter().position(|(metric, _)| *metric == score.metric);
-            let at = known.unwrap_or_else(|| {
-                metrics.push((score.metric.clone(), vec![]));
-                metrics.len() - 1
-            });
-            metrics[at].1.extend(score.value);
+        self.metrics[at].1.extend(value);
+    }
+
+    fn row(self) -> ScoreRow {
+        let values = self.metrics.into_iter().map(|(metric, values)| {
+            let (mean, deviation) = mean_and_deviation(&values);
+            (metric.to_owned(), mean, deviation)
+        });
+        ScoreRow {
+            stage: self.stage.to_owned(),
+            part: self.part.to_owned(),
+            values: values.collect(),
         }
     }
-    rows.into_iter()
-        .map(|(stage, part, metrics)| {
-            let values = metrics.into_iter().map(|(metric, values)| {
-                let (mean, deviation) = mean_and_deviation(&values);
-                (metric, mean, deviation)
-            });
-            ScoreRow { stage, part, values: values.collect() }
-        })
-        .collect()
+}
+
+fn score_rows(scored: &[Scored]) -> Vec<ScoreRow> {
+    let mut parts: Vec<PartScores<'_>> = Vec::new();
+    for entry in scored {
+        let (stage, part) = (entry.stage.name.as_str(), entry.evaluation.part.as_str());
+        let known = parts.iter().position(|known| known.stage == stage && known.part == part);
+        let index = known.unwrap_or_else(|| {
+            parts.push(PartScores { stage, part, metrics: vec![] });
+            parts.len() - 1
+        });
+        for score in entry.evaluation.scores.iter().filter(|score| score.class.is_none()) {
+            parts[index].add(&score.metric, score.value);
+        }
+    }
+    parts.into_iter().map(PartScores::row).collect()
 }
 
 fn mean_and_deviation(values: &[f64]) -> (Option<f64>, Option<f64>) {

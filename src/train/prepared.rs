@@ -103,11 +103,14 @@ impl Preparation<'_> {
     }
 }
 
+/// Where step graphs lie once they are made; locked while they are being made.
+type Place = Arc<Mutex<Option<Arc<Prepared>>>>;
+
 /// Sessions and step graphs of a run. Sessions are lent: as many as work at the same time exist,
 /// and whoever comes next finds one ready.
 pub struct Workshop {
     runtime: &'static Runtime,
-    prepared: Mutex<BTreeMap<Digest, Arc<Mutex<Option<Arc<Prepared>>>>>>,
+    prepared: Mutex<BTreeMap<Digest, Place>>,
     idle: Mutex<Vec<(Digest, Session)>>,
 }
 
@@ -137,7 +140,14 @@ impl Workshop {
         if let Some(ready) = &*place {
             return Ok(Arc::clone(ready));
         }
+        let started = std::time::Instant::now();
         let made = Arc::new(preparation.build(self.runtime)?);
+        tracing::debug!(
+            weights = made.weights.len(),
+            batch = made.batch,
+            seconds = started.elapsed().as_secs_f64(),
+            "derived a step graph"
+        );
         *place = Some(Arc::clone(&made));
         Ok(made)
     }

@@ -238,24 +238,13 @@ impl<S: std::ops::DerefMut<Target = Session>> Training<'_, S> {
         Ok((Tensor::f32(&[batch, classes], targets)?, Tensor::f32(&[batch], weights)?))
     }
 
-    fn current(&self) -> (&Tensor, Option<&Tensor>) {
-        let statistics = self.moving.get(1 + self.settings.optimiser.state().len());
-        (&self.moving[0], statistics)
-    }
-
     /// Looks at val; tells whether it was never better.
     fn look(&mut self, step: usize) -> Result<bool, TrainError> {
+        let weights = &self.moving[0];
         let statistics = self.moving.get(1 + self.settings.optimiser.state().len());
-        let val = self.examples.val;
-        let scores = run_scores(
-            &mut self.scoring,
-            self.prepared,
-            self.examples,
-            val,
-            &self.moving[0],
-            statistics,
-        )?;
-        let seen = Seen::of(&scores, val, self.examples, self.prepared.classes);
+        let (prepared, examples, val) = (self.prepared, self.examples, self.examples.val);
+        let scores = run_scores(&mut self.scoring, prepared, examples, val, weights, statistics)?;
+        let seen = Seen::of(&scores, val, examples, prepared.classes);
         if !seen.loss.is_finite() {
             return Err(TrainError::Diverged { step, loss: seen.loss as f32 });
         }
@@ -275,7 +264,6 @@ impl<S: std::ops::DerefMut<Target = Session>> Training<'_, S> {
         let better =
             self.best.as_ref().is_none_or(|best| monitor.compare(&point, &best.point).is_gt());
         if better && (step > 0 || self.total == 0) {
-            let (weights, statistics) = self.current();
             let plain = |t: &Tensor| t.floats().map(<[f32]>::to_vec).unwrap_or_default();
             self.best = Some(Best {
                 point,

@@ -1,4 +1,4 @@
-//! BatchNormalization, always in primitive operations: some runtimes lack the operator with
+//! `BatchNormalization`, always in primitive operations: some runtimes lack the operator with
 //! weights that are inputs, and its training mode.
 
 use super::super::site::{Forward, Gradients, Mode, Refusal, Site};

@@ -98,6 +98,7 @@ fn back_to_input(
     Ok(vec![Some(tape.reshape(dy, &dims)), None])
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every rule has the same signature")]
 fn transpose(
     site: &Site<'_>,
     _: &Forward,
@@ -119,6 +120,7 @@ fn passed_through(site: &Site<'_>, _: &mut Tape) -> Result<Forward, Refusal> {
     Ok(Forward { outputs: vec![site.input(0)?.clone()], ..Forward::default() })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every rule has the same signature")]
 fn pass_back(_: &Site<'_>, _: &Forward, dy: &Var, _: &mut Tape) -> Result<Gradients, Refusal> {
     Ok(vec![Some(dy.clone())])
 }

@@ -1,4 +1,4 @@
-//! MatMul over the last two axes, the axes before broadcast.
+//! `MatMul` over the last two axes, the axes before broadcast.
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
 use super::super::tape::{Tape, Var};

@@ -1,4 +1,4 @@
-//! ReduceMean: each element gets an equal share of the gradient.
+//! `ReduceMean`: each element gets an equal share of the gradient.
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
 use super::super::tape::{Tape, Var};

@@ -14,6 +14,9 @@ use super::{Read, unexpected};
 pub struct Above0(f64);
 
 impl Above0 {
+    /// What changes nothing as a factor or a divisor.
+    pub const ONE: Self = Self(1.0);
+
     /// `None` for zero, negative, infinite, or NaN.
     pub fn new(value: f64) -> Option<Self> {
         (value.is_finite() && value > 0.0).then_some(Self(value))
@@ -25,14 +28,14 @@ impl Above0 {
     }
 }
 
-/// A number from 0 up to 1, both included.
+/// A number from 0 up to but without 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
 pub struct Share(f64);
 
 impl Share {
-    /// `None` outside [0, 1].
+    /// `None` outside [0, 1).
     pub fn new(value: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&value).then_some(Self(value))
+        (0.0..1.0).contains(&value).then_some(Self(value))
     }
 
     /// The number.
@@ -178,9 +181,12 @@ macro_rules! leaf {
 leaf!(Above0, "a number above 0", { "type": "number", "exclusiveMinimum": 0 }, |written| {
     number(written).and_then(Above0::new)
 });
-leaf!(Share, "a number from 0 to 1", { "type": "number", "minimum": 0, "maximum": 1 }, |written| {
-    number(written).and_then(Share::new)
-});
+leaf!(
+    Share,
+    "a number from 0 up to but without 1",
+    { "type": "number", "minimum": 0, "exclusiveMaximum": 1 },
+    |written| number(written).and_then(Share::new)
+);
 leaf!(
     Fraction,
     "a decimal number between 0 and 1",
@@ -323,7 +329,8 @@ mod tests {
         assert_eq!(read::<Count>(Value::Integer(0)), None);
         assert_eq!(read::<Count>(Value::Float(2.0)), None);
         assert_eq!(read::<Fraction>(Value::Integer(1)), None);
-        assert_eq!(read(Value::Float(1.0)), Share::new(1.0));
+        assert_eq!(read(Value::Integer(0)), Share::new(0.0));
+        assert_eq!(read::<Share>(Value::Float(1.0)), None);
     }
 
     #[test]

@@ -140,7 +140,7 @@ macro_rules! choice {
         }
     };
     (@read $variant:ident, $body:ident, $found:ident) => {
-        $crate::base::language::bare($body, $found).then_some(Self::$variant)
+        $crate::base::language::bare(&$body, $found).then_some(Self::$variant)
     };
     (@read $variant:ident, $body:ident, $found:ident, $type:ty) => {
         <$type as $crate::base::language::Read>::read(&$body, $found).map(Self::$variant)
@@ -213,10 +213,10 @@ pub fn chosen(
 }
 
 /// Whether nothing was written under a word that takes nothing.
-pub fn bare(body: Written, found: &mut Found) -> bool {
+pub fn bare(body: &Written, found: &mut Found) -> bool {
     let empty = body.entries().is_some_and(<[_]>::is_empty);
     if !empty {
-        found.add(super::unexpected(&body, "nothing under this word"));
+        found.add(super::unexpected(body, "nothing under this word"));
     }
     empty
 }

@@ -221,6 +221,11 @@ impl Table {
         if class.is_empty() {
             return Err(OpenError::new(format!("{}: the label is empty", place(columns.label))));
         }
+        let group = columns.group.map(|column| record[column].trim().to_owned());
+        if let (Some(column), Some("")) = (columns.group, group.as_deref()) {
+            return Err(OpenError::new(format!("{}: the group is empty", place(column)))
+                .help("give rows that belong to nobody else a group of their own"));
+        }
         let part = columns.part.map(|column| (column, Part::from_word(record[column].trim())));
         if let Some((column, None)) = part {
             let word = &record[column];
@@ -231,11 +236,7 @@ impl Table {
         }
         self.width = values.len();
         self.values.extend(values);
-        Ok(Row {
-            class: class.to_owned(),
-            group: columns.group.map(|column| record[column].trim().to_owned()),
-            part: part.and_then(|(_, part)| part),
-        })
+        Ok(Row { class: class.to_owned(), group, part: part.and_then(|(_, part)| part) })
     }
 
     fn row(&self, row: usize) -> &[f32] {

@@ -88,10 +88,9 @@ impl ImageFolder {
             return Err(OpenError::new(format!("the image `{id}` lies in no class folder"))
                 .help("put each image into a folder named after its class"));
         };
-        let part = match (by_folder, folders) {
-            (false, _) => None,
-            (true, [first, _, ..]) => Part::from_word(first),
-            (true, _) => None,
+        let part = match folders {
+            [first, _, ..] if by_folder => Part::from_word(first),
+            _ => None,
         };
         if by_folder && part.is_none() {
             return Err(OpenError::new(format!(

@@ -32,7 +32,7 @@ impl Mlp {
     }
 }
 
-/// Dense layers with ReLU; returns the last tensor and its width.
+/// Dense layers with `Relu`; returns the last tensor and its width.
 pub(super) fn dense_layers(
     builder: &mut Builder,
     mut from: String,

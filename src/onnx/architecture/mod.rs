@@ -16,9 +16,9 @@ pub use residual_cnn::ResidualCnn;
 choice! {
     /// An architecture of ours.
     pub enum Architecture {
-        /// Residual blocks of 3×3 convolutions with BatchNormalization, then an average over space.
+        /// Residual blocks of 3×3 convolutions with `BatchNormalization`, then an average over space.
         "residual_cnn" => ResidualCnn(ResidualCnn),
-        /// Convolutions with ReLU and max-pooling, then dense layers.
+        /// Convolutions with `Relu` and max-pooling, then dense layers.
         "plain_cnn" => PlainCnn(PlainCnn),
         /// Dense layers on the flattened input.
         "mlp" => Mlp(Mlp),

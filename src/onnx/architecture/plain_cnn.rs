@@ -1,4 +1,4 @@
-//! Convolution, ReLU, max-pooling, repeated; then dense layers.
+//! Convolution, `Relu`, max-pooling, repeated; then dense layers.
 
 use crate::base::language::{Count, OneOrMore, keys};
 
@@ -11,7 +11,7 @@ use super::{IMAGE, Input, mlp};
 keys! {
     /// A plain convolutional network.
     pub struct PlainCnn {
-        /// Channels of each 3×3 convolution; each is followed by ReLU and 2×2 max-pooling.
+        /// Channels of each 3×3 convolution; each is followed by `Relu` and 2×2 max-pooling.
         channels: OneOrMore<Count> = OneOrMore(vec![Count(8), Count(16)]),
         /// Units of each dense layer after them.
         dense: OneOrMore<Count> = OneOrMore(vec![Count(32)]),

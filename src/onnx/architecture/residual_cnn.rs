@@ -1,4 +1,4 @@
-//! A small residual network with BatchNormalization (He et al. 2016, basic blocks).
+//! A small residual network with `BatchNormalization` (He et al. 2016, basic blocks).
 
 use crate::base::language::{Count, keys};
 
@@ -80,7 +80,7 @@ impl Layer {
         builder.op(&format!("{scope}relu2"), "Relu", &[&sum])
     }
 
-    /// A convolution without bias and its BatchNormalization.
+    /// A convolution without bias and its `BatchNormalization`.
     fn conv_norm(self, b: &mut Builder, scope: &str, tag: &str, kernel: usize, x: &str) -> String {
         let name = format!("{scope}conv{tag}");
         let taps = kernel * kernel;

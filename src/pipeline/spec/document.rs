@@ -43,8 +43,14 @@ impl Read for Seeds {
     fn read(written: &Written, found: &mut Found) -> Option<Self> {
         if let Value::List(_) = written.value {
             let numbers = OneOrMore::<crate::base::language::Natural>::read(written, found)?;
-            let mut seeds: Vec<u64> = numbers.0.iter().map(|number| number.0 as u64).collect();
-            seeds.dedup();
+            let seeds: Vec<u64> = numbers.0.iter().map(|number| number.0 as u64).collect();
+            let mut once = std::collections::BTreeSet::new();
+            if let Some(twice) = seeds.iter().find(|seed| !once.insert(**seed)) {
+                let message = format!("the seed {twice} is listed twice");
+                let help = "a repetition with the same seed is the same one; list each seed once";
+                found.add(Problem::at(written.place, message).help(help));
+                return None;
+            }
             return Some(Self(seeds));
         }
         let count = Count::read(written, found)?;

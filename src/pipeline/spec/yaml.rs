@@ -1,4 +1,4 @@
-//! From the text of a file to values with places. serde_yaml reads the values, the events of a
+//! From the text of a file to values with places. `serde_yaml` reads the values, the events of a
 //! second parser tell where they stand. The only place that knows either.
 
 use std::collections::BTreeMap;
@@ -58,18 +58,18 @@ impl Places {
         loop {
             match parser.next_event()?.ok()? {
                 (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
-                (event, span) => return Self::node(event, &span, &mut parser, &mut anchors),
+                (event, span) => return Self::node(&event, &span, &mut parser, &mut anchors),
             }
         }
     }
 
     fn node<'a, T: saphyr_parser::Input>(
-        event: Event<'a>,
+        event: &Event<'a>,
         span: &Span,
         parser: &mut Parser<'a, T>,
         anchors: &mut BTreeMap<usize, Self>,
     ) -> Option<Self> {
-        let (anchor, node) = match event {
+        let (anchor, node) = match *event {
             Event::Scalar(_, _, anchor, _) => (anchor, Self::Scalar(place(span))),
             Event::Alias(anchor) => (0, anchors.get(&anchor)?.clone()),
             Event::SequenceStart(anchor, _) => {
@@ -77,7 +77,7 @@ impl Places {
                 loop {
                     match parser.next_event()?.ok()? {
                         (Event::SequenceEnd, _) => break,
-                        (event, span) => items.push(Self::node(event, &span, parser, anchors)?),
+                        (event, span) => items.push(Self::node(&event, &span, parser, anchors)?),
                     }
                 }
                 (anchor, Self::List(place(span), items))
@@ -89,9 +89,9 @@ impl Places {
                     if matches!(event, Event::MappingEnd) {
                         break;
                     }
-                    Self::node(event, &key, parser, anchors)?;
+                    Self::node(&event, &key, parser, anchors)?;
                     let (event, span) = parser.next_event()?.ok()?;
-                    entries.push((place(&key), Self::node(event, &span, parser, anchors)?));
+                    entries.push((place(&key), Self::node(&event, &span, parser, anchors)?));
                 }
                 (anchor, Self::Map(place(span), entries))
             }
@@ -240,6 +240,6 @@ mod tests {
         assert!(told("name: [x\n").contains("f:"));
         assert!(told("").contains("the file is empty"));
         assert!(told("- a\n").contains("a pipeline is a map"));
-        assert!(told("name: !!python x\n").contains("tag"));
+        assert!(told("name: !python x\n").contains("tag"));
     }
 }

@@ -156,7 +156,9 @@ impl Rows for ArrayRows {
         match self.samples(row) {
             SampleSlice::Floats(values) => into.copy_from_slice(values),
             SampleSlice::Bytes(values) => {
-                into.iter_mut().zip(values).for_each(|(to, from)| *to = f32::from(*from));
+                for (to, from) in into.iter_mut().zip(values) {
+                    *to = f32::from(*from);
+                }
             }
         }
     }
@@ -185,6 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "values are copied, not computed")]
     fn rows_come_back_as_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();

@@ -44,7 +44,7 @@ pub struct ArmNumbers {
     pub n01: Option<usize>,
     /// Items that only the baseline got right, of the first seed's pair of models.
     pub n10: Option<usize>,
-    /// McNemar's exact test on these: do these two models differ?
+    /// The exact test of `McNemar` on these: do these two models differ?
     pub mcnemar_p: Option<f64>,
     /// Share of seeds in which the arm is better; ties count half.
     pub p_gt: Option<f64>,

@@ -37,13 +37,22 @@ keys! {
 }
 
 /// What becomes of maps over space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spatial {
     /// Averaged to this many rows and columns.
     Pooled(Count),
     /// Kept.
     All,
+}
+
+/// As it is read.
+impl serde::Serialize for Spatial {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Pooled(side) => serde::Serialize::serialize(side, serializer),
+            Self::All => serializer.serialize_str("all"),
+        }
+    }
 }
 
 impl Read for Spatial {
@@ -216,7 +225,7 @@ impl Job for Pass {
                 scope.spawn(move || worker.work(&sender));
             }
             drop(sender);
-            self.collect(&receiver, batches, context)
+            self.collect(receiver, batches, context)
         })
     }
 }
@@ -362,10 +371,11 @@ fn pool(
 }
 
 impl Pass {
-    /// Writes batches in order as they come.
+    /// Writes batches in order as they come. Takes the receiver, so that workers stop sending once
+    /// it has failed.
     fn collect(
         &self,
-        receiver: &Receiver<(usize, Batch)>,
+        receiver: Receiver<(usize, Batch)>,
         batches: usize,
         context: &Context<'_>,
     ) -> Result<Outputs, Failure> {

@@ -29,7 +29,7 @@ keys! {
         /// depends on), or a number of layer groups from the input on.
         freeze: Located<Freeze> = Located::new(Freeze::None, crate::base::Place::default()),
         /// Factor on the learning rate of everything below the head.
-        body_lr: Above0 = Above0::new(1.0).expect("a default above 0"),
+        body_lr: Above0 = Above0::ONE,
         /// Where the new head is put on, if not before the last layer with weights.
         head: Option<Head> = None,
         ; .. training: Training
@@ -119,12 +119,13 @@ impl Kind for FineTune {
         self.training.check(site)?;
         let (base, data) = (base?, data?);
         let head_at = self.head_at(&base, site)?;
-        let until = self.until(&base, &head_at, site)?;
+        let Frozen { until } = self.frozen(&base, &head_at, site)?;
         let random = self.init == Init::Random;
+        let cut = &head_at;
         let recipe = |seed: Seed| {
             Recipe::Transfer(Transfer {
                 model: ModelPart { base: Arc::clone(&base), random: random.then_some(seed) },
-                head_at: head_at.clone(),
+                head_at: cut.clone(),
                 classes: data.classes(),
                 until: until.clone(),
                 body_rate: self.body_lr.get(),
@@ -145,6 +146,7 @@ impl Kind for FineTune {
             source: Some(base.name.clone()),
             target: data.name.clone(),
             freeze: Some(self.freeze.word()),
+            head: Some(head_at),
             random,
             body_rate: Some(self.body_lr.get()),
             parameters: Some(parameters),
@@ -153,6 +155,18 @@ impl Kind for FineTune {
         };
         let classifier = ClassifierOffer { data, runs, arm };
         Some(Offers { classifier: Some(classifier), ..Offers::default() })
+    }
+}
+
+/// What stays as it is.
+struct Frozen {
+    /// The tensor up to which everything is frozen; nothing is if there is none.
+    until: Option<String>,
+}
+
+impl Frozen {
+    fn until(tensor: String) -> Self {
+        Self { until: Some(tensor) }
     }
 }
 
@@ -175,16 +189,18 @@ impl FineTune {
         }
     }
 
-    /// The tensor up to which everything is frozen; `Some(None)` for nothing.
-    fn until(&self, base: &BaseModel, head_at: &str, site: &mut Site) -> Option<Option<String>> {
+    /// Resolves what was written under `freeze`.
+    fn frozen(&self, base: &BaseModel, head_at: &str, site: &mut Site) -> Option<Frozen> {
         match &self.freeze.value {
-            Freeze::None => Some(None),
-            Freeze::All => Some(Some(head_at.to_owned())),
-            Freeze::Layer(layer) => resolved(base, self.freeze.place, layer, site).map(Some),
+            Freeze::None => Some(Frozen { until: None }),
+            Freeze::All => Some(Frozen::until(head_at.to_owned())),
+            Freeze::Layer(layer) => {
+                resolved(base, self.freeze.place, layer, site).map(Frozen::until)
+            }
             Freeze::Groups(count) => {
                 let groups = freeze::groups(&base.graph, head_at);
                 if let Some(group) = groups.get(count - 1) {
-                    return Some(Some(group.end.clone()));
+                    return Some(Frozen::until(group.end.clone()));
                 }
                 let message = format!("`{}` has {} layer groups", base.name, groups.len());
                 let ends: Vec<String> = groups.iter().map(|g| format!("`{}`", g.end)).collect();

@@ -1,5 +1,6 @@
 //! `pretrain`: makes a base model by training an architecture of ours on a source data set.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::language::keys;
@@ -12,8 +13,8 @@ use crate::onnx::observe::Observation;
 
 use super::super::model::{BaseModel, Source};
 use super::super::names::{Name, Reference};
-use super::super::site::{Arm, ClassifierOffer, Offers, Site};
-use super::super::training::{Plan, Pretraining, Recipe, Training};
+use super::super::site::{Arm, ClassifierOffer, Offers, Runs, Site};
+use super::super::training::{Network, Plan, Pretraining, Recipe, Training};
 use super::Kind;
 
 keys! {
@@ -45,13 +46,9 @@ impl Kind for Pretrain {
             return None;
         }
         let data = data?;
-        let graph = match self.architecture.build(self.input.item(), data.classes()) {
-            Ok(graph) => graph,
-            Err(message) => {
-                site.problem(Problem::at(self.architecture.place, message));
-                return None;
-            }
-        };
+        let told = |message: String| Problem::at(self.architecture.place, message);
+        let graph = self.architecture.build(self.input.item(), data.classes()).map_err(told);
+        let graph = site.found.keep(graph)?;
         let seen = self.seen(&graph, site)?;
         let name = site.stage.clone();
         let model = |source: Source| BaseModel {
@@ -59,21 +56,15 @@ impl Kind for Pretrain {
             source,
             graph: graph.clone(),
             input: self.input.value.clone(),
-            aliases: std::collections::BTreeMap::new(),
+            aliases: BTreeMap::new(),
             output: None,
             seen: seen.clone(),
         };
         // While it is being planned, nothing has made it yet.
-        let unmade = Source::Made(super::super::site::Runs::Each(vec![]));
-        let base = Arc::new(model(unmade));
+        let base = Arc::new(model(Source::Made(Runs::Each(vec![]))));
         let recipe = |_: Seed| Recipe::Pretrain(Pretraining { base: Arc::clone(&base) });
-        let network = match crate::stages::training::Network::of(graph.clone()) {
-            Ok(network) => network,
-            Err(error) => {
-                site.problem(Problem::at(self.architecture.place, error.to_string()));
-                return None;
-            }
-        };
+        let network = Network::of(graph.clone()).map_err(|error| told(error.to_string()));
+        let network = site.found.keep(network)?;
         let plan = Plan {
             kind: Self::WORD,
             recipe: &recipe,

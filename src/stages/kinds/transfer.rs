@@ -382,27 +382,23 @@ impl Pair<'_> {
     fn compare(&self) -> Result<Compared, Failure> {
         let pairs = self.seed_pairs()?;
         let missing = self.arm.seeds.len() - pairs.len();
-        let items = pairs.first().map_or(0, |(arm, _)| arm.items.len());
         let sample = self.baseline.present().next().or_else(|| self.arm.present().next());
         let groups = sample.filter(|p| p.grouped).map(|p| renumbered(&p.groups));
-        let mut differences = Array2::zeros((pairs.len(), items));
-        for (mut row, (arm, baseline)) in differences.rows_mut().into_iter().zip(&pairs) {
-            for (cell, (a, b)) in row.iter_mut().zip(arm.items.iter().zip(&baseline.items)) {
-                *cell = a - b;
-            }
-        }
+        let differences = differences(&pairs);
+        let items = differences.ncols();
         let collapsed = units(&differences, groups.as_deref())
             .map_err(|error| Failure::new(format!("compare arms: {error}")))?;
-        let two_way = TwoWay::of(&collapsed);
         let means = |side: fn(&(Scored, Scored)) -> &Scored| -> Vec<f64> {
             pairs.iter().map(|pair| side(pair).value).collect()
         };
         let (transfer, scratch) = (means(|pair| &pair.0), means(|pair| &pair.1));
         let majority = sample.and_then(|p| self.majority(p));
+        let by_seed: Vec<f64> =
+            transfer.iter().zip(&scratch).map(|(t, s)| (t - s) * self.sign()).collect();
         let delta = mean(&transfer).zip(mean(&scratch)).map(|(t, s)| (t - s) * self.sign());
         let comparison = Comparison {
             family: String::new(),
-            two_way,
+            two_way: TwoWay::of(&collapsed),
             eps: self.rope,
             seeds: pairs.len(),
             units: collapsed.ncols(),
@@ -410,12 +406,7 @@ impl Pair<'_> {
             reasons: self.reasons(delta, mean(&scratch), majority),
             flags: self.flags(),
         };
-        let first = pairs.first().filter(|(a, b)| !a.right.is_empty() && !b.right.is_empty());
-        let discordant = first.map(|(arm, baseline)| {
-            Discordant::count(arm.right.iter().zip(&baseline.right).map(|(a, b)| a - b))
-        });
-        let by_seed: Vec<f64> =
-            transfer.iter().zip(&scratch).map(|(t, s)| (t - s) * self.sign()).collect();
+        let discordant = discordant(&pairs);
         let numbers = ArmNumbers {
             m_transfer: mean(&transfer),
             m_scratch: mean(&scratch),
@@ -537,6 +528,25 @@ struct Scored {
     value: f64,
     items: Vec<f64>,
     right: Vec<f64>,
+}
+
+/// Arm less baseline, seeds × items.
+fn differences(pairs: &[(Scored, Scored)]) -> Array2<f64> {
+    let items = pairs.first().map_or(0, |(arm, _)| arm.items.len());
+    let mut differences = Array2::zeros((pairs.len(), items));
+    for (mut row, (arm, baseline)) in differences.rows_mut().into_iter().zip(pairs) {
+        for (cell, (a, b)) in row.iter_mut().zip(arm.items.iter().zip(&baseline.items)) {
+            *cell = a - b;
+        }
+    }
+    differences
+}
+
+/// Items that only one of the first seed's two models got right.
+fn discordant(pairs: &[(Scored, Scored)]) -> Option<Discordant> {
+    let (arm, baseline) = pairs.first()?;
+    let both_known = !arm.right.is_empty() && !baseline.right.is_empty();
+    both_known.then(|| Discordant::count(arm.right.iter().zip(&baseline.right).map(|(a, b)| a - b)))
 }
 
 /// The same items, all given the most frequent training class.

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::onnx::graph::Graph;
 use crate::onnx::proto;
+use crate::onnx::tensor::Tensor;
 use crate::train;
 
 use super::super::artifacts::{
@@ -215,8 +216,8 @@ fn still_rising(trial: &TrialResult) -> Option<f64> {
 fn prove_frozen(network: &Network, model: &[u8]) -> Result<usize, Failure> {
     let written = proto::decode(model).map_err(|error| Failure::new(error.to_string()))?;
     for name in &network.divided.frozen {
-        let before = network.graph.initializers.get(name).map(|tensor| tensor.bytes());
-        let after = written.initializers.get(name).map(|tensor| tensor.bytes());
+        let before = network.graph.initializers.get(name).map(Tensor::bytes);
+        let after = written.initializers.get(name).map(Tensor::bytes);
         if before != after {
             return Err(Failure::new(format!(
                 "keep `{name}` frozen: it came out of training changed, which is a mistake in \

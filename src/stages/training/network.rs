@@ -8,6 +8,8 @@ use crate::base::{Digest, Hasher, Seed};
 use crate::data::InputRule;
 use crate::onnx::freeze::{Divided, divide};
 use crate::onnx::graph::Graph;
+use crate::onnx::parameters::parameters;
+use crate::onnx::tensor::Tensor;
 use crate::onnx::{head, init};
 
 use super::super::job::{Context, Failure};
@@ -144,11 +146,12 @@ impl Network {
         if name == self.head.0 || name == self.head.1 { 1.0 } else { body_rate as f32 }
     }
 
-    /// Parameters of all of it, and of what learns.
+    /// Parameters of all of it, without running statistics, and of what learns.
     pub(in super::super) fn parameters(&self) -> (usize, usize) {
-        let size = |name: &str| self.graph.initializers.get(name).map_or(0, |t| t.len());
+        let size = |name: &str| self.graph.initializers.get(name).map_or(0, Tensor::len);
         let trained = self.divided.trained.iter().map(|parameter| size(&parameter.name)).sum();
-        (self.graph.parameters(), trained)
+        let all = parameters(&self.graph).into_iter().filter(|found| found.role.is_trained());
+        (all.map(|found| size(&found.name)).sum(), trained)
     }
 
     /// Identity of the part that learns but for the values that learn: networks of one skeleton
@@ -166,7 +169,9 @@ impl Network {
 fn skeleton_of(graph: &Graph, skip: &dyn Fn(&str) -> bool) -> Digest {
     let mut hasher = Hasher::default();
     hasher.text(&format!("{:?} {:?} {:?}", graph.opset, graph.inputs, graph.outputs));
-    graph.nodes.iter().for_each(|node| hasher.text(&format!("{node:?}")));
+    for node in &graph.nodes {
+        hasher.text(&format!("{node:?}"));
+    }
     for (name, tensor) in &graph.initializers {
         hasher.text(name);
         hasher.text(&format!("{:?}", tensor.dims));

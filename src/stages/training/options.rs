@@ -45,7 +45,7 @@ choice! {
     pub enum ClassWeights {
         /// Each item counts the same.
         "none" => None,
-        /// Each class counts the same: N / (C · N_c), at most 20.
+        /// Each class counts the same: `N / (C · N_c)`, at most 20.
         "balanced" => Balanced,
     }
 }

@@ -1,13 +1,14 @@
 //! Pixels of a data set at a model's size, decoded once and kept: what trains from the input on
 //! reads them in every epoch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use serde_json::{Value as Json, json};
 
-use crate::data::{InputRule, Samples};
+use crate::data::{Fit, InputRule, Samples};
 
 use super::super::artifacts::{ArrayWriter, Element};
 use super::super::data::OpenDataset;
@@ -33,7 +34,12 @@ impl Pixelate {
         site: &mut Site,
     ) -> NodeId {
         let [channels, height, width] = rule.item();
-        let label = format!("pixels of {} at {height}×{width}×{channels}", data.name);
+        // What makes a difference to the pixels stands in the label, by which the node is found.
+        let fit = match rule.fit {
+            Fit::Stretch => "",
+            Fit::Cover => ", cut to fit",
+        };
+        let label = format!("pixels of {} at {height}×{width}×{channels}{fit}", data.name);
         let job = Self { data: Arc::clone(data), rule: rule.clone() };
         site.shared(&label, None, job, vec![])
     }
@@ -77,56 +83,78 @@ impl Job for Pixelate {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
-        let count = self.data.dataset.items().len();
-        let pieces = count.div_ceil(PIECE);
+        let pieces = self.data.dataset.items().len().div_ceil(PIECE);
         let next = AtomicUsize::new(0);
         let (sender, receiver) = sync_channel(context.cores * 2);
         std::thread::scope(|scope| {
             for _ in 0..context.cores.clamp(1, pieces.max(1)) {
                 let (sender, next) = (sender.clone(), &next);
-                scope.spawn(move || {
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= pieces {
-                            return;
-                        }
-                        let piece = self.piece(number * PIECE, context);
-                        let failed = piece.is_err();
-                        if sender.send((number, piece)).is_err() || failed {
-                            return;
-                        }
-                    }
-                });
+                scope.spawn(move || self.work(next, &sender, context));
             }
             drop(sender);
-            let [channels, height, width] = self.rule.item();
-            let mut waiting = std::collections::BTreeMap::new();
-            let mut writer: Option<ArrayWriter<'_>> = None;
-            let mut due = 0;
-            for (number, piece) in receiver {
-                waiting.insert(number, piece?);
-                while let Some(piece) = waiting.remove(&due) {
-                    let element = match &piece {
-                        Samples::Bytes(_) => Element::U8,
-                        Samples::Floats(_) => Element::F32,
-                    };
-                    if writer.is_none() {
-                        let item = [height, width, channels];
-                        writer = Some(ArrayWriter::new(context.store, element, count, &item)?);
-                    }
-                    if let Some(writer) = &mut writer {
-                        match &piece {
-                            Samples::Bytes(values) => writer.bytes(values)?,
-                            Samples::Floats(values) => writer.floats(values)?,
-                        }
-                    }
-                    due += 1;
-                    (context.progress)(due, pieces, "");
-                }
-            }
-            context.go_on()?;
-            let writer = writer.ok_or_else(|| Failure::new("the data set has no items"))?;
-            Ok(Outputs::default().with("rows", writer.finish()?).fact("items", count))
+            self.collect(receiver, pieces, context)
         })
+    }
+}
+
+impl Pixelate {
+    /// Decodes whichever piece is due until none is left, or one fails.
+    fn work(
+        &self,
+        next: &AtomicUsize,
+        sender: &SyncSender<(usize, Result<Samples, Failure>)>,
+        context: &Context<'_>,
+    ) {
+        let count = self.data.dataset.items().len();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number * PIECE >= count {
+                return;
+            }
+            let piece = self.piece(number * PIECE, context);
+            let failed = piece.is_err();
+            if sender.send((number, piece)).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    /// Writes pieces in order as they come. Takes the receiver, so that workers stop sending once
+    /// it has failed.
+    fn collect(
+        &self,
+        receiver: Receiver<(usize, Result<Samples, Failure>)>,
+        pieces: usize,
+        context: &Context<'_>,
+    ) -> Result<Outputs, Failure> {
+        let count = self.data.dataset.items().len();
+        let [channels, height, width] = self.rule.item();
+        let item = [height, width, channels];
+        let mut waiting = BTreeMap::new();
+        let mut writer: Option<ArrayWriter<'_>> = None;
+        let mut due = 0;
+        for (number, piece) in receiver {
+            waiting.insert(number, piece?);
+            while let Some(piece) = waiting.remove(&due) {
+                let element = match &piece {
+                    Samples::Bytes(_) => Element::U8,
+                    Samples::Floats(_) => Element::F32,
+                };
+                let open = match writer.take() {
+                    Some(open) => open,
+                    None => ArrayWriter::new(context.store, element, count, &item)?,
+                };
+                let open = writer.insert(open);
+                match &piece {
+                    Samples::Bytes(values) => open.bytes(values)?,
+                    Samples::Floats(values) => open.floats(values)?,
+                }
+                due += 1;
+                (context.progress)(due, pieces, "");
+            }
+        }
+        context.go_on()?;
+        let writer = writer.ok_or_else(|| Failure::new("the data set has no items"))?;
+        Ok(Outputs::default().with("rows", writer.finish()?).fact("items", count))
     }
 }

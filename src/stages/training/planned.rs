@@ -57,7 +57,7 @@ impl Plan<'_> {
         cuts: &[Cut],
     ) -> Option<NodeId> {
         let recipe = (self.recipe)(seed);
-        let mut shared = self.model_input(&recipe, position);
+        let mut shared = Self::model_input(&recipe, position);
         shared.extend(self.cut_inputs(site, position, &recipe, cuts)?);
         let task =
             Task { recipe, sample, training: self.training.clone(), seed, cuts: cuts.to_vec() };
@@ -73,7 +73,7 @@ impl Plan<'_> {
     }
 
     /// The model itself, if a stage makes it.
-    fn model_input(&self, recipe: &Recipe, position: usize) -> Vec<Input> {
+    fn model_input(recipe: &Recipe, position: usize) -> Vec<Input> {
         match recipe {
             Recipe::Transfer(transfer) => match &transfer.model.base.source {
                 Source::Made(runs) => vec![Input::new(MODEL_PORT, runs.of(position), "model")],

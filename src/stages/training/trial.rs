@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::train::{self, Settings, Start, TrainError};
+use crate::train::{self, Settings, Start, TrainError, Trained};
 
 use super::super::artifacts::{Outcome, TrialResult, put_json, write_vectors};
 use super::super::job::{Context, Cores, Failure, Job, Outputs};
@@ -71,6 +71,17 @@ impl Job for Trial {
         };
         let trained =
             train::train(context.workshop, &prepared, &examples, &settings, start, &watch);
+        self.outputs(trained, context)
+    }
+}
+
+impl Trial {
+    /// What is kept of a training; one that diverged is a result too.
+    fn outputs(
+        &self,
+        trained: Result<Trained, TrainError>,
+        context: &Context<'_>,
+    ) -> Result<Outputs, Failure> {
         let (outcome, weights, statistics) = match trained {
             Ok(trained) => {
                 let outcome = Outcome::Trained {
