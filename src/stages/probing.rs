@@ -14,21 +14,48 @@ use crate::train::Rows as _;
 
 use super::artifacts::{ArrayRows, Predictions, Selection};
 use super::data::{OpenDataset, Sample};
-use super::job::{Context, Failure, Outputs};
+use super::job::{Context, Failure, Job, Outputs};
 use super::names::Reference;
-use super::site::{FeaturesOffer, Input, Runs, Site};
+use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
 
 /// The features that a stage reads: one layer of an `extract`.
-pub(super) struct Layer {
-    pub(super) offer: FeaturesOffer,
-    pub(super) port: String,
+struct Layer {
+    offer: FeaturesOffer,
+    port: String,
 }
 
 /// The port at which a probe gets its features.
 pub(super) const FEATURES: &str = "features";
 
+/// Plans a stage that fits something on a layer's features: a node for each seed that has features or
+/// training items of its own, or one for all.
+pub(super) fn fits_on_features<J: Job + 'static>(
+    word: &str,
+    features: &Located<Reference>,
+    train_size: Option<&Located<Count>>,
+    job: impl Fn(Sample) -> J,
+    site: &mut Site,
+) -> Option<Offers> {
+    let layer = layer(features, site)?;
+    let data = layer.offer.data.clone();
+    let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
+    let runs = site.for_seeds(differ, |site, position, seed| {
+        let sample = sample(site, &data, train_size, seed)?;
+        Some(site.add("", seed, job(sample), vec![layer.input(position)]))
+    })?;
+    let arm = Arm {
+        kind: word.to_owned(),
+        source: Some(layer.offer.base.clone()),
+        target: data.name.clone(),
+        freeze: Some("all".to_owned()),
+        macs: layer.offer.macs.get(&layer.port).copied(),
+        ..Arm::default()
+    };
+    Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
+}
+
 /// Finds the layer that a reference names.
-pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<Layer> {
+fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<Layer> {
     let planned = site.one(reference)?;
     let Some(offer) = planned.offers?.features else {
         let message = format!("`{}` has no features", reference.stage);
@@ -60,12 +87,12 @@ pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<L
 
 impl Layer {
     /// The input of a node of this seed.
-    pub(super) fn input(&self, seed: usize) -> Input {
+    fn input(&self, seed: usize) -> Input {
         Input::new(FEATURES, self.offer.runs.of(seed), &self.port)
     }
 
     /// Whether features differ between seeds.
-    pub(super) fn differs(&self) -> bool {
+    fn differs(&self) -> bool {
         matches!(self.offer.runs, Runs::Each(_))
     }
 }

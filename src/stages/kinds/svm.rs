@@ -10,8 +10,8 @@ use super::super::artifacts::ArrayRows;
 use super::super::data::Sample;
 use super::super::job::{Context, Failure, Job, Outputs};
 use super::super::names::Reference;
-use super::super::probing::{FEATURES, Probe, layer, matrix, sample};
-use super::super::site::{Arm, ClassifierOffer, Offers, Site};
+use super::super::probing::{FEATURES, Probe, fits_on_features, matrix};
+use super::super::site::{Offers, Site};
 use super::Kind;
 
 keys! {
@@ -39,28 +39,13 @@ impl Kind for Svm {
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
-        let layer = layer(&self.features, site)?;
-        let data = layer.offer.data.clone();
-        let size = self.train_size.as_ref();
-        let differ = layer.differs() || data.is_drawn(size.map(|size| size.0));
-        let runs = site.for_seeds(differ, |site, position, seed| {
-            let job = Fit {
-                sample: sample(site, &data, size, seed)?,
-                kernel: self.kernel.clone(),
-                grid: self.c.clone(),
-                normalise: self.normalize.clone(),
-            };
-            Some(site.add("", seed, job, vec![layer.input(position)]))
-        })?;
-        let arm = Arm {
-            kind: Self::WORD.to_owned(),
-            source: Some(layer.offer.base.clone()),
-            target: data.name.clone(),
-            freeze: Some("all".to_owned()),
-            macs: layer.offer.macs.get(&layer.port).copied(),
-            ..Arm::default()
+        let job = |sample| Fit {
+            sample,
+            kernel: self.kernel.clone(),
+            grid: self.c.clone(),
+            normalise: self.normalize.clone(),
         };
-        Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
+        fits_on_features(Self::WORD, &self.features, self.train_size.as_ref(), job, site)
     }
 }
 
