@@ -75,12 +75,18 @@ pub(super) fn forward<'a>(
     if refused.is_empty() { Ok(passed) } else { Err(refused) }
 }
 
+/// Operators whose outputs are shapes and positions: no gradient passes.
+const STOPS: [&str; 5] = ["Shape", "Size", "ArgMax", "ArgMin", "NonZero"];
+
 /// Every node that stands between a wanted parameter and the output without a rule.
 pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Refusal> {
     let mut carrying: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     let mut refused = Vec::new();
     for node in &graph.nodes {
         if !node.reads().any(|name| carrying.contains(name)) {
+            continue;
+        }
+        if STOPS.contains(&node.op.as_str()) {
             continue;
         }
         // Integers and masks carry no gradient: the path stops there.
@@ -124,6 +130,8 @@ fn site<'a>(
         }
         let var = vars.get(name).cloned();
         let var = var.or_else(|| seen.shape(graph, name).map(|dims| Var::new(name.clone(), dims)));
+        // Shapes and positions computed by the model may be unseen; no rule asks for their shape.
+        let var = var.or_else(|| (!carrying.contains(name)).then(|| Var::new(name.clone(), &[])));
         inputs.push(Some(var.ok_or_else(|| unknown(name))?));
     }
     let dims = |name: &String| match name.is_empty() {

@@ -259,6 +259,11 @@ impl Tape {
         self.reduce("ReduceMean", a, axes)
     }
 
+    /// The largest value over axes, which stay with extent 1.
+    pub(crate) fn reduce_max(&mut self, a: &Var, axes: &[usize]) -> Var {
+        self.reduce("ReduceMax", a, axes)
+    }
+
     fn reduce(&mut self, op: &str, a: &Var, axes: &[usize]) -> Var {
         if axes.is_empty() {
             return a.clone();

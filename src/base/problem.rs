@@ -20,23 +20,44 @@ pub struct Problem {
     message: String,
     label: String,
     help: Vec<String>,
+    /// Follows from any other problem at the same place.
+    follows: bool,
 }
 
 impl Problem {
     /// A mistake at a place: lowercase, no full stop, backticks round names.
     pub fn at(place: Place, message: impl Into<String>) -> Self {
-        Self { place: Some(place), message: message.into(), label: String::new(), help: vec![] }
+        Self {
+            place: Some(place),
+            message: message.into(),
+            label: String::new(),
+            help: vec![],
+            follows: false,
+        }
     }
 
     /// A mistake that has no place in the file (an argument, say).
     pub fn anywhere(message: impl Into<String>) -> Self {
-        Self { place: None, message: message.into(), label: String::new(), help: vec![] }
+        Self {
+            place: None,
+            message: message.into(),
+            label: String::new(),
+            help: vec![],
+            follows: false,
+        }
     }
 
     /// Words beside the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
+        self
+    }
+
+    /// Not worth telling beside another problem at the same place, from which it follows.
+    #[must_use]
+    pub fn unless_another(mut self) -> Self {
+        self.follows = true;
         self
     }
 
@@ -122,6 +143,17 @@ impl Found {
         }
         self.problems.sort();
         self.problems.dedup();
+        // What the command line brought has no line, and so no neighbours.
+        let has_line = |place: &Place| place.line > 0;
+        let causes: Vec<Place> = self
+            .problems
+            .iter()
+            .filter(|problem| !problem.follows)
+            .filter_map(|problem| problem.place.filter(has_line))
+            .collect();
+        self.problems.retain(|problem| {
+            !problem.follows || !problem.place.is_some_and(|place| causes.contains(&place))
+        });
         Err(Problems { name: name.to_owned(), text: text.to_owned(), list: self.problems })
     }
 }

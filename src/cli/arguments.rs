@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Does transfer learning help on your data, which kind, and how sure is that?
 #[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(version, about)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Option<Command>,

@@ -48,9 +48,10 @@ pub(super) fn tell(problems: &Problems) {
     console::err(&format!("\n{count} problem{}", if count == 1 { "" } else { "s" }));
 }
 
-/// Tells which runtime serves, and how to get a faster one.
-pub(super) fn runtime_note(runtime: &Runtime) -> Option<String> {
-    (runtime.backend == Backend::Embedded).then(|| {
+/// Tells whoever did not ask for the embedded backend how to get a faster one.
+pub(super) fn runtime_note(runtime: &Runtime, common: &Common) -> Option<String> {
+    let asked_for = common.runtime.is_some();
+    (runtime.backend == Backend::Embedded && !asked_for).then(|| {
         "no ONNX Runtime library was found, so the embedded backend computes, 2 to 50 times \
          slower. The fast one lies in the PyPI package onnxruntime (pip download --no-deps \
          onnxruntime, then unzip it): name onnxruntime/capi/libonnxruntime.so.* with --runtime or \

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod crash;
 mod look;
 mod reference;
 mod revision;
@@ -50,6 +51,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Wrong.into() } else { Exit::Good.into() };
         }
     };
+    if let (Some(_), Some(file)) = (&arguments.command, &arguments.file) {
+        let file = file.display();
+        console::err(&format!("error: `{file}` stands before a command, which takes its own file"));
+        return Exit::Wrong.into();
+    }
+    crash::tell_crashes_in_words();
     start_logging(arguments.common.verbose);
     let ended = match &arguments.command {
         Some(Command::Run { file }) => run::run(file, &arguments.common),

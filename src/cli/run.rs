@@ -49,7 +49,7 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         nodes: plan.nodes.len(),
         runtime: runtime.version.clone(),
     });
-    let notes = runtime_note(runtime).into_iter().chain(plan.notes.clone());
+    let notes = runtime_note(runtime, common).into_iter().chain(plan.notes.clone());
     notes.for_each(|text| listener.hear(&Event::Note { text }));
     let stop = stop_on_interrupt()?;
     let execution = Arc::new(Execution::new(

@@ -73,6 +73,7 @@ pub(super) trait Source: Send + Sync {
 pub struct Dataset {
     classes: Vec<String>,
     items: Vec<Item>,
+    rows: usize,
     source: Box<dyn Source>,
     fingerprint: OnceLock<Digest>,
     fingerprinting: Mutex<()>,
@@ -82,7 +83,8 @@ impl Dataset {
     /// Labels are indices into `classes`.
     pub(super) fn new(classes: Vec<String>, items: Vec<Item>, source: Box<dyn Source>) -> Self {
         let (fingerprint, fingerprinting) = (OnceLock::new(), Mutex::new(()));
-        Self { classes, items, source, fingerprint, fingerprinting }
+        let rows = items.len();
+        Self { classes, items, rows, source, fingerprint, fingerprinting }
     }
 
     /// Names of the classes.
@@ -93,6 +95,11 @@ impl Dataset {
     /// The items, in the order of the source.
     pub fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    /// How many rows the source has, whatever was selected of them.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// The label of each item.

@@ -110,9 +110,12 @@ impl Read for Amount {
     }
 
     fn schema() -> Json {
+        let mut rows = Range::schema();
+        rows["description"] =
+            "Rows of the source, from the first up to but without the last.".into();
         let rows = json!({
             "type": "object",
-            "properties": { "rows": Range::schema() },
+            "properties": { "rows": rows },
             "required": ["rows"],
             "additionalProperties": false,
         });
@@ -180,6 +183,7 @@ const DRAWN_VAL: f64 = 0.15;
 impl SplitRule {
     /// The split of a seed.
     pub fn draw(&self, dataset: &Dataset, seed: Seed) -> Result<Split, SplitError> {
+        self.contradiction(dataset)?;
         let mut split = Split::default();
         let mut pool = self.fixed(dataset, &mut split)?;
         self.part_groups(dataset, &mut pool, &mut split)?;
@@ -190,6 +194,48 @@ impl SplitRule {
         split.test.sort_unstable();
         check(dataset, &split)?;
         Ok(split)
+    }
+
+    /// Refuses amounts that cannot be meant as they are written.
+    fn contradiction(&self, dataset: &Dataset) -> Result<(), SplitError> {
+        let parts = [("train", self.train), ("val", self.val), ("test", self.test)];
+        let fraction = |(_, amount): &(_, Option<Amount>)| match amount {
+            Some(Amount::Fraction(fraction)) => fraction.get(),
+            _ => 0.0,
+        };
+        let whole: f64 = parts.iter().map(fraction).sum();
+        if self.given.is_none() && whole > 1.0 + 1e-9 {
+            return refuse(
+                format!("the parts make {whole:.2} of the whole"),
+                "fractions of train, val and test add up to 1 at most",
+            );
+        }
+        let rows = |(part, amount): (&'static str, Option<Amount>)| match amount {
+            Some(Amount::Rows(rows)) => Some((part, rows)),
+            _ => None,
+        };
+        let named: Vec<(&str, Range)> = parts.into_iter().filter_map(rows).collect();
+        for (index, (part, rows)) in named.iter().enumerate() {
+            if rows.end > dataset.rows() {
+                return refuse(
+                    format!("{part} has rows up to {}, but there are {}", rows.end, dataset.rows()),
+                    "rows are counted from 0, a header left out; the end is not part of them",
+                );
+            }
+            // The rows of val are taken out of those of train, and may lie among them.
+            let clash = |(other, taken): &&(&str, Range)| {
+                (*part, *other) != ("train", "val")
+                    && rows.start < taken.end
+                    && taken.start < rows.end
+            };
+            if let Some((other, _)) = named[index + 1..].iter().find(clash) {
+                return refuse(
+                    format!("some rows stand both in {part} and in {other}"),
+                    "give each part rows of its own",
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Settles the test part (and a given val), and returns who is left to train and choose.

@@ -66,8 +66,8 @@ pub struct Divided {
     pub trained: Vec<Parameter>,
     /// Constants that must come out of training bit for bit as they went in.
     pub frozen: Vec<String>,
-    /// Tensors that pass from the part that never changes to the part that learns; the model's
-    /// own input if everything learns.
+    /// Tensors that pass from the frozen part to the part that learns; the model's own input if
+    /// nothing is frozen.
     pub cuts: Vec<String>,
     /// The part that learns: from `cuts` to the model's outputs.
     pub suffix: Graph,
@@ -84,7 +84,7 @@ pub fn divide(graph: &Graph, until: Option<&str>) -> Divided {
     let learns = |p: &&Parameter| p.role.is_trained() && !frozen_names.contains(p.name.as_str());
     let trained: Vec<Parameter> = all.iter().filter(learns).cloned().collect();
     let learning = learning_nodes(graph, &trained);
-    let cuts = cuts(graph, &learning);
+    let cuts = cuts(graph, &below);
     let ports: Vec<Port> = cuts.iter().map(|name| port(graph, name)).collect();
     let suffix = graph.part(&ports, &graph.outputs);
     let moving: BTreeSet<&str> = trained
@@ -120,7 +120,8 @@ fn learning_nodes(graph: &Graph, trained: &[Parameter]) -> BTreeSet<usize> {
     learning
 }
 
-fn cuts(graph: &Graph, learning: &BTreeSet<usize>) -> Vec<String> {
+/// What nodes outside the frozen part read of it or of the model's input.
+fn cuts(graph: &Graph, frozen: &BTreeSet<usize>) -> Vec<String> {
     let mut data: BTreeSet<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
     for node in &graph.nodes {
         if node.reads().any(|name| data.contains(name)) {
@@ -129,10 +130,11 @@ fn cuts(graph: &Graph, learning: &BTreeSet<usize>) -> Vec<String> {
     }
     let producers = graph.producers();
     let outside = |name: &&str| {
-        data.contains(name) && producers.get(name).is_none_or(|index| !learning.contains(index))
+        data.contains(name) && producers.get(name).is_none_or(|index| frozen.contains(index))
     };
     let mut cuts: Vec<String> = Vec::new();
-    for &index in learning {
+    let needed = graph.ancestors(graph.outputs.iter().map(|port| port.name.as_str()));
+    for index in needed.difference(frozen).copied() {
         for name in graph.nodes[index].reads().filter(outside) {
             if !cuts.iter().any(|known| known == name) {
                 cuts.push(name.to_owned());

@@ -253,6 +253,11 @@ impl Graph {
         reached
     }
 
+    /// Whether one tensor is computed from another.
+    pub fn leads_to(&self, from: &str, to: &str) -> bool {
+        self.ancestors([to]).into_iter().any(|index| self.nodes[index].writes().any(|w| w == from))
+    }
+
     /// The part of this graph that computes `outputs` from `inputs`: a tensor named as input is
     /// fed from outside, even if the graph computes it.
     #[must_use]

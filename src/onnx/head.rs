@@ -154,7 +154,8 @@ pub fn replace(
     let weights = Tensor::f32(&[classes, features], vec![0.0; classes * features]);
     body.initializers.insert(weight.clone(), weights);
     body.initializers.insert(bias.clone(), Tensor::f32(&[classes], vec![0.0; classes]));
-    let gemm = Node::new("head", "Gemm", &[&read, &weight, &bias], &logits);
+    let name = unused(&body, "head");
+    let gemm = Node::new(&name, "Gemm", &[&read, &weight, &bias], &logits);
     body.nodes.push(gemm.with("transB", 1_i64));
     body.outputs = vec![Port::batch_of_floats(&logits, &[classes])];
     Ok(body)
@@ -166,9 +167,13 @@ pub fn parameters(graph: &Graph) -> Option<(String, String)> {
     Some((head.input(1)?.to_owned(), head.input(2)?.to_owned()))
 }
 
-/// `name`, or the first of `name_2`, `name_3`, … that the graph does not use yet.
+/// `name`, or the first of `name_2`, `name_3`, … that no tensor or node of the graph has yet.
 fn unused(graph: &Graph, name: &str) -> String {
-    let used = |name: &str| graph.has_tensor(name) || graph.initializers.contains_key(name);
+    let used = |name: &str| {
+        graph.has_tensor(name)
+            || graph.initializers.contains_key(name)
+            || graph.nodes.iter().any(|node| node.name == name)
+    };
     let numbered = (2..).map(|number| format!("{name}_{number}"));
     let mut names = std::iter::once(name.to_owned()).chain(numbered);
     names.find(|name| !used(name)).unwrap_or_default()

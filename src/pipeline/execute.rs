@@ -119,6 +119,9 @@ impl Execution {
             };
             let (because, diverged) = missing;
             if !input.optional {
+                // What was to be trained or computed from something that diverged has not diverged
+                // itself; what only looks at it passes on that it has.
+                let diverged = diverged && !self.node(index).job.computes();
                 return Err(Outcome::Skipped { because, diverged });
             }
             given.insert(input.port.clone(), Given::Missing { diverged });

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::language::FilePath;
 use crate::base::{Digest, Found, Located, Place, Problem, Problems, Seed};
 use crate::data::InputRule;
 use crate::onnx::graph::{Dim, Graph};
@@ -84,20 +85,23 @@ impl Builder {
             seeds = (0..count as u64).map(Seed).collect();
         }
         let mut site = Site::new(seeds, found, Arc::clone(&request.look));
-        if document.stages.0.is_empty() {
+        if document.stages.entries.is_empty() && document.stages.broken.is_empty() {
             let help = "write `stages:` with at least one stage";
             site.problem(Problem::anywhere("the pipeline has no stages").help(help));
         }
-        for (name, spec) in &document.datasets.0 {
+        for (name, spec) in &document.datasets.entries {
             let opened = open_dataset(name, spec, request, &mut site);
             insert_once(&mut site, name, "data set", |site| &mut site.datasets, opened);
         }
-        for (name, spec) in &document.models.0 {
+        for (name, spec) in &document.models.entries {
             let opened = open_model(name, spec, request, &mut site);
             insert_once(&mut site, name, "model", |site| &mut site.models, opened);
         }
-        site.stage_names = document.stages.0.iter().map(|(name, _)| name.0.clone()).collect();
-        for (name, _) in &document.stages.0 {
+        site.datasets.extend(document.datasets.broken.iter().map(|name| (name.clone(), None)));
+        site.models.extend(document.models.broken.iter().map(|name| (name.clone(), None)));
+        site.stage_names = document.stages.entries.iter().map(|(name, _)| name.0.clone()).collect();
+        site.stage_names.extend(document.stages.broken.iter().cloned());
+        for (name, _) in &document.stages.entries {
             if site.models.contains_key(&name.0) {
                 let message = format!("`{}` names both a model and a stage", name.0);
                 site.problem(Problem::at(name.place, message).help("rename one of them"));
@@ -108,7 +112,7 @@ impl Builder {
 
     fn plan_stages(&mut self, document: &Document) {
         let mut drafts = Vec::new();
-        for (name, spec) in &document.stages.0 {
+        for (name, spec) in &document.stages.entries {
             drafts.push(self.draft(name, spec));
         }
         let Some(order) = self.order(&drafts) else { return };
@@ -322,6 +326,12 @@ fn open_dataset(
         Some(select) => select.apply(opened).map_err(|error| told(select.place, error)),
     };
     let selected = site.found.keep(selected)?;
+    if let [only] = selected.classes() {
+        let place = spec.select.as_ref().map_or(spec.format.place, |select| select.place);
+        let message = format!("data set `{}`: all items are of one class, `{only}`", name.0);
+        site.problem(Problem::at(place, message).help("at least two classes can be told apart"));
+        return None;
+    }
     let data =
         OpenDataset::new(&name.0, selected, spec.format.is_images(), spec.split.value.clone());
     // Every seed has to have a split, or the stages that use it would each tell the same.
@@ -343,10 +353,8 @@ fn open_model(
     let path = spec.onnx.resolve(request.beside);
     let told =
         |message: String| Problem::at(spec.onnx.place, format!("model `{}`: {message}", name.0));
-    let bytes = std::fs::read(&path).map_err(|error| {
-        told(format!("read {}: {error}", path.display()))
-            .help("paths in the file are relative to it, those of `--set` to the current folder")
-    });
+    let bytes = std::fs::read(&path)
+        .map_err(|error| told(format!("read {}: {error}", path.display())).help(FilePath::HELP));
     let bytes = site.found.keep(bytes)?;
     let graph =
         proto::decode(&bytes).map_err(|error| told(format!("read {}: {error}", path.display())));

@@ -104,7 +104,7 @@ impl From<io::Error> for Failure {
 
 impl From<crate::onnx::runtime::RuntimeError> for Failure {
     fn from(error: crate::onnx::runtime::RuntimeError) -> Self {
-        Self::new(error.to_string())
+        Self::new(format!("compute: {error}"))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::onnx::observe::Observation;
 use crate::onnx::{init, layers, proto, upgrade};
 
 use super::job::{Context, Failure};
-use super::site::Runs;
+use super::site::{Input, Runs};
 
 /// Keys of the metadata of models that we write.
 pub mod metadata {
@@ -89,7 +89,7 @@ fn as_written(json: &Json) -> Written {
 }
 
 /// The port at which a job gets a model that was made by a stage.
-pub(super) const MODEL_PORT: &str = "model";
+const MODEL_PORT: &str = "model";
 
 /// A base model as one job uses it.
 #[derive(Clone, Debug)]
@@ -104,20 +104,36 @@ pub(super) struct ModelPart {
 pub(super) const BODY: &str = "body";
 
 impl ModelPart {
-    /// What of it belongs into a key; a model made by a stage is an input and is there already.
+    /// What of it belongs into a key; a model made by a stage is an input and is there already,
+    /// unless it is only an architecture to draw weights for.
     pub(super) fn key(&self) -> Json {
-        let content = match self.base.source {
-            Source::File(digest) => json!(digest),
-            Source::Made(_) => json!("input"),
+        let content = match (&self.base.source, self.random) {
+            (Source::File(digest), _) => json!(digest),
+            (Source::Made(_), None) => json!("input"),
+            (Source::Made(_), Some(_)) => json!(Digest::of(&proto::encode(&self.base.graph))),
         };
         json!({ "model": content, "random": self.random })
     }
 
+    /// The stage whose weights it has.
+    pub(super) fn made_by(&self) -> Option<&Runs> {
+        match (&self.base.source, self.random) {
+            (Source::Made(runs), None) => Some(runs),
+            // Random weights are drawn for the architecture alone, whatever the stage has learnt.
+            _ => None,
+        }
+    }
+
+    /// The model's input of a seed's node, if a stage makes it.
+    pub(super) fn input(&self, position: usize) -> Option<Input> {
+        self.made_by().map(|runs| Input::new(MODEL_PORT, runs.of(position), "model"))
+    }
+
     /// The model at opset 18, with its own weights or random ones.
     pub(super) fn load(&self, context: &Context<'_>) -> Result<Graph, Failure> {
-        let graph = match self.base.source {
-            Source::File(_) => self.base.graph.clone(),
-            Source::Made(_) => proto::decode(&context.bytes(MODEL_PORT)?)
+        let graph = match self.made_by() {
+            None => self.base.graph.clone(),
+            Some(_) => proto::decode(&context.bytes(MODEL_PORT)?)
                 .map_err(|error| Failure::new(error.to_string()))?,
         };
         let mut graph = upgrade::upgrade(graph).map_err(|error| Failure::new(error.to_string()))?;

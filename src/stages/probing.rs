@@ -195,11 +195,11 @@ impl<F> Probe<'_, F> {
                 let items = &self.sample.data.dataset.items();
                 let id = self.sample.train.get(*row).map_or("", |&index| items[index].id.as_str());
                 Failure::with_help(
-                    format!("feature {column} of `{id}` is {value}"),
+                    format!("fit: feature {column} of `{id}` is {value}"),
                     "check the model's input rule, or choose another layer",
                 )
             }
-            other => Failure::new(other.to_string()),
+            other => Failure::new(format!("fit: {other}")),
         }
     }
 }

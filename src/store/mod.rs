@@ -32,8 +32,7 @@ pub enum StoreError {
     Io {
         /// What was touched.
         path: PathBuf,
-        /// Why it refused.
-        #[source]
+        /// Why it refused; part of the message, and so no source of its own.
         cause: io::Error,
     },
     /// A blob is missing, cut off or changed; it has been put aside.

@@ -79,13 +79,17 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
         let rows = verdict.rows.iter().map(|(arm, _, row)| verdict_row(&verdict.metric, arm, row));
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
         for (_, baseline, row) in &verdict.rows {
-            if !baselines.iter().any(|(name, ..)| *name == baseline.name) {
-                let numbers = &row.numbers;
-                let (mean, deviation) = (numbers.m_scratch, numbers.sd_scratch);
-                baselines.push((baseline.name.clone(), mean, deviation));
+            let (mean, deviation) = (row.numbers.m_scratch, row.numbers.sd_scratch);
+            match baselines.iter_mut().find(|(name, ..)| *name == baseline.name) {
+                Some((_, known, spread)) if known.is_none() => {
+                    (*known, *spread) = (mean, deviation)
+                }
+                Some(_) => {}
+                None => baselines.push((baseline.name.clone(), mean, deviation)),
             }
         }
-        let first = verdict.rows.first().map(|(.., row)| &row.numbers);
+        let numbers = verdict.rows.iter().map(|(.., row)| &row.numbers);
+        let first = numbers.max_by_key(|numbers| numbers.items);
         VerdictTable {
             seeds: run.seeds.len(),
             items: first.map_or(0, |numbers| numbers.items),

@@ -100,6 +100,10 @@ pub struct FilePath {
 }
 
 impl FilePath {
+    /// What helps whoever wrote a path under which nothing lies.
+    pub const HELP: &str =
+        "paths in the file are relative to it, those of `--set` to the current folder";
+
     /// The path from here, given the pipeline file's folder.
     pub fn resolve(&self, beside_file: &Path) -> PathBuf {
         match self.origin {

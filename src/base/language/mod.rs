@@ -50,7 +50,7 @@ pub fn unexpected(written: &Written, expected: &str) -> Problem {
         Some(text) if !text.is_empty() => format!("`{text}`"),
         _ => written.kind().to_owned(),
     };
-    Problem::at(written.place, format!("expected {expected}, found {shown}"))
+    Problem::at(written.place, format!("expected {expected}, found {shown}")).unless_another()
 }
 
 /// The words for a schema: its title, or its type.

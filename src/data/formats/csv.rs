@@ -101,7 +101,8 @@ impl Csv {
     pub fn open(&self, beside: &Path, given: Option<&Given>) -> Result<Dataset, OpenError> {
         let path = self.path.resolve(beside);
         let text = read_text(&path)
-            .map_err(|cause| OpenError::new(format!("read {}: {cause}", path.display())))?;
+            .map_err(|cause| OpenError::new(format!("read {}: {cause}", path.display())))
+            .map_err(|error| error.help(FilePath::HELP))?;
         let mut reader = ReaderBuilder::new().has_headers(self.header).from_reader(text.as_bytes());
         let broken = |error: ::csv::Error| {
             OpenError::new(format!("{} is no table: {error}", path.display()))

@@ -1,5 +1,6 @@
 //! A folder of images: `[train|val|test/]CLASS/…/image.png`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,8 @@ impl ImageFolder {
     pub fn open(&self, beside: &Path, given: Option<&Given>) -> Result<Dataset, OpenError> {
         let root = self.path.resolve(beside);
         if !root.is_dir() {
-            return Err(OpenError::new(format!("there is no folder {}", root.display())));
+            return Err(OpenError::new(format!("there is no folder {}", root.display()))
+                .help(FilePath::HELP));
         }
         let by_folder = match given {
             None => false,
@@ -50,7 +52,7 @@ impl ImageFolder {
             }
         };
         let mut files = Vec::new();
-        list(&root, &mut files).map_err(|cause| {
+        list(&root, &mut BTreeSet::new(), &mut files).map_err(|cause| {
             OpenError::new(format!("the folder {} cannot be listed: {cause}", root.display()))
         })?;
         files.sort();
@@ -124,7 +126,15 @@ fn group(pattern: &Pattern, file: &str, id: &str) -> Result<String, OpenError> {
     found.map(|part| part.as_str().to_owned()).ok_or_else(missing)
 }
 
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// Images below a folder; folders that links lead to again are left out.
+fn list(
+    folder: &Path,
+    seen: &mut BTreeSet<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> std::io::Result<()> {
+    if !seen.insert(folder.canonicalize()?) {
+        return Ok(());
+    }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
@@ -132,7 +142,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
             continue;
         }
         if path.is_dir() {
-            list(&path, files)?;
+            list(&path, seen, files)?;
         } else if is_image(&path) {
             files.push(path);
         }

@@ -19,9 +19,9 @@ keys! {
         /// Values that `${name}` stands for; `--set name=value` replaces them.
         vars: Vars = Vars(vec![]),
         /// Data sets by name.
-        datasets: Table<DatasetSpec> = Table(vec![]),
+        datasets: Table<DatasetSpec> = Table::default(),
         /// Base models by name.
-        models: Table<ModelSpec> = Table(vec![]),
+        models: Table<ModelSpec> = Table::default(),
         /// Stages by name.
         stages: Table<StageSpec>,
     }
@@ -106,11 +106,22 @@ impl Read for Vars {
 
 /// Things by name, in the order of the file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table<T>(pub Vec<(Located<Name>, T)>);
+pub struct Table<T> {
+    /// What could be read.
+    pub entries: Vec<(Located<Name>, T)>,
+    /// Names of what is there but wrong: that has been told, and need not be told where it is used.
+    pub broken: Vec<String>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { entries: vec![], broken: vec![] }
+    }
+}
 
 impl<T> serde::Serialize for Table<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, _)| (&name.value.0, ())))
+        serializer.collect_map(self.entries.iter().map(|(name, _)| (&name.value.0, ())))
     }
 }
 
@@ -120,8 +131,7 @@ impl<T: Read> Read for Table<T> {
             found.add(unexpected(written, "names"));
             return None;
         };
-        let mut table = Vec::new();
-        let mut complete = true;
+        let mut table = Self::default();
         for entry in entries {
             let name = Name::new(&entry.key);
             if name.is_none() {
@@ -132,13 +142,13 @@ impl<T: Read> Read for Table<T> {
             let value = T::read(&entry.value, found);
             match (name, value) {
                 (Some(name), Some(value)) => {
-                    table.push((Located::new(name, entry.key.place), value));
+                    table.entries.push((Located::new(name, entry.key.place), value));
                 }
-                _ => complete = false,
+                _ => table.broken.push(entry.key.value.clone()),
             }
         }
         // What could be read is worth checking even if something else could not.
-        (complete || !table.is_empty()).then_some(Self(table))
+        Some(table)
     }
 
     fn schema() -> Json {
@@ -259,7 +269,7 @@ impl Read for StageSpec {
 
 fn matrix(written: &Written, found: &mut Found) -> Option<Vec<(Located<Name>, Vec<Written>)>> {
     let table = Table::<Axis>::read(written, found)?;
-    Some(table.0.into_iter().map(|(name, axis)| (name, axis.0)).collect())
+    Some(table.entries.into_iter().map(|(name, axis)| (name, axis.0)).collect())
 }
 
 /// Values of an axis.

@@ -10,8 +10,12 @@ use crate::base::{Entry, Located, Origin, Place, Problem, Value, Written};
 
 /// Reads a file's text.
 pub(super) fn parse(text: &str) -> Result<Written, Problem> {
+    let mut twice = None;
+    let places = Places::read(text, &mut twice);
+    if let Some(problem) = twice {
+        return Err(problem);
+    }
     let yaml: Yaml = serde_yaml::from_str(text).map_err(|error| refused(&error))?;
-    let places = Places::read(text);
     let written = join(&yaml, places.as_ref(), Place { line: 1, column: 1, width: 1 }, FILE)?;
     match written.value {
         Value::Map(_) => Ok(written),
@@ -51,14 +55,17 @@ enum Places {
 }
 
 impl Places {
-    /// `None` if the text is no single document; the value parser will have told.
-    fn read(text: &str) -> Option<Self> {
+    /// `None` if the text is no single document; the value parser will tell. A key that a map has
+    /// twice is told here, where its place is known.
+    fn read(text: &str, twice: &mut Option<Problem>) -> Option<Self> {
         let mut parser = Parser::new_from_str(text);
         let mut anchors = BTreeMap::new();
         loop {
             match parser.next_event()?.ok()? {
                 (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
-                (event, span) => return Self::node(&event, &span, &mut parser, &mut anchors),
+                (event, span) => {
+                    return Self::node(&event, &span, &mut parser, &mut anchors, twice);
+                }
             }
         }
     }
@@ -68,6 +75,7 @@ impl Places {
         span: &Span,
         parser: &mut Parser<'a, T>,
         anchors: &mut BTreeMap<usize, Self>,
+        twice: &mut Option<Problem>,
     ) -> Option<Self> {
         let (anchor, node) = match *event {
             Event::Scalar(_, _, anchor, _) => (anchor, Self::Scalar(place(span))),
@@ -77,21 +85,33 @@ impl Places {
                 loop {
                     match parser.next_event()?.ok()? {
                         (Event::SequenceEnd, _) => break,
-                        (event, span) => items.push(Self::node(&event, &span, parser, anchors)?),
+                        (event, span) => {
+                            items.push(Self::node(&event, &span, parser, anchors, twice)?);
+                        }
                     }
                 }
                 (anchor, Self::List(place(span), items))
             }
             Event::MappingStart(anchor, _) => {
                 let mut entries = Vec::new();
+                let mut lines: BTreeMap<String, usize> = BTreeMap::new();
                 loop {
                     let (event, key) = parser.next_event()?.ok()?;
                     if matches!(event, Event::MappingEnd) {
                         break;
                     }
-                    Self::node(&event, &key, parser, anchors)?;
+                    Self::node(&event, &key, parser, anchors, twice)?;
+                    if let Event::Scalar(word, ..) = &event {
+                        let first = lines.insert(word.to_string(), key.start.line());
+                        if let (Some(line), None) = (first, &*twice) {
+                            let message = format!("`{word}` stands here a second time");
+                            let help = format!("the first is in line {line}; rename one of them");
+                            *twice = Some(Problem::at(place(&key), message).help(help));
+                        }
+                    }
                     let (event, span) = parser.next_event()?.ok()?;
-                    entries.push((place(&key), Self::node(&event, &span, parser, anchors)?));
+                    let value = Self::node(&event, &span, parser, anchors, twice)?;
+                    entries.push((place(&key), value));
                 }
                 (anchor, Self::Map(place(span), entries))
             }
@@ -236,7 +256,7 @@ mod tests {
             let problem = parse(text).unwrap_err();
             crate::base::Problems::one("f", text, problem).to_string()
         };
-        assert!(told("name: x\nname: y\n").contains("duplicate entry"), "{}", told("a: 1\na: 2"));
+        assert!(told("name: x\nname: y\n").contains("`name` stands here a second time\n    f:2:1"));
         assert!(told("name: [x\n").contains("f:"));
         assert!(told("").contains("the file is empty"));
         assert!(told("- a\n").contains("a pipeline is a map"));

@@ -9,7 +9,7 @@ use crate::stats::{Confusion, METRICS, Measured, Metric, PerClass, metric, per_c
 
 use super::super::artifacts::{ClassScore, Evaluation, Predictions, Score, put_json};
 use super::super::job::{Context, Failure, Job, Outputs};
-use super::super::names::Reference;
+use super::super::names::{Reference, full_name};
 use super::super::site::{Input, Offers, Planned, ScoredArm, ScoresOffer, Site};
 use super::Kind;
 
@@ -18,7 +18,7 @@ keys! {
     /// class and the confusion table.
     pub struct Evaluate {
         /// The stages; the name of a stage with a matrix means all its combinations.
-        of: Vec<Located<Reference>>,
+        of: Located<Vec<Located<Reference>>>,
         /// The part.
         split: PartWord = PartWord::Test,
         /// The metrics; all of them if not said.
@@ -52,14 +52,18 @@ impl Kind for Evaluate {
     const WORD: &'static str = "evaluate";
 
     fn references(&self) -> Vec<&Located<Reference>> {
-        self.of.iter().collect()
+        self.of.value.iter().collect()
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let metrics = self.metrics(site);
         let mut arms: Vec<ScoredArm> = Vec::new();
-        let mut complete = true;
-        for reference in &self.of {
+        let mut complete = !self.of.value.is_empty();
+        if self.of.value.is_empty() {
+            let help = "list the stages whose predictions are scored";
+            site.problem(Problem::at(self.of.place, "`evaluate` scores no stage").help(help));
+        }
+        for reference in &self.of.value {
             let Some(matching) = site.matching(reference) else {
                 complete = false;
                 continue;
@@ -72,6 +76,14 @@ impl Kind for Evaluate {
                 if offers.classifier.is_none() {
                     let message = format!("`{}` makes no predictions", reference.value);
                     site.problem(Problem::at(reference.place, message));
+                    complete = false;
+                    continue;
+                }
+                let name = full_name(&planned.stage, &planned.axes);
+                if arms.iter().any(|arm| arm.name() == name) {
+                    let message = format!("`{name}` is scored twice");
+                    let help = "name each stage once; a name without axes means all of them";
+                    site.problem(Problem::at(reference.place, message).help(help));
                     complete = false;
                     continue;
                 }
@@ -112,7 +124,7 @@ impl Evaluate {
         site: &mut Site,
     ) -> Option<ScoredArm> {
         let offer = planned.offers.as_ref()?.classifier.clone()?;
-        let name = super::super::names::full_name(&planned.stage, &planned.axes);
+        let name = full_name(&planned.stage, &planned.axes);
         let runs = site.for_seeds(offer.runs.differ(), |site, position, seed| {
             let job = Judge { part: self.split.part(), metrics: metrics.to_vec() };
             let input = Input::new("predictions", offer.runs.of(position), "predictions");

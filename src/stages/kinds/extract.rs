@@ -16,7 +16,7 @@ use crate::onnx::{macs, proto};
 use super::super::artifacts::{ArrayWriter, Element};
 use super::super::data::OpenDataset;
 use super::super::job::{Context, Cores, Failure, Job, Outputs};
-use super::super::model::{BaseModel, ModelPart, Source};
+use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::site::{FeaturesOffer, Input, Offers, Runs, Site};
 use super::Kind;
@@ -80,11 +80,22 @@ impl Kind for Extract {
         let base = site.model(&self.model);
         let data = site.dataset(&self.dataset);
         let (base, data) = (base?, data?);
-        let mut layers = Vec::new();
+        let mut layers: Vec<Tap> = Vec::new();
         let mut ports = BTreeMap::new();
         let mut costs = BTreeMap::new();
         for layer in &self.layers.0 {
             let tensor = resolved(&base, layer.place, &layer.0, site)?;
+            if base.graph.inputs.iter().any(|port| port.name == tensor) {
+                let message = format!("`{}` is the model's input, not a layer", layer.0);
+                let help = "features of pixels are what `pixel_linear` reads";
+                site.problem(Problem::at(layer.place, message).help(help));
+                return None;
+            }
+            // Two names may stand for one tensor, which is handed out once.
+            if let Some(known) = layers.iter().find(|tap| tap.tensor == tensor) {
+                ports.insert(layer.0.clone(), known.port.clone());
+                continue;
+            }
             let port = format!("layer_{}", layers.len());
             let part = base.graph.part(&base.graph.inputs, &[Port::named(&tensor)]);
             costs.insert(port.clone(), macs::forward_macs(&part, &base.seen, 1));
@@ -141,17 +152,9 @@ pub(in super::super) fn pass_runs(
     site: &mut Site,
     add: impl Fn(&mut Site, Option<crate::base::Seed>, Vec<Input>) -> super::super::site::NodeId,
 ) -> Option<Runs> {
-    let made = match &job.model.base.source {
-        Source::Made(runs) => Some(runs.clone()),
-        Source::File(_) => None,
-    };
-    let differ = made.as_ref().is_some_and(Runs::differ);
+    let differ = job.model.made_by().is_some_and(Runs::differ);
     site.for_seeds(differ, |site, position, seed| {
-        let inputs = made
-            .iter()
-            .map(|runs| Input::new(super::super::model::MODEL_PORT, runs.of(position), "model"));
-        let inputs = inputs.collect();
-        Some(add(site, seed, inputs))
+        Some(add(site, seed, job.model.input(position).into_iter().collect()))
     })
 }
 

@@ -195,7 +195,16 @@ impl FineTune {
             Freeze::None => Some(Frozen { until: None }),
             Freeze::All => Some(Frozen::until(head_at.to_owned())),
             Freeze::Layer(layer) => {
-                resolved(base, self.freeze.place, layer, site).map(Frozen::until)
+                let until = resolved(base, self.freeze.place, layer, site)?;
+                if until != head_at && !base.graph.leads_to(&until, head_at) {
+                    let message = format!("`{layer}` does not lead to the head, on `{head_at}`");
+                    site.problem(
+                        Problem::at(self.freeze.place, message)
+                            .help("freeze up to a layer below the head, or `all`"),
+                    );
+                    return None;
+                }
+                Some(Frozen::until(until))
             }
             Freeze::Groups(count) => {
                 let groups = freeze::groups(&base.graph, head_at);

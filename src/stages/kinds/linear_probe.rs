@@ -36,11 +36,7 @@ impl Kind for LinearProbe {
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
-        let job = |sample| Fit {
-            sample,
-            grid: self.c.clone(),
-            normalise: self.normalize.clone(),
-        };
+        let job = |sample| Fit { sample, grid: self.c.clone(), normalise: self.normalize.clone() };
         fits_on_features(Self::WORD, &self.features, self.train_size.as_ref(), job, site)
     }
 }

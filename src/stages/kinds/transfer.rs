@@ -59,6 +59,7 @@ impl Kind for Transfer {
             rope: self.rope.map_or(metric.rope(), Above0::get),
             seeds: site.seeds.len(),
             families: families(&scores.arms),
+            targets: targets(&scores.arms),
             pairs,
         };
         site.add("", None, job, inputs);
@@ -79,6 +80,17 @@ fn families(arms: &[ScoredArm]) -> Vec<usize> {
             let next = known.len();
             let source = (scored.arm.source.as_deref(), scored.arm.target.as_str());
             *known.entry(source).or_insert(next)
+        })
+        .collect()
+}
+
+/// Arms of one target have the same test items.
+fn targets(arms: &[ScoredArm]) -> Vec<usize> {
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    arms.iter()
+        .map(|scored| {
+            let next = known.len();
+            *known.entry(scored.arm.target.as_str()).or_insert(next)
         })
         .collect()
 }
@@ -208,6 +220,7 @@ struct Compare {
     rope: f64,
     seeds: usize,
     families: Vec<usize>,
+    targets: Vec<usize>,
     pairs: Vec<(usize, usize)>,
 }
 
@@ -227,6 +240,7 @@ impl Job for Compare {
             "rope": self.rope,
             "seeds": self.seeds,
             "families": self.families,
+            "targets": self.targets,
             "pairs": self.pairs,
         }))
     }
@@ -243,6 +257,12 @@ impl Job for Compare {
             .map(|&(arm, baseline)| Pair {
                 arm: &arms[arm],
                 baseline: &arms[baseline],
+                others: arms
+                    .iter()
+                    .zip(&self.targets)
+                    .filter(|(_, target)| **target == self.targets[arm])
+                    .map(|(other, _)| other)
+                    .collect(),
                 metric,
                 rope: self.rope,
             })
@@ -287,6 +307,15 @@ enum SeedRun {
     Missing,
 }
 
+impl SeedRun {
+    fn present(&self) -> Option<&Predictions> {
+        match self {
+            Self::Present(predictions) => Some(predictions),
+            _ => None,
+        }
+    }
+}
+
 impl ArmRuns {
     fn load(
         arm: usize,
@@ -316,10 +345,7 @@ impl ArmRuns {
     }
 
     fn present(&self) -> impl Iterator<Item = &Predictions> {
-        self.seeds.iter().filter_map(|run| match run {
-            SeedRun::Present(predictions) => Some(predictions.as_ref()),
-            _ => None,
-        })
+        self.seeds.iter().filter_map(SeedRun::present)
     }
 
     fn diverged(&self) -> bool {
@@ -368,6 +394,8 @@ impl ArmRuns {
 struct Pair<'a> {
     arm: &'a ArmRuns,
     baseline: &'a ArmRuns,
+    /// All arms of the same target: where both of the pair diverged, these know the test items.
+    others: Vec<&'a ArmRuns>,
     metric: &'a dyn Metric,
     rope: f64,
 }
@@ -382,7 +410,9 @@ impl Pair<'_> {
     fn compare(&self) -> Result<Compared, Failure> {
         let pairs = self.seed_pairs()?;
         let missing = self.arm.seeds.len() - pairs.len();
-        let sample = self.baseline.present().next().or_else(|| self.arm.present().next());
+        let others = self.others.iter().copied();
+        let runs = [self.baseline, self.arm].into_iter().chain(others);
+        let sample = runs.flat_map(ArmRuns::present).next();
         let groups = sample.filter(|p| p.grouped).map(|p| renumbered(&p.groups));
         let differences = differences(&pairs);
         let items = differences.ncols();
@@ -433,11 +463,10 @@ impl Pair<'_> {
     /// Both arms of every seed that has both.
     fn seed_pairs(&self) -> Result<Vec<(Scored, Scored)>, Failure> {
         let mut pairs = Vec::new();
-        for (arm, baseline) in self.arm.seeds.iter().zip(&self.baseline.seeds) {
-            let like = match (arm, baseline) {
-                (SeedRun::Present(p), _) | (_, SeedRun::Present(p)) => p.as_ref(),
-                _ => continue,
-            };
+        for (seed, (arm, baseline)) in self.arm.seeds.iter().zip(&self.baseline.seeds).enumerate() {
+            let others = self.others.iter().map(|other| &other.seeds[seed]);
+            let like = [arm, baseline].into_iter().chain(others).find_map(SeedRun::present);
+            let Some(like) = like else { continue };
             let scored = |run: &SeedRun| match run {
                 SeedRun::Present(p) => self.scored(p).map(Some),
                 SeedRun::Diverged => self.scored(&always_majority(like)).map(Some),

@@ -103,10 +103,18 @@ impl Choose {
                     Outcome::Trained { .. } => String::new(),
                 })
                 .collect();
+            let at_once = trials.iter().all(|trial| {
+                matches!(trial.outcome, Outcome::Diverged { step: 0, .. })
+            });
             Failure::Diverged {
                 message: format!("train with seed {}: {}", self.task.seed.0, told.join("; ")),
-                help: "take smaller values of `lr`, set `clip: 1`, or check the model's input rule"
-                    .to_owned(),
+                help: match at_once {
+                    true => "nothing was trained yet: check the model's input rule and weights",
+                    false => {
+                        "take smaller values of `lr`, set `clip: 1`, or check the model's input rule"
+                    }
+                }
+                .to_owned(),
             }
         })
     }

@@ -51,10 +51,13 @@ pub(super) struct Task {
 impl Task {
     /// What of it belongs into a key.
     pub(super) fn key(&self) -> Result<serde_json::Value, Failure> {
+        let mut training = serde_json::json!(self.training);
+        // Rates are tried in ascending order, however they were written.
+        training["lr"] = serde_json::json!(self.training.rates());
         Ok(serde_json::json!({
             "recipe": self.recipe.key(),
             "sample": self.sample.key()?,
-            "training": self.training,
+            "training": training,
             "seed": self.seed,
         }))
     }

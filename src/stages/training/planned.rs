@@ -7,7 +7,7 @@ use crate::onnx::graph::Graph;
 
 use super::super::data::{OpenDataset, Sample};
 use super::super::kinds::{Pass, Tap, pass_runs};
-use super::super::model::{MODEL_PORT, ModelPart, Source};
+use super::super::model::ModelPart;
 use super::super::probing::sample;
 use super::super::site::{Input, NodeId, Runs, Site};
 use super::choose::trial_ports;
@@ -75,10 +75,7 @@ impl Plan<'_> {
     /// The model itself, if a stage makes it.
     fn model_input(recipe: &Recipe, position: usize) -> Vec<Input> {
         match recipe {
-            Recipe::Transfer(transfer) => match &transfer.model.base.source {
-                Source::Made(runs) => vec![Input::new(MODEL_PORT, runs.of(position), "model")],
-                Source::File(_) => vec![],
-            },
+            Recipe::Transfer(transfer) => transfer.model.input(position).into_iter().collect(),
             Recipe::Pretrain(_) => vec![],
         }
     }
@@ -148,11 +145,7 @@ impl Plan<'_> {
             until.join(", ")
         );
         if let Some(seed) = model.random {
-            let inputs = match &model.base.source {
-                Source::Made(runs) => vec![Input::new(MODEL_PORT, runs.of(position), "model")],
-                Source::File(_) => vec![],
-            };
-            return Some(site.shared(&label, Some(seed), job, inputs));
+            return Some(site.shared(&label, Some(seed), job, vec![]));
         }
         let runs = pass_runs(&job, site, |site, seed, inputs| {
             site.shared(&label, seed, job.clone(), inputs)
