@@ -1,1 +1,25 @@
-fn main() {}
+//! How the program behaves, seen from outside: each test runs the binary on a study in a folder of
+//! its own and compares everything it says and leaves.
+//!
+//! Tests that name no backend run on the embedded one. Those of ONNX Runtime's own library take it
+//! from `ORT_DYLIB_PATH`, those of real models and images take them from `TL_MATERIAL`; where these
+//! are not set, the tests say so and pass.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on ends its test")]
+
+mod broken_input;
+mod caching;
+mod determinism;
+mod diverging;
+
+mod harness;
+mod interruption;
+mod kinds;
+mod language;
+mod models;
+mod real_models;
+mod results;
+mod scheduling;
+mod wrong_arguments;
+mod wrong_data;
+mod wrong_files;

@@ -1,0 +1,188 @@
+//! A run that is killed or interrupted leaves nothing that a later run would wrongly trust.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value as Json;
+
+use crate::harness::{Backend, Study, Told, files, text};
+
+/// Trains long enough to be interrupted.
+fn study() -> Study {
+    Study::new(
+        "\
+name: study
+seeds: 2
+datasets:
+  digits:
+    csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }
+    split: { train: 100, val: 50, test: 60 }
+stages:
+  source:
+    pretrain:
+      dataset: digits
+      architecture: { plain_cnn: { channels: 4, dense: 8 } }
+      input: { size: 8, channels: 1, scale: 16 }
+      steps: 400
+      lr: [1e-2, 3e-2]
+      patience: 0
+  tuned:
+    fine_tune: { model: source, dataset: digits, freeze: block1, steps: 200, lr: 1e-2 }
+  scores:
+    evaluate: { of: [source, tuned] }
+",
+    )
+    .with_digits(300)
+}
+
+fn tables(folder: &Path) -> Vec<String> {
+    let names = ["scores.csv", "confusion.csv", "items.csv", "convergence.csv", "metrics.json"];
+    names.iter().map(|name| text(folder, name)).collect()
+}
+
+/// A run that tells its events.
+struct Running {
+    child: Child,
+    events: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Running {
+    fn start(study: &Study) -> Self {
+        let mut program = study.runner(&Backend::Embedded);
+        program.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = program.spawn().expect("the program starts");
+        let events = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
+        Self { child, events }
+    }
+
+    /// Waits for an event.
+    fn wait_for(&mut self, wanted: &dyn Fn(&Json) -> bool) {
+        let found = self.events.by_ref().any(|line| {
+            let event = serde_json::from_str(&line.expect("it speaks UTF-8"));
+            wanted(&event.expect("events are JSON"))
+        });
+        assert!(found, "the run ended too early");
+    }
+
+    /// Kills it; tells whether it was not done already.
+    fn kill(mut self) -> bool {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it is ours").code().is_none()
+    }
+
+    /// Interrupts as Ctrl-C does; tells the exit code and what was said.
+    fn interrupt(mut self) -> (Option<i32>, String) {
+        let mut interrupt = Command::new("kill");
+        let sent = interrupt.arg("-INT").arg(self.child.id().to_string()).status();
+        assert!(sent.expect("`kill` is there").success());
+        self.events.by_ref().for_each(drop);
+        let mut said = String::new();
+        let mut err = self.child.stderr.take().expect("it was asked for");
+        err.read_to_string(&mut said).expect("it speaks UTF-8");
+        (self.child.wait().expect("it is ours").code(), said)
+    }
+}
+
+/// A moment of a run.
+type Moment = (&'static str, fn(&Json) -> bool);
+
+const MOMENTS: [Moment; 5] = [
+    ("at its start", |event| event["event"] == "run_started"),
+    ("when its first node begins", |event| event["event"] == "started"),
+    ("in the middle of training", |event| event["event"] == "progress" && event["done"] == 150),
+    ("when a model is done", |event| event["event"] == "done" && event["label"] == "source seed 0"),
+    ("near its end", |event| event["event"] == "done" && event["label"] == "tuned seed 1"),
+];
+
+fn undisturbed() -> Vec<String> {
+    let study = study();
+    study.run().succeeds();
+    tables(&study.latest())
+}
+
+#[test]
+fn a_run_that_was_killed_is_taken_up_with_the_same_tables() {
+    let expected = undisturbed();
+    for (when, moment) in MOMENTS {
+        let study = study();
+        let mut running = Running::start(&study);
+        running.wait_for(&moment);
+        let is_done = !running.kill();
+        if study.path("results/study/latest").exists() {
+            assert!(is_done || tables(&study.latest()) == expected, "killed {when}: half a run");
+        }
+        study.run().succeeds();
+        assert!(tables(&study.latest()) == expected, "killed {when}: the tables differ");
+        assert_eq!(study.run().succeeds().done_and_hits().0, 0, "killed {when}: all is there");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_again_and_again_gets_done() {
+    let study = study();
+    for (_, moment) in &MOMENTS[1..4] {
+        let mut running = Running::start(&study);
+        running.wait_for(moment);
+        running.kill();
+    }
+    study.run().succeeds();
+    assert!(tables(&study.latest()) == undisturbed());
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_the_next_one_goes_on() {
+    let study = study();
+    // What is left when the source is done must take longer than the signal.
+    study.replace("steps: 200, lr: 1e-2", "steps: 2000, patience: 0, lr: 1e-4");
+    let mut running = Running::start(&study);
+    running.wait_for(&|event| event["event"] == "done" && event["label"] == "source seed 0");
+    running.wait_for(&|event| event["event"] == "progress");
+    let (code, said) = running.interrupt();
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(130), "stopping; what is done is kept. Interrupt again to stop at once\n",)
+    );
+    assert!(!study.path("results/study/latest").exists(), "an interrupted run is not `latest`");
+    let told = study.run().succeeds();
+    let worked = told.worked();
+    assert!(!worked.contains(&"source seed 0".to_owned()), "{worked:?}");
+    let fresh = Study::new(&study.pipeline()).with_digits(300);
+    fresh.run().succeeds();
+    assert!(tables(&study.latest()) == tables(&fresh.latest()));
+}
+
+#[test]
+fn what_a_kill_left_half_written_is_never_read() {
+    let study = study();
+    let mut running = Running::start(&study);
+    running.wait_for(&MOMENTS[2].1);
+    assert!(running.kill(), "it was done too early");
+    // Everything visible under its name is whole: blobs have the digest that they are called.
+    for path in files(&study.path("results/.store/v1/blobs")) {
+        let digest = blake3::hash(&std::fs::read(&path).unwrap()).to_hex();
+        assert_eq!(path.file_name().unwrap().to_str(), Some(digest.as_str()));
+    }
+    for path in files(&study.path("results/.store/v1/records")) {
+        let record: Result<Json, _> = serde_json::from_slice(&std::fs::read(&path).unwrap());
+        assert!(record.is_ok(), "{}", path.display());
+    }
+}
+
+#[test]
+fn two_runs_at_a_time_share_one_store() {
+    let study = study();
+    let runs: Vec<_> = (0..2)
+        .map(|_| {
+            let mut program = study.runner(&Backend::Embedded);
+            program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let told: Vec<_> =
+        runs.into_iter().map(|run| Told::of(run.wait_with_output().unwrap()).succeeds()).collect();
+    let worked: usize = told.iter().map(|told| told.done_and_hits().0).sum();
+    let (done, hits) = told[0].done_and_hits();
+    assert_eq!(worked, done + hits, "every node is worked on by one of the two alone");
+    let folders: Vec<PathBuf> = told.iter().map(|told| told.folder(&study)).collect();
+    assert!(tables(&folders[0]) == tables(&folders[1]));
+}

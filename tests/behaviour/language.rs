@@ -1,0 +1,59 @@
+//! What the program says of its own language.
+
+use serde_json::Value as Json;
+
+use crate::harness::{Study, repository};
+
+fn printed(arguments: &[&str]) -> String {
+    Study::new("").told(arguments).succeeds().out
+}
+
+#[test]
+fn the_schema_for_editors_is_the_one_that_is_committed() {
+    let schema = printed(&["schema"]);
+    let parsed: Json = serde_json::from_str(&schema).unwrap();
+    assert_eq!(parsed["$schema"], "http://json-schema.org/draft-07/schema#");
+    let committed = std::fs::read_to_string(repository().join("tl-run.schema.json"));
+    assert!(
+        committed.is_ok_and(|committed| committed == schema),
+        "the language has changed; run `cargo run --release -- schema > tl-run.schema.json`"
+    );
+}
+
+#[test]
+fn the_reference_page_is_the_one_that_is_committed() {
+    let page = printed(&["schema", "--reference"]);
+    let committed = std::fs::read_to_string(repository().join("docs/language.md"));
+    assert!(
+        committed.is_ok_and(|committed| committed == page),
+        "the language has changed; run `cargo run --release -- schema --reference > \
+         docs/language.md`"
+    );
+}
+
+#[test]
+fn every_key_of_the_language_is_described() {
+    fn walk(schema: &Json, path: &str, bare: &mut Vec<String>) {
+        for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{key}");
+            // A word of a choice is described beside it.
+            let described = value["description"].as_str().or(schema["description"].as_str());
+            if described.is_none_or(str::is_empty) {
+                bare.push(path.clone());
+            }
+            walk(value, &path, bare);
+        }
+        for key in ["oneOf", "allOf"] {
+            for option in schema[key].as_array().into_iter().flatten() {
+                walk(option, path, bare);
+            }
+        }
+        if schema["additionalProperties"].is_object() {
+            walk(&schema["additionalProperties"], path, bare);
+        }
+    }
+    let schema: Json = serde_json::from_str(&printed(&["schema"])).unwrap();
+    let mut bare = Vec::new();
+    walk(&schema, "", &mut bare);
+    assert!(bare.is_empty(), "these keys are not described: {bare:?}");
+}
