@@ -20,15 +20,16 @@ pub(super) fn tell_crashes_in_words() {
             console::err(&format!(
                 "error: the embedded backend crashed on a graph ({})\n  help: ONNX Runtime's own \
                  library may run it: name one with --runtime PATH; what is done is kept",
-                first.unwrap_or(message)
+                first.unwrap_or_default()
             ));
             end();
-        } else if is_of_the_backend(panic) {
-            // Either it is caught and told as an error, or the panic above follows.
-            if let Ok(mut first) = first.lock() {
-                *first = Some(message);
-            }
-        } else {
+            return;
+        }
+        if let Ok(mut first) = first.lock() {
+            *first = Some(message);
+        }
+        // One of the backend is either caught and told as an error, or followed by the one above.
+        if !is_of_the_backend(panic) {
             usual(panic);
         }
     }));

@@ -41,7 +41,7 @@ mod tests {
         for (name, text) in files {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
+            crate::base::atomic::write(&path, text.as_bytes()).unwrap();
         }
         folder
     }

@@ -82,7 +82,8 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
             let (mean, deviation) = (row.numbers.m_scratch, row.numbers.sd_scratch);
             match baselines.iter_mut().find(|(name, ..)| *name == baseline.name) {
                 Some((_, known, spread)) if known.is_none() => {
-                    (*known, *spread) = (mean, deviation)
+                    *known = mean;
+                    *spread = deviation;
                 }
                 Some(_) => {}
                 None => baselines.push((baseline.name.clone(), mean, deviation)),

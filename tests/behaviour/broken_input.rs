@@ -117,6 +117,14 @@ fn an_empty_image_is_told_with_its_path() {
 }
 
 #[test]
+fn an_image_that_cannot_be_read_fails_an_extract_too() {
+    let study = with_model(&models::small(), "relu", "none");
+    study.write(&pet(7), b"<html>404</html>");
+    let told = study.run().fails();
+    told.says("`codes` failed to read").says(&pet(7)).says("skipped `probe seed 0`");
+}
+
+#[test]
 fn a_changed_checksum_of_an_image_is_told_with_its_path() {
     let flipped = |mut whole: Vec<u8>| {
         let middle = whole.len() / 2;
@@ -279,7 +287,7 @@ fn a_model_that_makes_the_embedded_backend_crash_is_refused_with_a_way_out() {
     assert_snapshot!(study.refusal(), @"
     exit code 2
     --- standard error
-    error: model `base`: base.onnx cannot be run: it makes the embedded backend crash (signal: 6 (SIGABRT)); ONNX Runtime's own library may run it: name one with --runtime PATH
+    error: model `base`: base.onnx cannot be run: the embedded backend crashed on a graph (ndarray: could not broadcast array from shape: [1, 4, 8, 8] to: [1, 4, 0, 0]); ONNX Runtime's own library may run it: name one with --runtime PATH
         study.yaml:9:11
      9 |     onnx: base.onnx
        |           ^^^^^^^^^
@@ -340,7 +348,7 @@ fn features_that_are_no_numbers_fail_the_stages_that_read_them() {
     [·/7] error: `probe seed 0` failed to fit: feature 0 of `cat/animal10_10.png` is NaN
       help: check the model's input rule, or choose another layer
     [·/7] error: `tuned seed 0` failed to train with seed 0: at lr 0.01 the loss became NaN at step 0
-      help: take smaller values of `lr`, set `clip: 1`, or check the model's input rule
+      help: nothing was trained yet: check the model's input rule and weights
     [·/7] pixels of pets at 8×8×1 · TIME
     [·/7] skipped `scores of probe seed 0`, because `probe seed 0` failed
     [·/7] skipped `scores of tuned seed 0`, because `tuned seed 0` failed

@@ -355,3 +355,31 @@ fn a_check_writes_nothing() {
     study.check().succeeds();
     assert!(!study.path("results").exists());
 }
+
+#[test]
+fn models_that_fit_images_differently_have_pixels_of_their_own() {
+    let study = Study::new(
+        "\
+name: study
+seeds: 1
+datasets:
+  pets:
+    image_folder: { path: pets }
+    split: { train: 0.6, val: 0.2, test: 0.2 }
+stages:
+  stretched:
+    pretrain: &training
+      dataset: pets
+      architecture: mlp
+      input: { size: [8, 4], channels: 1, fit: stretch }
+      steps: 2
+      lr: 1e-2
+  covered:
+    pretrain: { <<: *training, input: { size: [8, 4], channels: 1, fit: cover } }
+",
+    )
+    .with_pets();
+    let worked = study.run().succeeds().worked();
+    let pixels: Vec<&String> = worked.iter().filter(|label| label.starts_with("pixels")).collect();
+    assert_eq!(pixels, ["pixels of pets at 8×4×1", "pixels of pets at 8×4×1, cut to fit"]);
+}

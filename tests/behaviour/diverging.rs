@@ -140,6 +140,17 @@ fn whatever_was_to_be_made_of_a_base_that_diverged_is_skipped_with_its_name() {
         .says("skipped `scores of tuned seed 0`, because `source seed 0` failed");
 }
 
+#[test]
+fn an_arm_whose_base_diverged_is_missing_and_scratch_is_trained_all_the_same() {
+    let study = study();
+    study.replace("      lr: 3e-2\n", &format!("      lr: {FAR_TOO_LARGE}\n"));
+    let told = study.run().fails().says("scratch seed 0 · ");
+    let verdict = rows(&told.folder(&study), "transfer");
+    assert_eq!(verdict[0]["arm"], "tuned");
+    assert_eq!(verdict[0]["S"], "0", "what was never trained did not diverge: {verdict:?}");
+    assert!(verdict[0]["reason"].contains("missing"), "{verdict:?}");
+}
+
 /// Values of pixels are so large that scores differ by hundreds, which is no fault.
 fn study_of_large_scores() -> Study {
     let study = study();

@@ -419,9 +419,9 @@ fn scoring_no_stage_is_refused() {
     exit code 2
     --- standard error
     error: `evaluate` scores no stage
-         study.yaml:19:3
-     19 |   scores:
-        |   ^^^^^^
+         study.yaml:20:21
+     20 |     evaluate: { of: [] }
+        |                     ^
       help: list the stages whose predictions are scored
 
     1 problem

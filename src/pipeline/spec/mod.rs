@@ -69,7 +69,7 @@ fn readable_rest(root: &Written) -> Document {
         // What is wrong in it has been told already.
         let mut told = Found::default();
         let read = root.get(key).and_then(|written| Table::read(written, &mut told));
-        read.unwrap_or(Table::default())
+        read.unwrap_or_default()
     }
     Document {
         name: Located::new(Name("unnamed".to_owned()), root.place),
