@@ -131,14 +131,17 @@ fn site<'a>(
         let var = vars.get(name).cloned();
         let var = var.or_else(|| seen.shape(graph, name).map(|dims| Var::new(name.clone(), dims)));
         // Shapes and positions computed by the model may be unseen; no rule asks for their shape.
-        let var = var.or_else(|| (!carrying.contains(name)).then(|| Var::new(name.clone(), &[])));
+        let var = var.or_else(|| (!seen.is_float(name)).then(|| Var::new(name.clone(), &[])));
         inputs.push(Some(var.ok_or_else(|| unknown(name))?));
     }
     let dims = |name: &String| match name.is_empty() {
         true => Some(vec![]),
         false => seen.shape(graph, name).map(<[usize]>::to_vec),
     };
-    let carries = node.inputs.iter().any(|name| carrying.contains(name));
+    let stops = STOPS.contains(&node.op.as_str());
+    let wanted: Vec<bool> =
+        node.inputs.iter().map(|name| !stops && carrying.contains(name)).collect();
+    let carries = wanted.contains(&true);
     let output_dims = node.outputs.iter().map(|name| match dims(name) {
         Some(dims) => Ok(dims),
         // Where no gradient passes, nobody asks for the shape.
@@ -149,7 +152,7 @@ fn site<'a>(
         node,
         inputs,
         output_dims: output_dims.collect::<Result<_, _>>()?,
-        wanted: node.inputs.iter().map(|name| carrying.contains(name)).collect(),
+        wanted,
         constants: node.inputs.iter().map(|name| graph.initializers.get(name)).collect(),
         mode,
     })

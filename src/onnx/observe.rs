@@ -72,13 +72,17 @@ pub fn observe(
     Ok(seen)
 }
 
-/// Tensors that are computed from shapes (and constants) alone. They carry no data, and the embedded
-/// backend cannot hand out the symbolic dimensions they may hold.
+/// Tensors that are computed from shapes (and whole numbers) alone. They carry no data, and the
+/// embedded backend cannot hand out the symbolic dimensions they may hold.
 fn about_shapes(graph: &Graph) -> BTreeSet<&str> {
     let mut about: BTreeSet<&str> = BTreeSet::new();
     for node in &graph.nodes {
-        let known = |name| about.contains(name) || graph.initializers.contains_key(name);
-        let from_shapes = node.reads().any(|name| about.contains(name)) && node.reads().all(known);
+        let whole = |name| graph.initializers.get(name).is_some_and(|c| c.floats().is_none());
+        let known = |name| about.contains(name) || whole(name);
+        let makes_floats = node.op == "ConstantOfShape" || node.int("to") == Some(i64::from(FLOAT));
+        let from_shapes = node.reads().any(|name| about.contains(name))
+            && node.reads().all(known)
+            && !makes_floats;
         if from_shapes || matches!(node.op.as_str(), "Shape" | "Size") {
             about.extend(node.writes());
         }

@@ -36,20 +36,28 @@ impl Kind for LinearProbe {
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
-        let job = |sample| Fit { sample, grid: self.c.clone(), normalise: self.normalize.clone() };
+        let job = |sample| Fit {
+            kind: Self::WORD,
+            sample,
+            grid: self.c.clone(),
+            normalise: self.normalize.clone(),
+        };
         fits_on_features(Self::WORD, &self.features, self.train_size.as_ref(), job, site)
     }
 }
 
-struct Fit {
-    sample: Sample,
-    grid: Grid,
-    normalise: Normalise,
+/// Logistic regression on rows of numbers, whatever they are.
+pub(super) struct Fit {
+    /// The word of the stage's kind.
+    pub(super) kind: &'static str,
+    pub(super) sample: Sample,
+    pub(super) grid: Grid,
+    pub(super) normalise: Normalise,
 }
 
 impl Job for Fit {
     fn kind(&self) -> &'static str {
-        "linear_probe"
+        self.kind
     }
 
     /// 1: first.

@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
-
 use crate::base::language::{Count, keys};
 use crate::base::{Located, Problem};
 use crate::data::{InputRule, Size};
-use crate::probe::{Grid, Labelled, Logistic, Named, Normalise};
+use crate::probe::{Grid, Named, Normalise};
 
-use super::super::artifacts::ArrayRows;
-use super::super::data::{OpenDataset, Sample};
-use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
-use super::super::probing::{FEATURES, Probe, matrix, sample};
+use super::super::probing::{FEATURES, sample};
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
 use super::super::training::Pixelate;
 use super::Kind;
+use super::linear_probe::Fit;
 
 keys! {
     /// Multinomial logistic regression on standardised pixels, its strength chosen on val.
@@ -48,7 +45,12 @@ impl Kind for PixelLinear {
         let size = self.train_size.as_ref();
         let differ = data.is_drawn(size.map(|size| size.0));
         let runs = site.for_seeds(differ, |site, _, seed| {
-            let job = Fit { sample: sample(site, &data, size, seed)?, grid: self.c.clone() };
+            let job = Fit {
+                kind: Self::WORD,
+                sample: sample(site, &data, size, seed)?,
+                grid: self.c.clone(),
+                normalise: Normalise::Standard,
+            };
             Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
         })?;
         let weights = rule.length() * data.classes();
@@ -79,39 +81,5 @@ impl PixelLinear {
             }
         };
         Some(InputRule::plain(size, channels))
-    }
-}
-
-struct Fit {
-    sample: Sample,
-    grid: Grid,
-}
-
-impl Job for Fit {
-    fn kind(&self) -> &'static str {
-        "pixel_linear"
-    }
-
-    /// 1: first.
-    fn version(&self) -> u32 {
-        1
-    }
-
-    fn parameters(&self) -> Result<Json, Failure> {
-        Ok(json!({
-            "sample": self.sample.key()?,
-            "c": self.grid.values(),
-            "grows": self.grid.beyond(true),
-        }))
-    }
-
-    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
-        let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
-        let fit = |data: &Labelled<'_>, cost: f64, before: Option<&Logistic>| {
-            Logistic::fit(data, cost, before)
-        };
-        let normalise = Normalise::Standard;
-        let probe = Probe { sample: &self.sample, grid: &self.grid, normalise: &normalise, fit };
-        probe.run(&|items| Ok(matrix(&rows, items)), context)
     }
 }
