@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::ArrayViewD;
 use ort::environment::Environment;
@@ -67,6 +67,7 @@ pub struct Runtime {
 }
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+static STARTING: Mutex<()> = Mutex::new(());
 
 const EMBEDDED_VERSION: &str = "tract 0.23 (ort-tract 0.5.0)";
 
@@ -104,6 +105,8 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 
 /// Starts the runtime: the library at `path`, or the embedded backend. Later calls change nothing.
 pub fn start(path: Option<&Path>) -> Result<&'static Runtime, RuntimeError> {
+    // A process may start one environment; whoever comes at the same time waits for it.
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
     }
