@@ -75,7 +75,8 @@ pub(super) fn forward<'a>(
     if refused.is_empty() { Ok(passed) } else { Err(refused) }
 }
 
-/// Operators whose outputs are shapes and positions: no gradient passes.
+/// Operators whose outputs are shapes and positions: no gradient passes. They are named since those
+/// that upgrading a model has added were never seen.
 const STOPS: [&str; 5] = ["Shape", "Size", "ArgMax", "ArgMin", "NonZero"];
 
 /// Every node that stands between a wanted parameter and the output without a rule.

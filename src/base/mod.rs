@@ -2,6 +2,7 @@
 //! files written whole. Knows nothing of models, data or pipelines.
 
 pub mod atomic;
+mod counted;
 mod digest;
 pub mod language;
 mod problem;
@@ -9,6 +10,7 @@ mod seed;
 mod suggest;
 mod written;
 
+pub use counted::counted;
 pub use digest::{Digest, Hasher};
 pub use problem::{Found, Place, Problem, Problems};
 pub use seed::{Seed, Stream};

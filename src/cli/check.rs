@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::Problems;
+use crate::base::{Problems, counted};
 use crate::console;
 use crate::onnx::runtime::{self, Backend, Runtime, RuntimeError};
 use crate::pipeline::plan::{self, Plan, Request};
@@ -44,8 +44,7 @@ pub(super) fn read(
 /// Prints problems and how many there are.
 pub(super) fn tell(problems: &Problems) {
     console::err(problems.to_string().trim_end());
-    let count = problems.count();
-    console::err(&format!("\n{count} problem{}", if count == 1 { "" } else { "s" }));
+    console::err(&format!("\n{}", counted(problems.count(), "problem")));
 }
 
 /// Tells whoever did not ask for the embedded backend how to get a faster one.
@@ -68,10 +67,7 @@ pub(super) fn check(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         Ok((_, plan)) => {
             plan.notes.iter().for_each(|note| console::err(&format!("note: {note}")));
             let (stages, nodes) = (plan.stages.len(), plan.nodes.len());
-            let seeds = match plan.seeds.len() {
-                1 => "1 seed".to_owned(),
-                count => format!("{count} seeds"),
-            };
+            let seeds = counted(plan.seeds.len(), "seed");
             console::out(&format!(
                 "{}: nothing is wrong · {stages} stages, {seeds}, {nodes} nodes",
                 file.display()

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::base::counted;
 use crate::tables::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
 /// The summary as lines of text, without a line break at its end.
@@ -17,8 +18,7 @@ pub fn render(summary: &Summary) -> String {
 fn verdict(pipeline: &str, table: &VerdictTable) -> String {
     let groups = table.groups.map(|groups| format!(" of {groups} groups")).unwrap_or_default();
     let metric = table.metric.replace('_', " ");
-    let seeds =
-        if table.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", table.seeds) };
+    let seeds = counted(table.seeds, "seed");
     let items = table.items;
     let mut text = format!("{pipeline} · {seeds} × {items} test items{groups} · {metric}");
     let baselines: Vec<String> = table

@@ -1,5 +1,6 @@
 //! What a person reads at the end: the verdict first, or the scores where there is none.
 
+use crate::base::counted;
 use crate::stages::artifacts::ArmRow;
 use crate::stats::{Class, Lean};
 use crate::store::{RunRecord, RunStage};
@@ -139,9 +140,9 @@ fn open_remark(row: &ArmRow) -> String {
         None => {}
     }
     let needed = row.verdict.needed;
-    let seeds = needed.and_then(|needed| needed.more_seeds).map(|n| plural(n, "more seed"));
+    let seeds = needed.and_then(|needed| needed.more_seeds).map(|n| counted(n, "more seed"));
     let items = needed.and_then(|needed| needed.more_items).map(|n| {
-        plural(n, if row.numbers.groups.is_some() { "more test group" } else { "more test item" })
+        counted(n, if row.numbers.groups.is_some() { "more test group" } else { "more test item" })
     });
     let more: Vec<String> = [seeds, items].into_iter().flatten().collect();
     if !more.is_empty() {
@@ -151,10 +152,6 @@ fn open_remark(row: &ArmRow) -> String {
         parts.push(format!("as it is, differences from {:.3} on are seen", numbers.mde80));
     }
     parts.join("; ")
-}
-
-fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn reasons_in_words(reasons: &str) -> String {

@@ -96,15 +96,12 @@ impl Plan<'_> {
             .filter(|(_, cut)| **cut == Cut::Cached)
             .map(|(name, _)| name)
             .collect();
-        let pass = match (tensors.is_empty(), recipe) {
-            (false, Recipe::Transfer(transfer)) => {
+        let pass = match recipe {
+            Recipe::Transfer(transfer) if !tensors.is_empty() => {
                 Some(self.prefix(site, position, &transfer.model, &tensors)?)
             }
-            (false, Recipe::Pretrain(pretraining)) => {
-                let model = ModelPart { base: Arc::clone(&pretraining.base), random: None };
-                Some(self.prefix(site, position, &model, &tensors)?)
-            }
-            (true, _) => None,
+            // Nothing is frozen, so the cut is the input.
+            _ => None,
         };
         let mut inputs = Vec::new();
         for (index, (name, cut)) in self.network.divided.cuts.iter().zip(cuts).enumerate() {
@@ -126,10 +123,6 @@ impl Plan<'_> {
         tensors: &[&String],
     ) -> Option<NodeId> {
         let tap = |name: &&String| Tap { port: (*name).clone(), tensor: (*name).clone() };
-        let has_weights = self.prefix_has_weights(tensors);
-        let mut model = model.clone();
-        // Without weights in it, a random model's prefix is that of any other.
-        model.random = model.random.filter(|_| has_weights);
         let job = Pass {
             data: Arc::clone(&self.data),
             model: model.clone(),
@@ -151,11 +144,5 @@ impl Plan<'_> {
             site.shared(&label, seed, job.clone(), inputs)
         })?;
         Some(runs.of(position))
-    }
-
-    fn prefix_has_weights(&self, tensors: &[&String]) -> bool {
-        let graph = &self.network.graph;
-        let below = graph.ancestors(tensors.iter().map(|name| name.as_str()));
-        crate::onnx::parameters::parameters(graph).iter().any(|p| below.contains(&p.node))
     }
 }
