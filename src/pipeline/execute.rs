@@ -66,16 +66,6 @@ impl Execution {
         Self { plan, store, workshop, listener, stop, jobs, outcomes: Mutex::default() }
     }
 
-    /// The plan.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// The store.
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-
     fn node(&self, index: usize) -> &Node {
         &self.plan.nodes[index]
     }

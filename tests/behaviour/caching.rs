@@ -383,3 +383,15 @@ stages:
     let pixels: Vec<&String> = worked.iter().filter(|label| label.starts_with("pixels")).collect();
     assert_eq!(pixels, ["pixels of pets at 8×4×1", "pixels of pets at 8×4×1, cut to fit"]);
 }
+
+#[test]
+fn whole_features_and_a_frozen_prefix_up_to_the_same_layer_are_one_result() {
+    let study = study();
+    study.replace("layers: dense1 }", "layers: block1/pool, spatial: all }");
+    study.replace("codes.dense1", "codes");
+    study.replace("freeze: block1,", "freeze: block1/pool,");
+    let told = study.run().succeeds();
+    let passes = told.worked();
+    let passes = passes.iter().filter(|l| l.starts_with("codes") || l.starts_with("prefix"));
+    assert_eq!(passes.count(), 2, "one for each seed in\n{told}");
+}

@@ -80,7 +80,7 @@ impl Kind for Extract {
         let base = site.model(&self.model);
         let data = site.dataset(&self.dataset);
         let (base, data) = (base?, data?);
-        let mut layers: Vec<Tap> = Vec::new();
+        let mut tensors: Vec<String> = Vec::new();
         let mut ports = BTreeMap::new();
         let mut costs = BTreeMap::new();
         for layer in &self.layers.0 {
@@ -91,23 +91,20 @@ impl Kind for Extract {
                 site.problem(Problem::at(layer.place, message).help(help));
                 return None;
             }
-            // Two names may stand for one tensor, which is handed out once.
-            if let Some(known) = layers.iter().find(|tap| tap.tensor == tensor) {
-                ports.insert(layer.0.clone(), known.port.clone());
-                continue;
-            }
-            let port = format!("layer_{}", layers.len());
             let part = base.graph.part(&base.graph.inputs, &[Port::named(&tensor)]);
-            costs.insert(port.clone(), macs::forward_macs(&part, &base.seen, 1));
-            ports.insert(layer.0.clone(), port.clone());
-            layers.push(Tap { port, tensor });
+            costs.insert(tensor.clone(), macs::forward_macs(&part, &base.seen, 1));
+            ports.insert(layer.0.clone(), tensor.clone());
+            // Two names may stand for one tensor, which is handed out once.
+            if !tensors.contains(&tensor) {
+                tensors.push(tensor);
+            }
         }
         let part = |base: &Arc<BaseModel>| ModelPart { base: Arc::clone(base), random: None };
         let spatial = match self.spatial {
             Spatial::All => None,
             Spatial::Pooled(side) => Some(side.0),
         };
-        let job = Pass { data: Arc::clone(&data), model: part(&base), layers, spatial };
+        let job = Pass { data: Arc::clone(&data), model: part(&base), tensors, spatial };
         let runs =
             pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?;
         let features =
@@ -158,19 +155,14 @@ pub(in super::super) fn pass_runs(
     })
 }
 
-/// A tensor that is looked at, and the port it comes out of.
-#[derive(Clone, Debug)]
-pub(in super::super) struct Tap {
-    pub(in super::super) port: String,
-    pub(in super::super) tensor: String,
-}
-
 /// One pass of a model over a data set.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Pass {
     pub(in super::super) data: Arc<OpenDataset>,
     pub(in super::super) model: ModelPart,
-    pub(in super::super) layers: Vec<Tap>,
+    /// What is looked at. Each comes out of a port of its own name, so that whoever needs the same
+    /// tensors, features or a prefix, finds them made.
+    pub(in super::super) tensors: Vec<String>,
     /// Rows and columns that maps are averaged to; `None` keeps whole tensors with their shape.
     pub(in super::super) spatial: Option<usize>,
 }
@@ -189,12 +181,11 @@ impl Job for Pass {
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
-        let layers: Vec<&str> = self.layers.iter().map(|tap| tap.tensor.as_str()).collect();
         Ok(json!({
             "dataset": self.data.fingerprint()?,
             "model": self.model.key(),
             "input": self.model.base.input,
-            "layers": layers,
+            "layers": self.tensors,
             "spatial": self.spatial,
         }))
     }
@@ -209,7 +200,7 @@ impl Job for Pass {
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let graph = self.model.load(context)?;
-        let taps: Vec<Port> = self.layers.iter().map(|tap| Port::named(&tap.tensor)).collect();
+        let taps: Vec<Port> = self.tensors.iter().map(|name| Port::named(name)).collect();
         let graph = graph.part(&graph.inputs, &taps);
         let fixed = fixed_batch(&graph);
         let batch = fixed.unwrap_or(BATCH);
@@ -403,8 +394,8 @@ impl Pass {
         }
         context.go_on()?;
         let mut outputs = Outputs::default();
-        for (tap, writer) in self.layers.iter().zip(writers) {
-            outputs = outputs.with(&tap.port, writer.finish()?);
+        for (name, writer) in self.tensors.iter().zip(writers) {
+            outputs = outputs.with(name, writer.finish()?);
         }
         Ok(outputs.fact("items", count))
     }

@@ -18,7 +18,7 @@ use crate::base::{Found, Located, Written};
 use super::names::Reference;
 use super::site::{Offers, Site};
 
-pub(super) use extract::{Pass, Tap, fitted, pass_runs, resolved};
+pub(super) use extract::{Pass, fitted, pass_runs, resolved};
 
 /// A kind of work that a pipeline can ask for.
 pub(super) trait Kind: Read {

@@ -6,7 +6,7 @@ use crate::base::Seed;
 use crate::onnx::graph::Graph;
 
 use super::super::data::{OpenDataset, Sample};
-use super::super::kinds::{Pass, Tap, pass_runs};
+use super::super::kinds::{Pass, pass_runs};
 use super::super::model::ModelPart;
 use super::super::probing::sample;
 use super::super::site::{Input, NodeId, Runs, Site};
@@ -122,11 +122,10 @@ impl Plan<'_> {
         model: &ModelPart,
         tensors: &[&String],
     ) -> Option<NodeId> {
-        let tap = |name: &&String| Tap { port: (*name).clone(), tensor: (*name).clone() };
         let job = Pass {
             data: Arc::clone(&self.data),
             model: model.clone(),
-            layers: tensors.iter().map(tap).collect(),
+            tensors: tensors.iter().map(|name| (*name).clone()).collect(),
             spatial: None,
         };
         let until: Vec<&str> = tensors.iter().map(|name| name.as_str()).collect();
