@@ -10,7 +10,7 @@ mod seed;
 mod suggest;
 mod written;
 
-pub use counted::counted;
+pub use counted::{counted, duration};
 pub use digest::{Digest, Hasher};
 pub use problem::{Found, Place, Problem, Problems};
 pub use seed::{Seed, Stream};

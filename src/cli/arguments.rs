@@ -28,6 +28,12 @@ pub(super) enum Command {
         /// The pipeline.
         file: PathBuf,
     },
+    /// Tells what a run would do: what is there already, what is to be done and why, and how long
+    /// that would take.
+    Plan {
+        /// The pipeline.
+        file: PathBuf,
+    },
     /// Prints the JSON Schema of pipeline files, for editors.
     Schema {
         /// Prints the reference page instead, as Markdown.
@@ -52,6 +58,12 @@ pub(super) struct Common {
     /// Repeats this many times instead of what the file says.
     #[arg(long, value_name = "N", value_parser = at_least_one, global = true)]
     pub(super) seeds: Option<usize>,
+    /// Takes this many items of each part of each data set at most; with `--seeds 1` a quick trial.
+    #[arg(long, value_name = "N", value_parser = at_least_one, global = true)]
+    pub(super) limit: Option<usize>,
+    /// Does this stage and what it needs, nothing else; may be said several times.
+    #[arg(long, value_name = "STAGE", global = true)]
+    pub(super) only: Vec<String>,
     /// Uses this many cores at most.
     #[arg(long, value_name = "N", value_parser = at_least_one, global = true)]
     pub(super) jobs: Option<usize>,

@@ -35,6 +35,8 @@ pub(super) fn read(
         beside: file.parent().unwrap_or(Path::new("")),
         sets: &common.sets,
         seeds: common.seeds,
+        limit: common.limit,
+        only: &common.only,
         look: look(runtime, store),
     };
     let plan = plan::build(&request)?;

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod crash;
 mod look;
+mod plan;
 mod reference;
 mod revision;
 mod run;
@@ -61,6 +62,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let ended = match &arguments.command {
         Some(Command::Run { file }) => run::run(file, &arguments.common),
         Some(Command::Check { file }) => check::check(file, &arguments.common),
+        Some(Command::Plan { file }) => plan::plan(file, &arguments.common),
         Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
         Some(Command::Look { model, shapes }) => look::child(model, shapes),
         None => match &arguments.file {

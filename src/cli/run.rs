@@ -13,8 +13,10 @@ use anyhow::Context as _;
 use crate::base::Digest;
 use crate::console::{self, Style};
 use crate::events::{Event, Everyone, Listener};
+use crate::onnx::runtime::Runtime;
 use crate::pipeline::engine::{Engine as _, Parallel};
 use crate::pipeline::execute::{Execution, Outcome};
+use crate::pipeline::forecast;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::spec::Source;
 use crate::store::{RUN_FORMAT, RunNode, RunOutcome, RunRecord, Store};
@@ -51,6 +53,9 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     });
     let notes = runtime_note(runtime, common).into_iter().chain(plan.notes.clone());
     notes.for_each(|text| listener.hear(&Event::Note { text }));
+    if let Some(text) = predicted(&plan, &store, runtime, common) {
+        listener.hear(&Event::Note { text });
+    }
     let stop = stop_on_interrupt()?;
     let execution = Arc::new(Execution::new(
         plan,
@@ -67,7 +72,8 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     keep_models(&record, &outcomes, &store, &folder)?;
     listener.hear(&finished(&record.nodes, began));
     let exit = exit(&record.nodes, &stop);
-    if exit == Exit::Good {
+    // What was cut short is no result to go by.
+    if exit == Exit::Good && common.limit.is_none() && common.only.is_empty() {
         point_latest(&folder)?;
     }
     let text = console::render(&summary);
@@ -78,6 +84,17 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         console::out(&format!("tables in {}", folder.display()));
     }
     Ok(exit)
+}
+
+/// Runs thought to be over sooner than this begin without a word.
+const SOON: f64 = 10.0;
+
+/// How long the run will take, if that is long.
+fn predicted(plan: &Plan, store: &Store, runtime: &Runtime, common: &Common) -> Option<String> {
+    let forecast = forecast::of(plan, store, runtime, common.cores());
+    let (all, hits) = (forecast.nodes.len(), forecast.hits());
+    let told = || format!("{} of {all} nodes to do, {}", all - hits, console::time(&forecast));
+    (forecast.seconds > SOON).then(told)
 }
 
 fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> RunRecord {
@@ -96,6 +113,8 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         revision: revision(&std::env::current_dir().unwrap_or_default()),
         text: source.text.clone(),
         sets: common.sets.clone(),
+        limit: common.limit,
+        only: common.only.clone(),
         seeds: plan.seeds.iter().map(|seed| seed.0).collect(),
         notes: plan.notes.clone(),
         stages: plan.stages.clone(),

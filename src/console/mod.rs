@@ -1,6 +1,7 @@
 //! What a person sees: progress while it runs, tables at its end. The only room that prints.
 
 mod bars;
+mod forecast;
 mod lines;
 mod summary;
 
@@ -9,6 +10,7 @@ use std::sync::Mutex;
 
 use crate::events::{Event, Listener};
 
+pub use forecast::{forecast, time};
 pub use summary::render;
 
 /// How progress is shown.

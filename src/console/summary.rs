@@ -86,7 +86,7 @@ fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
 }
 
 /// Columns of equal width, two spaces in front and between.
-fn aligned(rows: &[[String; 4]]) -> String {
+pub(super) fn aligned(rows: &[[String; 4]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or_default()).collect();
     let line = |row: &[String; 4]| {

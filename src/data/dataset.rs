@@ -173,6 +173,16 @@ impl Dataset {
         })
     }
 
+    /// The same data set with the items at these positions only; classes stay what they are.
+    #[must_use]
+    pub fn only(mut self, positions: &BTreeSet<usize>) -> Self {
+        let items = std::mem::take(&mut self.items).into_iter().enumerate();
+        self.items =
+            items.filter(|(index, _)| positions.contains(index)).map(|(_, item)| item).collect();
+        self.fingerprint = OnceLock::new();
+        self
+    }
+
     /// The same data set with some items and classes only; labels are numbered anew.
     pub(super) fn keep(mut self, keep: impl Fn(&Item) -> bool, classes: &BTreeSet<usize>) -> Self {
         let renumbered: BTreeMap<usize, usize> =

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::events::{Event, Listener};
 use crate::stages::{Context, Cores, Failure, Given, Node, Outputs};
@@ -14,6 +14,8 @@ use crate::store::{Cost, Key, Record, RunNode, RunOutcome, Store, StoreError};
 use crate::train::Workshop;
 
 use super::engine::Work;
+use super::forecast::speed;
+use super::key;
 use super::plan::Plan;
 
 /// How a node ended.
@@ -119,28 +121,8 @@ impl Execution {
         Ok(given)
     }
 
-    /// Everything that can change what a node makes.
     fn fields(&self, index: usize, given: &BTreeMap<String, Given>) -> Result<Json, Failure> {
-        let job = &self.node(index).job;
-        let inputs: BTreeMap<&String, Json> = given
-            .iter()
-            .map(|(port, given)| {
-                let identity = match given {
-                    Given::Artifact(artifact) => json!(artifact.digest),
-                    Given::Missing { diverged: true } => json!("diverged"),
-                    Given::Missing { diverged: false } => json!("missing"),
-                };
-                (port, identity)
-            })
-            .collect();
-        let runtime = job.computes().then(|| self.workshop.runtime().version.clone());
-        Ok(json!({
-            "kind": job.kind(),
-            "version": job.version(),
-            "parameters": job.parameters()?,
-            "inputs": inputs,
-            "runtime": runtime,
-        }))
+        key::fields(self.node(index).job.as_ref(), given, &self.workshop.runtime().version)
     }
 
     fn lookup(&self, key: Key, index: usize) -> Option<Outcome> {
@@ -209,6 +191,7 @@ impl Execution {
         tracing::debug!(node = self.label(index), %key, cores, "is to be made");
         self.repair_inputs(index, &given)?;
         self.listener.hear(&Event::Started { node: index, label: self.label(index) });
+        let expected = self.node(index).job.expected(speed(self.workshop.runtime().backend));
         let clock = Clock::start(cores);
         let outputs = self.work(index, &given, cores)?;
         let record = Record {
@@ -216,7 +199,7 @@ impl Execution {
             outputs: outputs.artifacts,
             facts: outputs.facts,
             warnings: outputs.warnings,
-            cost: clock.cost(),
+            cost: Cost { expected: Some(expected), ..clock.cost() },
         };
         lock.save(&record)?;
         Ok(Outcome::Done { key, record: Arc::new(record), hit: false })
@@ -335,11 +318,7 @@ impl Work for Execution {
         match self.node(index).job.cores() {
             Cores::One => 1,
             Cores::All => self.jobs,
-            Cores::Share => {
-                let sharing = |node: &&Node| node.job.cores() == Cores::Share;
-                let beside = self.plan.nodes.iter().filter(sharing).count();
-                (self.jobs / beside.max(1)).max(1)
-            }
+            Cores::Share => share(&self.plan.nodes, self.jobs),
         }
     }
 
@@ -357,8 +336,15 @@ impl Work for Execution {
     }
 }
 
+/// Cores of each of the nodes that share them.
+pub(super) fn share(nodes: &[Node], jobs: usize) -> usize {
+    let beside = nodes.iter().filter(|node| node.job.cores() == Cores::Share).count();
+    (jobs / beside.max(1)).max(1)
+}
+
 /// Measures what work costs.
 struct Clock {
+    cores: usize,
     wall: Instant,
     /// Of this thread; tells nothing if others worked too.
     cpu: Option<Duration>,
@@ -366,7 +352,7 @@ struct Clock {
 
 impl Clock {
     fn start(cores: usize) -> Self {
-        Self { wall: Instant::now(), cpu: (cores == 1).then(thread_cpu) }
+        Self { cores, wall: Instant::now(), cpu: (cores == 1).then(thread_cpu) }
     }
 
     fn cost(&self) -> Cost {
@@ -375,6 +361,8 @@ impl Clock {
             seconds: self.wall.elapsed().as_secs_f64(),
             cpu_seconds: cpu,
             peak_bytes: peak_bytes(),
+            cores: self.cores,
+            expected: None,
         }
     }
 }

@@ -3,5 +3,8 @@
 pub mod engine;
 pub mod execute;
 mod facts;
+pub mod forecast;
+mod key;
+mod only;
 pub mod plan;
 pub mod spec;

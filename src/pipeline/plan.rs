@@ -17,8 +17,8 @@ use crate::stages::{
 };
 use crate::store::RunStage;
 
-use super::facts;
 use super::spec::{Combination, DatasetSpec, Document, ModelSpec, Source, StageSpec};
+use super::{facts, only};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -46,6 +46,10 @@ pub struct Request<'a> {
     pub sets: &'a [(String, String)],
     /// `--seeds` of the command line.
     pub seeds: Option<usize>,
+    /// `--limit` of the command line: items of each part at most.
+    pub limit: Option<usize>,
+    /// `--only` of the command line: stages, with or without axes.
+    pub only: &'a [String],
     /// Looks at models.
     pub look: Look,
 }
@@ -60,14 +64,18 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     };
     let mut builder = Builder::open(&document, request, found);
     builder.plan_stages(&document);
-    let Builder { site, stages, .. } = builder;
+    let Builder { mut site, mut stages } = builder;
+    only::keep(request.only, &mut site, &mut stages);
     let facts = facts::of(&site);
     site.found.into_result(&request.source.name, &request.source.text)?;
+    let limit = request.limit.map(|most| {
+        format!("at most {most} items of each part: good for trying out, not for conclusions")
+    });
     Ok(Plan {
         name: document.name.0.clone(),
         seeds: site.seeds,
         nodes: site.nodes,
-        notes: site.notes,
+        notes: limit.into_iter().chain(site.notes).collect(),
         facts,
         stages,
     })
@@ -335,13 +343,15 @@ fn open_dataset(
     let data =
         OpenDataset::new(&name.0, selected, spec.format.is_images(), spec.split.value.clone());
     // Every seed has to have a split, or the stages that use it would each tell the same.
-    let split = data.split(site.seeds.first().copied().unwrap_or(Seed(0)));
-    let split = split.map_err(|error| {
+    let refused = |error: crate::data::SplitError| {
         let message = format!("data set `{}`: {}", name.0, error.message);
         Problem::at(spec.split.place, message).help(error.help)
-    });
-    site.found.keep(split)?;
-    Some(Arc::new(data))
+    };
+    let split = data.split(site.seeds.first().copied().unwrap_or(Seed(0)));
+    site.found.keep(split.map_err(refused))?;
+    let Some(most) = request.limit else { return Some(Arc::new(data)) };
+    let limited = data.limited(most, &site.seeds).map_err(refused);
+    site.found.keep(limited).map(Arc::new)
 }
 
 fn open_model(

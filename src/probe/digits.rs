@@ -88,7 +88,7 @@ fn standardised_logistic_regression_gives_scikit_learns_accuracy() {
 fn an_rbf_machine_gives_the_known_accuracy() {
     let task = Task::new();
     let kernel = Kernel::Rbf(crate::base::language::defaults());
-    let fitted = Svm::fit(&task.part(0..1000), 10.0, &kernel).unwrap();
+    let fitted = Svm::fit(&task.part(0..1000), &[10.0; 10], &kernel).unwrap();
     // scikit-learn's one-against-one machines: .96487 of 797 is 769; one against the rest may
     // differ by a few items.
     let right = correct(&fitted, &task.part(1000..1797));

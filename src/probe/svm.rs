@@ -38,8 +38,10 @@ const MOST_ITEMS: usize = 10_000;
 const TOLERANCE: f64 = 1e-3;
 
 impl Svm {
-    /// Fits one machine for each class that is in training.
-    pub fn fit(data: &Labelled<'_>, cost: f64, kernel: &Kernel) -> Result<Self, ProbeError> {
+    /// Fits one machine for each class that is in training. `costs` are those of a violated margin
+    /// in each class; a machine tells its class from the others, which there cost as much as their
+    /// items do on average.
+    pub fn fit(data: &Labelled<'_>, costs: &[f64], kernel: &Kernel) -> Result<Self, ProbeError> {
         check(data)?;
         let items = data.labels.len();
         if items > MOST_ITEMS {
@@ -53,8 +55,9 @@ impl Svm {
             }
             let targets: ndarray_linfa::Array1<bool> =
                 data.labels.iter().map(|label| *label == class).collect();
-            let settings =
-                linfa_svm::Svm::<f64, bool>::params().pos_neg_weights(cost, cost).eps(TOLERANCE);
+            let settings = linfa_svm::Svm::<f64, bool>::params()
+                .pos_neg_weights(costs[class], of_others(class, data.labels, costs))
+                .eps(TOLERANCE);
             let settings = match width {
                 Some(width) => settings.gaussian_kernel(width),
                 None => settings.linear_kernel(),
@@ -65,6 +68,15 @@ impl Svm {
         let machines = (0..data.classes).map(machine).collect::<Result<_, _>>()?;
         Ok(Self { machines })
     }
+}
+
+/// Mean cost of the items of all other classes; where all cost the same, exactly that.
+fn of_others(class: usize, labels: &[usize], costs: &[f64]) -> f64 {
+    let own = costs[class];
+    let others = labels.iter().filter(|label| **label != class);
+    let (count, more) =
+        others.fold((0, 0.0), |(count, more), &label| (count + 1, more + (costs[label] - own)));
+    own + more / f64::from(count.max(1))
 }
 
 /// linfa's kernel is exp(−distance² / width).

@@ -1,5 +1,6 @@
 //! A data set as stages use it: opened, with its splits.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
@@ -20,12 +21,51 @@ pub struct OpenDataset {
     pub is_images: bool,
     rule: SplitRule,
     drawn: Mutex<Vec<(Seed, Arc<Split>)>>,
+    /// Items of each part at most.
+    limit: Option<usize>,
 }
 
 impl OpenDataset {
     /// A data set and its rule.
     pub fn new(name: &str, dataset: Dataset, is_images: bool, rule: SplitRule) -> Self {
-        Self { name: name.to_owned(), dataset, is_images, rule, drawn: Mutex::default() }
+        Self {
+            name: name.to_owned(),
+            dataset,
+            is_images,
+            rule,
+            drawn: Mutex::default(),
+            limit: None,
+        }
+    }
+
+    /// The same with at most `most` items in each part of each seed's split, in proportion of
+    /// classes, and without all others: a small study to try things out on.
+    pub fn limited(self, most: usize, seeds: &[Seed]) -> Result<Self, SplitError> {
+        // What draws nothing takes the split of seed 0.
+        let seeds: BTreeSet<Seed> = seeds.iter().copied().chain([Seed(0)]).collect();
+        let labels = self.dataset.labels();
+        let cut = |items: &[usize], seed: Seed| subset(items, &labels, most.min(items.len()), seed);
+        let mut drawn = Vec::new();
+        for seed in seeds {
+            let mut split = Split::clone(&*self.split(seed)?);
+            split.train = cut(&split.train, seed)?;
+            split.val = cut(&split.val, seed)?;
+            // The test part is the same for every seed.
+            split.test = cut(&split.test, Seed(0))?;
+            split.is_drawn = true;
+            drawn.push((seed, split));
+        }
+        let parts = |split: &Split| [&split.train[..], &split.val, &split.test].concat();
+        let kept: BTreeSet<usize> = drawn.iter().flat_map(|(_, split)| parts(split)).collect();
+        let position: BTreeMap<usize, usize> =
+            kept.iter().enumerate().map(|(new, &old)| (old, new)).collect();
+        let renumber = |items: &mut Vec<usize>| items.iter_mut().for_each(|i| *i = position[i]);
+        for (_, split) in &mut drawn {
+            [&mut split.train, &mut split.val, &mut split.test].into_iter().for_each(renumber);
+        }
+        let drawn = drawn.into_iter().map(|(seed, split)| (seed, Arc::new(split))).collect();
+        let dataset = self.dataset.only(&kept);
+        Ok(Self { dataset, drawn: Mutex::new(drawn), limit: Some(most), ..self })
     }
 
     /// The split of a seed; drawn once.
@@ -79,7 +119,10 @@ impl Sample {
         let split = data.split(seed)?;
         let train = match train_size {
             None => split.train.clone(),
-            Some(size) => subset(&split.train, &data.dataset.labels(), size, seed)?,
+            Some(size) => {
+                let size = data.limit.map_or(size, |most| size.min(most));
+                subset(&split.train, &data.dataset.labels(), size, seed)?
+            }
         };
         if let Some(class) = crate::data::missing_class(&data.dataset, &train) {
             return Err(SplitError {

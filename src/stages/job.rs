@@ -32,6 +32,12 @@ pub trait Job: Send + Sync {
         Cores::One
     }
 
+    /// Seconds it is thought to take on one core before anything like it has been measured. Being
+    /// in proportion matters more than being right: measured work corrects it.
+    fn expected(&self, _speed: Speed) -> f64 {
+        0.02
+    }
+
     /// Does the work. Blocking; reads only what the context offers, so the key stays honest.
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure>;
 }
@@ -45,6 +51,23 @@ pub enum Cores {
     Share,
     /// All.
     All,
+}
+
+/// How fast a runtime is thought to be on one core of an ordinary machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speed {
+    /// Multiply–accumulates a second.
+    pub macs: f64,
+}
+
+impl Speed {
+    /// Seconds to read, decode and fit one image, whatever the runtime.
+    pub const DECODE: f64 = 1e-3;
+
+    /// Seconds of this many multiply–accumulates for each of this many items.
+    pub fn seconds(self, items: usize, macs: u64) -> f64 {
+        items as f64 * macs as f64 / self.macs
+    }
 }
 
 /// Why work has no result.

@@ -2,6 +2,7 @@
 //! for each kind of stage.
 
 pub mod artifacts;
+mod class_weights;
 mod data;
 mod job;
 mod kinds;
@@ -12,7 +13,7 @@ mod site;
 mod training;
 
 pub use data::{OpenDataset, Sample};
-pub use job::{Context, Cores, Failure, Given, Job, Outputs};
+pub use job::{Context, Cores, Failure, Given, Job, Outputs, Speed};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
 pub use model::{BaseModel, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};

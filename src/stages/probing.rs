@@ -13,6 +13,7 @@ use crate::probe::{
 use crate::train::Rows as _;
 
 use super::artifacts::{ArrayRows, Predictions, Selection};
+use super::class_weights::ClassWeights;
 use super::data::{OpenDataset, Sample};
 use super::job::{Context, Failure, Job, Outputs};
 use super::names::Reference;
@@ -140,6 +141,7 @@ pub(super) struct Probe<'a, F> {
     pub(super) sample: &'a Sample,
     pub(super) grid: &'a Grid,
     pub(super) normalise: &'a Normalise,
+    pub(super) class_weights: &'a ClassWeights,
     pub(super) fit: F,
 }
 
@@ -173,7 +175,7 @@ impl<F> Probe<'_, F> {
         let scores = classifier.scores(scaler.apply(features(&items)?).view());
         let no_probabilities = classifier.no_probabilities();
         let told = told(self.sample, scores, no_probabilities);
-        let told = Predictions { selection: Some(selection(&choice)), ..told };
+        let told = self.weighed(Predictions { selection: Some(selection(&choice)), ..told });
         let mut outputs = Outputs::default()
             .with("predictions", told.save(context.store)?)
             .fact("c", choice.cost)
@@ -187,6 +189,25 @@ impl<F> Probe<'_, F> {
             outputs.warnings.push(format!("{failed} values of `c` could not be fitted"));
         }
         Ok(outputs)
+    }
+
+    /// Decisions for which each class counts as it should. A classifier with probabilities p has
+    /// learnt from items that count the same; deciding by p·w instead of p is what a cost of w for
+    /// each item of a class asks for, and leaves the probabilities what they are. Distances have
+    /// been learnt with the weights.
+    fn weighed(&self, mut told: Predictions) -> Predictions {
+        let is_even = *self.class_weights == ClassWeights::None;
+        if is_even || told.probabilities.is_err() {
+            return told;
+        }
+        let weights = self.class_weights.of(self.sample);
+        for mut row in told.scores.rows_mut() {
+            row.iter_mut().zip(&weights).for_each(|(score, weight)| *score += weight.ln());
+            let total = row.fold(0.0, |sum, score| sum + score.exp()).ln();
+            row -= total;
+        }
+        told.predicted = told.scores.rows().into_iter().map(|row| best(&row)).collect();
+        told
     }
 
     fn failure(&self, error: &ProbeError) -> Failure {

@@ -59,6 +59,12 @@ pub struct Cost {
     pub cpu_seconds: Option<f64>,
     /// Largest memory of the process so far, in bytes.
     pub peak_bytes: Option<u64>,
+    /// Cores it might use; 0 where an earlier version did not tell.
+    #[serde(default)]
+    pub cores: usize,
+    /// Seconds on one core that it was thought to take.
+    #[serde(default)]
+    pub expected: Option<f64>,
 }
 
 /// What a finished piece of work left.

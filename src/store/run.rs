@@ -36,6 +36,12 @@ pub struct RunRecord {
     pub text: String,
     /// `--set` of the command line.
     pub sets: Vec<(String, String)>,
+    /// `--limit` of the command line.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// `--only` of the command line.
+    #[serde(default)]
+    pub only: Vec<String>,
     /// Repetitions.
     pub seeds: Vec<u64>,
     /// Notes before any work.

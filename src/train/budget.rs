@@ -26,6 +26,12 @@ const EVALUATIONS: usize = 20;
 const FEWEST: usize = 10;
 
 impl Budget {
+    /// Evaluations at most, given the steps of an epoch.
+    pub fn looks(&self, per_epoch: usize) -> usize {
+        let looks = Looks::over(self.steps(per_epoch), per_epoch);
+        looks.regular.len() + looks.early.len()
+    }
+
     /// Steps at most, given the steps of an epoch.
     pub fn steps(&self, per_epoch: usize) -> usize {
         match self.length {

@@ -15,7 +15,7 @@ use crate::onnx::{macs, proto};
 
 use super::super::artifacts::{ArrayWriter, Element};
 use super::super::data::OpenDataset;
-use super::super::job::{Context, Cores, Failure, Job, Outputs};
+use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
 use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::site::{FeaturesOffer, Input, Offers, Runs, Site};
@@ -104,7 +104,8 @@ impl Kind for Extract {
             Spatial::All => None,
             Spatial::Pooled(side) => Some(side.0),
         };
-        let job = Pass { data: Arc::clone(&data), model: part(&base), tensors, spatial };
+        let macs = costs.values().copied().max().unwrap_or_default();
+        let job = Pass { data: Arc::clone(&data), model: part(&base), tensors, spatial, macs };
         let runs =
             pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?;
         let features =
@@ -165,6 +166,8 @@ pub(in super::super) struct Pass {
     pub(in super::super) tensors: Vec<String>,
     /// Rows and columns that maps are averaged to; `None` keeps whole tensors with their shape.
     pub(in super::super) spatial: Option<usize>,
+    /// Multiply–accumulates for one item.
+    pub(in super::super) macs: u64,
 }
 
 /// Items in a batch.
@@ -196,6 +199,11 @@ impl Job for Pass {
 
     fn cores(&self) -> Cores {
         Cores::All
+    }
+
+    fn expected(&self, speed: Speed) -> f64 {
+        let items = self.data.dataset.items().len();
+        items as f64 * Speed::DECODE + speed.seconds(items, self.macs)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {

@@ -7,8 +7,9 @@ use crate::base::language::{Count, keys};
 use crate::probe::{Grid, Labelled, Logistic, Named, Normalise};
 
 use super::super::artifacts::ArrayRows;
+use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
-use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::job::{Context, Failure, Job, Outputs, Speed};
 use super::super::names::Reference;
 use super::super::probing::{FEATURES, Probe, fits_on_features, matrix};
 use super::super::site::{Offers, Site};
@@ -23,6 +24,8 @@ keys! {
         c: Grid = Grid::Named(Named::Default),
         /// How features are scaled; learnt from the training items alone.
         normalize: Normalise = Normalise::Standard,
+        /// How much each class counts when it is decided; probabilities stay those of the data.
+        class_weights: ClassWeights = ClassWeights::None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
     }
@@ -41,6 +44,7 @@ impl Kind for LinearProbe {
             sample,
             grid: self.c.clone(),
             normalise: self.normalize.clone(),
+            class_weights: self.class_weights.clone(),
         };
         fits_on_features(Self::WORD, &self.features, self.train_size.as_ref(), job, site)
     }
@@ -53,6 +57,7 @@ pub(super) struct Fit {
     pub(super) sample: Sample,
     pub(super) grid: Grid,
     pub(super) normalise: Normalise,
+    pub(super) class_weights: ClassWeights,
 }
 
 impl Job for Fit {
@@ -71,7 +76,12 @@ impl Job for Fit {
             "c": self.grid.values(),
             "grows": self.grid.beyond(true),
             "normalize": self.normalise,
+            "class_weights": self.class_weights,
         }))
+    }
+
+    fn expected(&self, _speed: Speed) -> f64 {
+        1e-4 * (self.sample.train.len() * self.grid.values().len()) as f64
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
@@ -79,8 +89,13 @@ impl Job for Fit {
         let fit = |data: &Labelled<'_>, cost: f64, before: Option<&Logistic>| {
             Logistic::fit(data, cost, before)
         };
-        let probe =
-            Probe { sample: &self.sample, grid: &self.grid, normalise: &self.normalise, fit };
+        let probe = Probe {
+            sample: &self.sample,
+            grid: &self.grid,
+            normalise: &self.normalise,
+            class_weights: &self.class_weights,
+            fit,
+        };
         probe.run(&|items| Ok(matrix(&rows, items)), context)
     }
 }

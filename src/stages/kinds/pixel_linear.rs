@@ -7,6 +7,7 @@ use crate::base::{Located, Problem};
 use crate::data::{InputRule, Size};
 use crate::probe::{Grid, Named, Normalise};
 
+use super::super::class_weights::ClassWeights;
 use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
 use super::super::probing::{FEATURES, sample};
@@ -26,6 +27,8 @@ keys! {
         channels: Count = Count(1),
         /// Inverse strength of the L2 penalty: values to choose from.
         c: Grid = Grid::Named(Named::Default),
+        /// How much each class counts when it is decided; probabilities stay those of the data.
+        class_weights: ClassWeights = ClassWeights::None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
     }
@@ -50,6 +53,7 @@ impl Kind for PixelLinear {
                 sample: sample(site, &data, size, seed)?,
                 grid: self.c.clone(),
                 normalise: Normalise::Standard,
+                class_weights: self.class_weights.clone(),
             };
             Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
         })?;

@@ -7,8 +7,9 @@ use crate::base::language::{Count, keys};
 use crate::probe::{self, Cost, Grid, Kernel, Labelled, Normalise};
 
 use super::super::artifacts::ArrayRows;
+use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
-use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::job::{Context, Failure, Job, Outputs, Speed};
 use super::super::names::Reference;
 use super::super::probing::{FEATURES, Probe, fits_on_features, matrix};
 use super::super::site::{Offers, Site};
@@ -26,6 +27,8 @@ keys! {
         c: Grid = Grid::Listed([0.01, 0.1, 1.0, 10.0].into_iter().filter_map(Cost::new).collect()),
         /// How features are scaled; learnt from the training items alone.
         normalize: Normalise = Normalise::Standard,
+        /// How much a violated margin costs in each class.
+        class_weights: ClassWeights = ClassWeights::None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
     }
@@ -44,6 +47,7 @@ impl Kind for Svm {
             kernel: self.kernel.clone(),
             grid: self.c.clone(),
             normalise: self.normalize.clone(),
+            class_weights: self.class_weights.clone(),
         };
         fits_on_features(Self::WORD, &self.features, self.train_size.as_ref(), job, site)
     }
@@ -54,6 +58,7 @@ struct Fit {
     kernel: Kernel,
     grid: Grid,
     normalise: Normalise,
+    class_weights: ClassWeights,
 }
 
 impl Job for Fit {
@@ -73,16 +78,29 @@ impl Job for Fit {
             "c": self.grid.values(),
             "grows": self.grid.beyond(true),
             "normalize": self.normalise,
+            "class_weights": self.class_weights,
         }))
+    }
+
+    fn expected(&self, _speed: Speed) -> f64 {
+        1e-6 * self.sample.train.len() as f64
+            * (self.sample.train.len() * self.grid.values().len()) as f64
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
+        let weights = self.class_weights.of(&self.sample);
         let fit = |data: &Labelled<'_>, cost: f64, _: Option<&probe::Svm>| {
-            probe::Svm::fit(data, cost, &self.kernel)
+            let costs: Vec<f64> = weights.iter().map(|weight| cost * weight).collect();
+            probe::Svm::fit(data, &costs, &self.kernel)
         };
-        let probe =
-            Probe { sample: &self.sample, grid: &self.grid, normalise: &self.normalise, fit };
+        let probe = Probe {
+            sample: &self.sample,
+            grid: &self.grid,
+            normalise: &self.normalise,
+            class_weights: &self.class_weights,
+            fit,
+        };
         probe.run(&|items| Ok(matrix(&rows, items)), context)
     }
 }

@@ -11,10 +11,10 @@ use crate::train;
 use super::super::artifacts::{
     Outcome, Predictions, Selection, TrialResult, get_json, put_json, read_vectors,
 };
-use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::class_weights::ClassWeights;
+use super::super::job::{Context, Failure, Job, Outputs, Speed};
 use super::super::model::metadata;
 use super::super::probing::told;
-use super::options::ClassWeights;
 use super::trial::{STATISTICS, WEIGHTS};
 use super::{Network, Task};
 
@@ -46,6 +46,10 @@ impl Job for Choose {
 
     fn computes(&self) -> bool {
         true
+    }
+
+    fn expected(&self, speed: Speed) -> f64 {
+        speed.seconds(self.task.sample.everyone().len(), self.task.macs)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {

@@ -22,7 +22,7 @@ use crate::train::{Examples, Rows};
 
 use super::artifacts::{ArrayRows, PixelRows};
 use super::data::Sample;
-use super::job::{Context, Failure};
+use super::job::{Context, Failure, Speed};
 
 /// Where one input of the part that learns comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub(super) fn cut_port(index: usize) -> String {
     format!("cut_{index}")
 }
 
+/// Seconds to derive and open the graphs of a training.
+const SESSIONS: f64 = 0.2;
+
 /// Everything a training needs, in one place: what is trained, on what, how.
 #[derive(Clone)]
 pub(super) struct Task {
@@ -46,6 +49,8 @@ pub(super) struct Task {
     pub(super) training: Training,
     pub(super) seed: crate::base::Seed,
     pub(super) cuts: Vec<Cut>,
+    /// Multiply–accumulates of the part that learns, forward, for one item.
+    pub(super) macs: u64,
 }
 
 impl Task {
@@ -107,6 +112,16 @@ impl Task {
     /// Items in a step.
     pub(super) fn batch(&self) -> usize {
         crate::train::batch_size(self.training.batch.0, self.sample.train.len())
+    }
+
+    /// Seconds that one trial is thought to take: a step costs three forward passes, a look at val
+    /// one.
+    pub(super) fn expected(&self, speed: Speed) -> f64 {
+        let per_epoch = self.sample.train.len().div_ceil(self.batch().max(1));
+        let budget = self.training.budget();
+        let (steps, looks) = (budget.steps(per_epoch), budget.looks(per_epoch));
+        let forward = 3 * steps * self.batch() + looks * self.sample.split.val.len();
+        SESSIONS + speed.seconds(forward, self.macs)
     }
 
     /// The step graphs, made once and shared.

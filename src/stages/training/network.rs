@@ -8,6 +8,7 @@ use crate::base::{Digest, Hasher, Seed};
 use crate::data::InputRule;
 use crate::onnx::freeze::{Divided, divide};
 use crate::onnx::graph::Graph;
+use crate::onnx::observe::Observation;
 use crate::onnx::parameters::parameters;
 use crate::onnx::tensor::Tensor;
 use crate::onnx::{head, init};
@@ -56,6 +57,14 @@ impl Recipe {
         match self {
             Self::Transfer(transfer) => &transfer.model.base.input,
             Self::Pretrain(pretraining) => &pretraining.base.input,
+        }
+    }
+
+    /// Shapes of the network's tensors for one item.
+    pub(in super::super) fn seen(&self) -> &Observation {
+        match self {
+            Self::Transfer(transfer) => &transfer.model.base.seen,
+            Self::Pretrain(pretraining) => &pretraining.base.seen,
         }
     }
 

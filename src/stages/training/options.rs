@@ -1,11 +1,11 @@
 //! How a network is trained, in the words of the file.
 
 use crate::autodiff::Optimiser;
-use crate::base::language::{Above0, Count, Natural, OneOrMore, choice, defaults, keys};
+use crate::base::language::{Above0, Count, Natural, OneOrMore, defaults, keys};
 use crate::base::{Located, Problem};
 use crate::train::{Budget, Length, Monitor, Schedule};
 
-use super::super::data::Sample;
+use super::super::class_weights::ClassWeights;
 use super::super::site::Site;
 
 keys! {
@@ -40,35 +40,6 @@ keys! {
     }
 }
 
-choice! {
-    /// How much each class counts in the loss.
-    pub enum ClassWeights {
-        /// Each item counts the same.
-        "none" => None,
-        /// Each class counts the same: `N / (C · N_c)`, at most 20.
-        "balanced" => Balanced,
-    }
-}
-
-/// A rare class counts at most this many times as much.
-const MOST_WEIGHT: f64 = 20.0;
-
-impl ClassWeights {
-    /// The weight of each class.
-    pub(super) fn of(&self, sample: &Sample) -> Vec<f64> {
-        let prior = sample.prior();
-        match self {
-            Self::None => vec![1.0; prior.len()],
-            Self::Balanced => balanced(&prior),
-        }
-    }
-}
-
-fn balanced(prior: &[f64]) -> Vec<f64> {
-    let classes = prior.len() as f64;
-    prior.iter().map(|share| (1.0 / (classes * share)).min(MOST_WEIGHT)).collect()
-}
-
 /// Epochs where nothing is said.
 const EPOCHS: usize = 20;
 
@@ -101,19 +72,5 @@ impl Training {
             return None;
         }
         Some(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn balanced_weights_make_classes_count_the_same_up_to_a_limit() {
-        // Counts 90, 9, 1: .37037037, 3.7037037, 33.3333333.
-        let weights = balanced(&[0.9, 0.09, 0.01]);
-        for (weight, expected) in weights.iter().zip([0.370_370_37, 3.703_703_7, 20.0]) {
-            assert!((weight - expected).abs() < 1e-7, "{weight}");
-        }
     }
 }

@@ -12,7 +12,7 @@ use crate::data::{Fit, InputRule, Samples};
 
 use super::super::artifacts::{ArrayWriter, Element};
 use super::super::data::OpenDataset;
-use super::super::job::{Context, Cores, Failure, Job, Outputs};
+use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
 use super::super::kinds::fitted;
 use super::super::site::{NodeId, Site};
 
@@ -80,6 +80,10 @@ impl Job for Pixelate {
 
     fn cores(&self) -> Cores {
         Cores::All
+    }
+
+    fn expected(&self, _speed: Speed) -> f64 {
+        self.data.dataset.items().len() as f64 * Speed::DECODE
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {

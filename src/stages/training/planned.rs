@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::Seed;
-use crate::onnx::graph::Graph;
+use crate::onnx::graph::{Graph, Port};
+use crate::onnx::macs;
 
 use super::super::data::{OpenDataset, Sample};
 use super::super::kinds::{Pass, pass_runs};
@@ -59,8 +60,9 @@ impl Plan<'_> {
         let recipe = (self.recipe)(seed);
         let mut shared = Self::model_input(&recipe, position);
         shared.extend(self.cut_inputs(site, position, &recipe, cuts)?);
-        let task =
-            Task { recipe, sample, training: self.training.clone(), seed, cuts: cuts.to_vec() };
+        let macs = macs::forward_macs(&self.network.divided.suffix, recipe.seen(), 1);
+        let training = self.training.clone();
+        let task = Task { recipe, sample, training, seed, cuts: cuts.to_vec(), macs };
         let mut inputs = shared.clone();
         for (index, rate) in self.training.rates().into_iter().enumerate() {
             let trial = Trial { task: task.clone(), rate };
@@ -122,11 +124,14 @@ impl Plan<'_> {
         model: &ModelPart,
         tensors: &[&String],
     ) -> Option<NodeId> {
+        let ends: Vec<Port> = tensors.iter().map(|name| Port::named(name)).collect();
+        let frozen = model.base.graph.part(&model.base.graph.inputs, &ends);
         let job = Pass {
             data: Arc::clone(&self.data),
             model: model.clone(),
             tensors: tensors.iter().map(|name| (*name).clone()).collect(),
             spatial: None,
+            macs: macs::forward_macs(&frozen, &model.base.seen, 1),
         };
         let until: Vec<&str> = tensors.iter().map(|name| name.as_str()).collect();
         let label = format!(

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::train::{self, Settings, Start, TrainError, Trained};
 
 use super::super::artifacts::{Outcome, TrialResult, put_json, write_vectors};
-use super::super::job::{Context, Cores, Failure, Job, Outputs};
+use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
 use super::Task;
 
 /// One training.
@@ -42,6 +42,10 @@ impl Job for Trial {
 
     fn cores(&self) -> Cores {
         Cores::Share
+    }
+
+    fn expected(&self, speed: Speed) -> f64 {
+        self.task.expected(speed)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {

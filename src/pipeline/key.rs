@@ -1,0 +1,33 @@
+//! What the key of a node's result is made of.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use crate::stages::{Failure, Given, Job};
+
+/// Everything that can change what a job makes of these inputs on this runtime.
+pub(super) fn fields(
+    job: &dyn Job,
+    given: &BTreeMap<String, Given>,
+    runtime: &str,
+) -> Result<Json, Failure> {
+    let inputs: BTreeMap<&String, Json> = given
+        .iter()
+        .map(|(port, given)| {
+            let identity = match given {
+                Given::Artifact(artifact) => json!(artifact.digest),
+                Given::Missing { diverged: true } => json!("diverged"),
+                Given::Missing { diverged: false } => json!("missing"),
+            };
+            (port, identity)
+        })
+        .collect();
+    Ok(json!({
+        "kind": job.kind(),
+        "version": job.version(),
+        "parameters": job.parameters()?,
+        "inputs": inputs,
+        "runtime": job.computes().then_some(runtime),
+    }))
+}
