@@ -49,6 +49,7 @@ impl OpenDataset {
         for seed in seeds {
             let mut split = Split::clone(&*self.split(seed)?);
             split.train = cut(&split.train, seed)?;
+            every_class(&self.dataset, &split.train, "--limit")?;
             split.val = cut(&split.val, seed)?;
             // The test part is the same for every seed.
             split.test = cut(&split.test, Seed(0))?;
@@ -98,6 +99,15 @@ impl OpenDataset {
     }
 }
 
+/// What is trained on has items of every class; the amount to raise is named if not.
+fn every_class(dataset: &Dataset, train: &[usize], amount: &str) -> Result<(), SplitError> {
+    let Some(class) = crate::data::missing_class(dataset, train) else { return Ok(()) };
+    Err(SplitError {
+        message: format!("no item of class `{class}` is among {} drawn", train.len()),
+        help: format!("raise `{amount}`"),
+    })
+}
+
 /// A data set as one seed sees it: who trains, who chooses, who is tested.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -124,12 +134,7 @@ impl Sample {
                 subset(&split.train, &data.dataset.labels(), size, seed)?
             }
         };
-        if let Some(class) = crate::data::missing_class(&data.dataset, &train) {
-            return Err(SplitError {
-                message: format!("no item of class `{class}` is among {} drawn", train.len()),
-                help: "raise `train_size`".to_owned(),
-            });
-        }
+        every_class(&data.dataset, &train, "train_size")?;
         Ok(Self { data: Arc::clone(data), split, train })
     }
 

@@ -17,6 +17,7 @@ mod interruption;
 mod kinds;
 mod language;
 mod models;
+mod plan;
 mod real_models;
 mod results;
 mod scheduling;
