@@ -13,6 +13,7 @@ use crate::store::Store;
 use super::Exit;
 use super::arguments::Common;
 use super::look::look;
+use super::survey::survey;
 
 /// The runtime that was named or found; `embedded` names the one compiled in.
 pub(super) fn start_runtime(common: &Common) -> Result<&'static Runtime, RuntimeError> {
@@ -35,7 +36,8 @@ pub(super) fn read(
         beside: file.parent().unwrap_or(Path::new("")),
         sets: &common.sets,
         seeds: common.seeds,
-        look: look(runtime, store),
+        look: look(runtime, store.clone()),
+        survey: survey(store),
     };
     let plan = plan::build(&request)?;
     Ok((source, plan))

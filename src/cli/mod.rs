@@ -7,6 +7,7 @@ mod look;
 mod reference;
 mod revision;
 mod run;
+mod survey;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
