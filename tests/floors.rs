@@ -19,13 +19,14 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Dependencies whose changes must not ripple through the house, and the files that may name them.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("dagrs", &["src/pipeline/engine/dagrs_engine.rs"]),
     ("indicatif", &["src/console/bars.rs"]),
     ("linfa", &["src/probe/logistic.rs", "src/probe/svm.rs"]),
     ("linfa_logistic", &["src/probe/logistic.rs"]),
     ("linfa_svm", &["src/probe/svm.rs"]),
     ("ndarray_linfa", &["src/probe/logistic.rs", "src/probe/mod.rs", "src/probe/svm.rs"]),
+    ("ndarray_npy", &["src/data/formats/npz.rs"]),
     ("ort", &["src/onnx/runtime.rs"]),
     ("ort_tract", &["src/onnx/runtime.rs"]),
     ("polars", &["src/tables/frame.rs"]),

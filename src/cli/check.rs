@@ -13,6 +13,7 @@ use crate::store::Store;
 use super::Exit;
 use super::arguments::Common;
 use super::look::look;
+use super::survey::survey;
 
 /// The runtime that was named or found; `embedded` names the one compiled in.
 pub(super) fn start_runtime(common: &Common) -> Result<&'static Runtime, RuntimeError> {
@@ -37,7 +38,8 @@ pub(super) fn read(
         seeds: common.seeds,
         limit: common.limit,
         only: &common.only,
-        look: look(runtime, store),
+        look: look(runtime, store.clone()),
+        survey: survey(store),
     };
     let plan = plan::build(&request)?;
     Ok((source, plan))

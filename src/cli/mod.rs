@@ -8,6 +8,7 @@ mod plan;
 mod reference;
 mod revision;
 mod run;
+mod survey;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

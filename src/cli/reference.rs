@@ -31,8 +31,10 @@ pub(crate) fn page() -> String {
     );
     let schema = spec::schema();
     section(&mut page, 2, "A file", &schema);
-    let parts =
-        [("A data set", "datasets", &["split", "select"][..]), ("A base model", "models", &[])];
+    let parts = [
+        ("A data set", "datasets", &["split", "select", "on_bad"][..]),
+        ("A base model", "models", &[]),
+    ];
     for (title, key, siblings) in parts {
         let entry = &schema["properties"][key]["additionalProperties"];
         let _ = write!(page, "\n## {title}\n");
@@ -42,7 +44,7 @@ pub(crate) fn page() -> String {
         } else {
             let _ = write!(
                 page,
-                "\nOne of these kinds, with `split` and perhaps `select` beside it.\n"
+                "\nOne of these kinds, with `split` and perhaps `select` and `on_bad` beside it.\n"
             );
             choices(&mut page, 3, &entry["allOf"][0]);
             for sibling in siblings {

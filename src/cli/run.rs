@@ -117,6 +117,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         only: common.only.clone(),
         seeds: plan.seeds.iter().map(|seed| seed.0).collect(),
         notes: plan.notes.clone(),
+        skipped: plan.skipped.clone(),
         stages: plan.stages.clone(),
         nodes: vec![],
     }

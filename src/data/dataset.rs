@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
@@ -24,6 +24,8 @@ pub struct Item {
     pub part: Option<Part>,
     /// Its position in the source.
     pub row: usize,
+    /// What else the source says of it, one text for each of [`Dataset::columns`].
+    pub cells: Vec<String>,
 }
 
 /// Why a data set cannot be opened.
@@ -69,22 +71,72 @@ pub(super) trait Source: Send + Sync {
     fn digest(&self, row: usize) -> Result<Digest, ReadError>;
 }
 
+/// An item that was left out because it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// What it is called.
+    pub id: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// A data set: items with labels, and pixels on demand.
 pub struct Dataset {
     classes: Vec<String>,
     items: Vec<Item>,
     rows: usize,
+    columns: Vec<String>,
+    notes: Vec<String>,
+    skipped: Vec<Skipped>,
     source: Box<dyn Source>,
+    /// Of each item's content, once they have been read.
+    digests: OnceLock<Vec<Digest>>,
+    reading: Mutex<()>,
     fingerprint: OnceLock<Digest>,
-    fingerprinting: Mutex<()>,
 }
 
 impl Dataset {
     /// Labels are indices into `classes`.
     pub(super) fn new(classes: Vec<String>, items: Vec<Item>, source: Box<dyn Source>) -> Self {
-        let (fingerprint, fingerprinting) = (OnceLock::new(), Mutex::new(()));
-        let rows = items.len();
-        Self { classes, items, rows, source, fingerprint, fingerprinting }
+        Self {
+            classes,
+            rows: items.len(),
+            items,
+            columns: vec![],
+            notes: vec![],
+            skipped: vec![],
+            source,
+            digests: OnceLock::new(),
+            reading: Mutex::default(),
+            fingerprint: OnceLock::new(),
+        }
+    }
+
+    /// With names for the cells of its items.
+    pub(super) fn with_columns(mut self, columns: Vec<String>) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// With what a reader should know.
+    pub(super) fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// What a reader should know about how it was read.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Names of what else the source says of each item.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Items left out because they cannot be read.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
     }
 
     /// Names of the classes.
@@ -133,53 +185,66 @@ impl Dataset {
         self.source.pixels(self.items[index].row)
     }
 
-    /// Identity of everything in it: ids, labels, groups, parts, contents; not where it lies.
-    /// Reads every file, once.
+    /// Identity of everything in it: ids, labels, groups, parts, cells, contents; not where it
+    /// lies. Reads every file, once.
     pub fn fingerprint(&self) -> Result<Digest, ReadError> {
-        let _one_at_a_time =
-            self.fingerprinting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = self.fingerprint.get() {
-            return Ok(*known);
-        }
-        let digests = self.content_digests()?;
+        let digests = self.contents()?;
+        Ok(*self.fingerprint.get_or_init(|| self.hashed(digests)))
+    }
+
+    fn hashed(&self, digests: &[Digest]) -> Digest {
         let mut hasher = Hasher::default();
         self.classes.iter().for_each(|class| hasher.text(class));
-        for (item, digest) in self.items.iter().zip(&digests) {
+        for (item, digest) in self.items.iter().zip(digests) {
             hasher.text(&item.id);
             hasher.text(&self.classes[item.label]);
             hasher.text(item.group.as_deref().unwrap_or("\0none"));
             hasher.text(item.part.map_or("", Part::name));
             hasher.update(digest.bytes());
         }
-        Ok(*self.fingerprint.get_or_init(|| hasher.finish()))
+        for (index, column) in self.columns.iter().enumerate() {
+            hasher.text(column);
+            self.items.iter().for_each(|item| hasher.text(&item.cells[index]));
+        }
+        hasher.finish()
     }
 
-    /// Digests of all items, read by all cores.
-    fn content_digests(&self) -> Result<Vec<Digest>, ReadError> {
+    /// The digest of each item's content; every file is read once, by all cores.
+    pub(super) fn contents(&self) -> Result<&[Digest], ReadError> {
+        let _one_at_a_time = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.digests.get() {
+            return Ok(known);
+        }
+        let digests = self.each(|item| self.source.digest(item.row));
+        let digests = digests.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(self.digests.get_or_init(|| digests))
+    }
+
+    /// What is wrong with each item, if it cannot be decoded; all cores look.
+    pub(super) fn decoded(&self) -> Vec<Option<ReadError>> {
+        self.each(|item| self.source.pixels(item.row).err())
+    }
+
+    /// Something for each item, in their order, done by all cores.
+    fn each<T: Send>(&self, work: impl Fn(&Item) -> T + Sync) -> Vec<T> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let piece = self.items.len().div_ceil(cores).max(1);
-        let read = |items: &[Item]| -> Result<Vec<Digest>, ReadError> {
-            items.iter().map(|item| self.source.digest(item.row)).collect()
-        };
+        let work = &work;
         std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                self.items.chunks(piece).map(|items| scope.spawn(move || read(items))).collect();
-            let mut all = Vec::with_capacity(self.items.len());
-            for worker in workers {
-                let read = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                all.extend(read?);
-            }
-            Ok(all)
+            let share = |items| scope.spawn(move || items_done(items, work));
+            let workers: Vec<_> = self.items.chunks(piece).map(share).collect();
+            let done = workers.into_iter().map(|worker| {
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            done.flatten().collect()
         })
     }
 
     /// The same data set with the items at these positions only; classes stay what they are.
     #[must_use]
     pub fn only(mut self, positions: &BTreeSet<usize>) -> Self {
-        let items = std::mem::take(&mut self.items).into_iter().enumerate();
-        self.items =
-            items.filter(|(index, _)| positions.contains(index)).map(|(_, item)| item).collect();
-        self.fingerprint = OnceLock::new();
+        let rows: BTreeSet<usize> = positions.iter().map(|&index| self.items[index].row).collect();
+        self.retain(|item| rows.contains(&item.row));
         self
     }
 
@@ -187,14 +252,48 @@ impl Dataset {
     pub(super) fn keep(mut self, keep: impl Fn(&Item) -> bool, classes: &BTreeSet<usize>) -> Self {
         let renumbered: BTreeMap<usize, usize> =
             classes.iter().enumerate().map(|(new, &old)| (old, new)).collect();
-        self.items.retain(|item| renumbered.contains_key(&item.label) && keep(item));
+        self.retain(|item| renumbered.contains_key(&item.label) && keep(item));
         for item in &mut self.items {
             item.label = renumbered[&item.label];
         }
         self.classes = classes.iter().map(|&old| self.classes[old].clone()).collect();
-        self.fingerprint = OnceLock::new();
         self
     }
+
+    /// The same data set without some rows of its source.
+    pub(super) fn without(mut self, rows: &BTreeSet<usize>) -> Self {
+        self.retain(|item| !rows.contains(&item.row));
+        self
+    }
+
+    /// The same data set without items that cannot be read, by index with the reason.
+    pub(super) fn skip(mut self, unreadable: &BTreeMap<usize, String>) -> Self {
+        let rows = unreadable.keys().map(|&index| self.items[index].row).collect();
+        self.skipped = unreadable
+            .iter()
+            .map(|(&index, reason)| Skipped {
+                id: self.items[index].id.clone(),
+                reason: reason.clone(),
+            })
+            .collect();
+        self.without(&rows)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Item) -> bool) {
+        fn of<T>(all: Vec<T>, kept: &[bool]) -> Vec<T> {
+            all.into_iter().zip(kept).filter_map(|(one, kept)| kept.then_some(one)).collect()
+        }
+        let kept: Vec<bool> = self.items.iter().map(keep).collect();
+        self.fingerprint = OnceLock::new();
+        self.items = of(std::mem::take(&mut self.items), &kept);
+        if let Some(digests) = self.digests.take() {
+            self.digests = OnceLock::from(of(digests, &kept));
+        }
+    }
+}
+
+fn items_done<T>(items: &[Item], work: &impl Fn(&Item) -> T) -> Vec<T> {
+    items.iter().map(work).collect()
 }
 
 impl std::fmt::Debug for Dataset {

@@ -7,11 +7,13 @@ mod input;
 mod pixels;
 mod select;
 mod split;
+mod survey;
 
-pub use dataset::{Dataset, Item, OpenError, ReadError};
+pub use dataset::{Dataset, Item, OpenError, ReadError, Skipped};
 pub use formats::{Format, format_words};
 pub use input::{ChannelOrder, Fit, InputRule, SampleSlice, Size, Values};
 pub use pixels::{Pixels, Samples};
 pub use select::Select;
 pub(crate) use split::missing_class;
 pub use split::{Amount, Given, OnGroupCross, Part, Split, SplitError, SplitRule, subset};
+pub use survey::{OnBad, Survey, Unreadable};

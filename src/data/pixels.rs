@@ -35,6 +35,28 @@ impl Samples {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The values as floats.
+    #[must_use]
+    pub fn into_floats(self) -> Vec<f32> {
+        match self {
+            Self::Bytes(values) => values.into_iter().map(f32::from).collect(),
+            Self::Floats(values) => values,
+        }
+    }
+
+    /// Adds values; all become floats as soon as some are.
+    pub fn extend(&mut self, more: Self) {
+        match (&mut *self, more) {
+            (Self::Bytes(values), Self::Bytes(more)) => values.extend(more),
+            (Self::Floats(values), more) => values.extend(more.into_floats()),
+            (Self::Bytes(values), Self::Floats(more)) => {
+                let mut floats = Self::Bytes(std::mem::take(values)).into_floats();
+                floats.extend(more);
+                *self = Self::Floats(floats);
+            }
+        }
+    }
 }
 
 impl Pixels {
@@ -83,6 +105,16 @@ impl Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_become_floats_beside_floats() {
+        let mut samples = Samples::Bytes(vec![1, 255]);
+        samples.extend(Samples::Bytes(vec![2]));
+        assert_eq!(samples, Samples::Bytes(vec![1, 255, 2]));
+        samples.extend(Samples::Floats(vec![0.5]));
+        samples.extend(Samples::Bytes(vec![3]));
+        assert_eq!(samples, Samples::Floats(vec![1.0, 255.0, 2.0, 0.5, 3.0]));
+    }
 
     #[test]
     fn grey_is_repeated_and_colour_is_weighted() {

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::base::language::{Count, Fraction, Range, Read, Word, choice, keys, unexpected};
 use crate::base::{Digest, Found, Hasher, Seed, Stream, Value, Written};
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, OpenError};
 
 /// A side of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +69,20 @@ choice! {
         "folders" => Folders,
         /// In a column that says `train`, `val` or `test`.
         "column" => Column(Word),
+        /// In parts of its own: the arrays of an archive, the files of an idx folder.
+        "parts" => Parts,
+    }
+}
+
+impl Given {
+    /// That a data set of this kind keeps its split elsewhere; `way` is what to write.
+    pub(super) fn refused(&self, what: &str, way: &str) -> OpenError {
+        let absent = match self {
+            Self::Folders => "no folders",
+            Self::Column(_) => "no columns",
+            Self::Parts => "no parts of its own",
+        };
+        OpenError::new(format!("{what} has {absent}")).help(format!("write `given: {way}`"))
     }
 }
 

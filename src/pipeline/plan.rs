@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::base::language::FilePath;
 use crate::base::{Digest, Found, Located, Place, Problem, Problems, Seed};
-use crate::data::InputRule;
+use crate::data::{InputRule, OnBad, OpenError, Survey};
 use crate::onnx::graph::{Dim, Graph};
 use crate::onnx::proto;
 use crate::onnx::tensor::Shape;
@@ -15,7 +15,7 @@ use crate::stages::{
     BaseModel, Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, carried_input,
     full_name,
 };
-use crate::store::RunStage;
+use crate::store::{RunSkipped, RunStage};
 
 use super::spec::{Combination, DatasetSpec, Document, ModelSpec, Source, StageSpec};
 use super::{facts, only};
@@ -34,6 +34,8 @@ pub struct Plan {
     pub facts: Vec<String>,
     /// Stages with what tables tell of them.
     pub stages: Vec<RunStage>,
+    /// Items left out because they cannot be read.
+    pub skipped: Vec<RunSkipped>,
 }
 
 /// What a plan is built from.
@@ -52,6 +54,8 @@ pub struct Request<'a> {
     pub only: &'a [String],
     /// Looks at models.
     pub look: Look,
+    /// Finds items that cannot be read.
+    pub survey: Survey,
 }
 
 /// Builds a plan, or tells everything that is wrong.
@@ -67,6 +71,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     let Builder { mut site, mut stages } = builder;
     only::keep(request.only, &mut site, &mut stages);
     let facts = facts::of(&site);
+    let skipped = skipped(&site);
     site.found.into_result(&request.source.name, &request.source.text)?;
     let limit = request.limit.map(|most| {
         format!("at most {most} items of each part: good for trying out, not for conclusions")
@@ -78,7 +83,20 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         notes: limit.into_iter().chain(site.notes).collect(),
         facts,
         stages,
+        skipped,
     })
+}
+
+fn skipped(site: &Site) -> Vec<RunSkipped> {
+    let of_data = |data: &Arc<OpenDataset>| {
+        let entry = |skipped: &crate::data::Skipped| RunSkipped {
+            dataset: data.name.clone(),
+            item: skipped.id.clone(),
+            reason: skipped.reason.clone(),
+        };
+        data.dataset.skipped().iter().map(entry).collect::<Vec<_>>()
+    };
+    site.datasets.values().flatten().flat_map(of_data).collect()
 }
 
 struct Builder {
@@ -319,7 +337,7 @@ fn open_dataset(
     request: &Request<'_>,
     site: &mut Site,
 ) -> Option<Arc<OpenDataset>> {
-    let told = |place: Place, error: crate::data::OpenError| {
+    let told = |place: Place, error: OpenError| {
         let problem = Problem::at(place, format!("data set `{}`: {}", name.0, error.message));
         match error.help {
             Some(help) => problem.help(help),
@@ -334,6 +352,17 @@ fn open_dataset(
         Some(select) => select.apply(opened).map_err(|error| told(select.place, error)),
     };
     let selected = site.found.keep(selected)?;
+    let selected = match spec.on_bad {
+        OnBad::Fail => selected,
+        OnBad::Skip => {
+            let unreadable = (request.survey)(&selected);
+            let read = selected.skipping(&unreadable);
+            site.found.keep(read.map_err(|error| told(spec.format.place, error)))?
+        }
+    };
+    for note in selected.notes() {
+        site.note(format!("{}: {note}", name.0));
+    }
     if let [only] = selected.classes() {
         let place = spec.select.as_ref().map_or(spec.format.place, |select| select.place);
         let message = format!("data set `{}`: all items are of one class, `{only}`", name.0);

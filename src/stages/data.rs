@@ -17,7 +17,7 @@ pub struct OpenDataset {
     pub name: String,
     /// The items.
     pub dataset: Dataset,
-    /// Whether items are images, whose sizes may differ.
+    /// Whether items are images, which can be resized.
     pub is_images: bool,
     rule: SplitRule,
     drawn: Mutex<Vec<(Seed, Arc<Split>)>>,

@@ -245,6 +245,10 @@ pub(super) fn told(
         Some(reason) => Err(reason.to_owned()),
         None => Ok(scores.mapv(f64::exp)),
     };
+    let column = |(column, name): (usize, &String)| {
+        let cells = items().map(|index| dataset.items()[index].cells[column].clone());
+        (name.clone(), cells.collect())
+    };
     Predictions {
         classes: dataset.classes().to_vec(),
         prior: sample.prior(),
@@ -260,6 +264,7 @@ pub(super) fn told(
         selection: None,
         still_rising: None,
         facts: BTreeMap::<String, Json>::new(),
+        columns: dataset.columns().iter().enumerate().map(column).collect(),
     }
 }
 

@@ -46,6 +46,9 @@ pub struct RunRecord {
     pub seeds: Vec<u64>,
     /// Notes before any work.
     pub notes: Vec<String>,
+    /// Items left out because they cannot be read.
+    #[serde(default)]
+    pub skipped: Vec<RunSkipped>,
     /// Stages with their combinations.
     pub stages: Vec<RunStage>,
     /// Nodes.
@@ -54,6 +57,17 @@ pub struct RunRecord {
 
 /// The format of `run.json`.
 pub const RUN_FORMAT: u32 = 1;
+
+/// An item left out because it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSkipped {
+    /// The data set.
+    pub dataset: String,
+    /// What the item is called.
+    pub item: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
 
 /// One combination of a stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

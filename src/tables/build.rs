@@ -148,6 +148,21 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What a data set says of an item in a column; nothing if it has no such column, or the cell is
+/// empty.
+fn cell(scored: &Scored, column: &str, item: usize) -> Option<String> {
+    let (_, cells) = scored.items.columns.iter().find(|(name, _)| name == column)?;
+    Some(cells[item].clone()).filter(|cell| !cell.is_empty())
+}
+
+fn skipped_table(run: &RunRecord) -> Table {
+    let each = || run.skipped.iter();
+    Table::default()
+        .text("dataset", each().map(|skipped| Some(skipped.dataset.as_str())))
+        .text("item", each().map(|skipped| Some(skipped.item.as_str())))
+        .text("reason", each().map(|skipped| Some(skipped.reason.as_str())))
+}
+
 /// A fact about an arm, as the plan has it.
 pub(super) fn arm_fact<'a>(stage: &'a RunStage, name: &str) -> Option<&'a Json> {
     stage.arm.as_ref()?.get(name).filter(|value| !value.is_null())
@@ -180,6 +195,7 @@ impl Gathered {
             ("items", self.item_table()),
             ("transfer", self.transfer_table(run)),
             ("convergence", self.convergence_table()),
+            ("skipped", skipped_table(run)),
             ("costs", self.cost_table()),
         ]
     }
@@ -237,7 +253,7 @@ impl Gathered {
             s.items.probabilities.as_ref().ok().map(|matrix| matrix.row(i).to_vec())
         };
         let group = |s: &Scored, i: usize| s.items.grouped.then(|| s.items.groups[i] as i64);
-        Table::default()
+        let table = Table::default()
             .text("stage", each().map(|(s, _)| Some(s.stage.name.as_str())))
             .whole("seed", each().map(|(s, _)| s.seed.map(whole)))
             .text("split", each().map(|(s, _)| Some(s.evaluation.part.as_str())))
@@ -246,7 +262,23 @@ impl Gathered {
             .text("label", each().map(|(s, i)| class(s, s.items.labels[*i])))
             .text("predicted", each().map(|(s, i)| class(s, s.items.predicted[*i])))
             .flag("correct", each().map(|(s, i)| Some(right(s, *i))))
-            .numbers("probabilities", each().map(|(s, i)| probabilities(s, *i)))
+            .numbers("probabilities", each().map(|(s, i)| probabilities(s, *i)));
+        self.further_columns().into_iter().fold(table, |table, name| {
+            let cell = |(scored, item): &(&Scored, usize)| cell(scored, &name, *item);
+            let fresh = table.free_name(&name);
+            table.text(&fresh, each().map(cell))
+        })
+    }
+
+    /// Names of what data sets say of their items beside label and group, each once.
+    fn further_columns(&self) -> Vec<String> {
+        let mut names: Vec<String> = vec![];
+        for (name, _) in self.scores.iter().flat_map(|scored| &scored.items.columns) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     fn transfer_table(&self, run: &RunRecord) -> Table {

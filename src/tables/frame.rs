@@ -74,6 +74,14 @@ impl Table {
         self
     }
 
+    /// This name for a column, or `data.` before it while the table has such a column already.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        match self.columns.iter().any(|(known, _)| known == name) {
+            true => self.free_name(&format!("data.{name}")),
+            false => name.to_owned(),
+        }
+    }
+
     /// The table as the bytes of a Parquet and of a CSV file.
     pub(super) fn files(&self) -> Result<(Vec<u8>, Vec<u8>), String> {
         let told = |error: polars::prelude::PolarsError| error.to_string();

@@ -1,11 +1,8 @@
 //! A table of numbers with a label column, perhaps gzipped.
 
-use std::fs::File;
-use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use ::csv::{ReaderBuilder, StringRecord};
-use flate2::read::MultiGzDecoder;
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, FilePath, OneOrMore, Read, Word, keys, unexpected};
@@ -14,6 +11,7 @@ use crate::base::{Digest, Found, Hasher, Value, Written};
 use super::super::dataset::{Dataset, Item, OpenError, ReadError, Source, sort_classes};
 use super::super::pixels::{Pixels, Samples};
 use super::super::split::{Given, Part};
+use super::gzip;
 
 keys! {
     /// A table of numbers; every column that is not named here is a value.
@@ -66,7 +64,12 @@ impl Read for Column {
 const COLUMN: &str = "a column: its name, its number from 0, or `last`";
 
 impl Column {
-    fn position(&self, header: Option<&StringRecord>, count: usize) -> Result<usize, OpenError> {
+    /// Its number from 0 among `count` columns.
+    pub(super) fn position(
+        &self,
+        header: Option<&StringRecord>,
+        count: usize,
+    ) -> Result<usize, OpenError> {
         match (self, header) {
             (Self::Last, _) => Ok(count - 1),
             (Self::Number(number), _) if *number < count => Ok(*number),
@@ -100,7 +103,7 @@ impl Csv {
     /// Reads the table.
     pub fn open(&self, beside: &Path, given: Option<&Given>) -> Result<Dataset, OpenError> {
         let path = self.path.resolve(beside);
-        let text = read_text(&path)
+        let text = gzip::text(&path)
             .map_err(|cause| OpenError::new(format!("read {}: {cause}", path.display())))
             .map_err(|error| error.help(FilePath::HELP))?;
         let mut reader = ReaderBuilder::new().has_headers(self.header).from_reader(text.as_bytes());
@@ -126,6 +129,7 @@ impl Csv {
             group: read.group,
             part: read.part,
             row,
+            cells: vec![],
         };
         let items = rows.into_iter().enumerate().map(item).collect();
         Ok(Dataset::new(classes, items, Box::new(table)))
@@ -142,10 +146,7 @@ impl Csv {
             Some(Given::Column(word)) => {
                 Some(Column::Name(word.0.clone()).position(header, count)?)
             }
-            Some(Given::Folders) => {
-                return Err(OpenError::new("a table has no folders")
-                    .help("write `given: { column: NAME }`"));
-            }
+            Some(given) => return Err(given.refused("a table", "{ column: NAME }")),
         };
         Ok(Columns {
             label: self.label.position(header, count)?,
@@ -174,17 +175,6 @@ impl Csv {
         }
         Ok(dims)
     }
-}
-
-fn read_text(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let file = BufReader::new(File::open(path)?);
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        MultiGzDecoder::new(file).read_to_string(&mut text)?;
-    } else {
-        BufReader::new(file).read_to_string(&mut text)?;
-    }
-    Ok(text)
 }
 
 struct Row {

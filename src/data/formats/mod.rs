@@ -1,7 +1,14 @@
 //! Formats of data sets: one file each, one line here.
 
+mod arrays;
 mod csv;
+mod findings;
+mod gzip;
+mod idx;
 mod image_folder;
+mod images;
+mod manifest;
+mod npz;
 #[cfg(test)]
 mod suite;
 
@@ -13,13 +20,22 @@ use super::dataset::{Dataset, OpenError};
 use super::split::Given;
 
 use csv::Csv;
+use idx::Idx;
 use image_folder::ImageFolder;
+use manifest::Manifest;
+use npz::Npz;
 
 choice! {
     /// What a data set is read from.
     pub enum Format {
         /// A folder of images; the name of an image's folder is its class.
         "image_folder" => ImageFolder(ImageFolder),
+        /// A table of images: paths with labels, and whatever else is known of them.
+        "manifest" => Manifest(Manifest),
+        /// A NumPy archive of images and labels, as MedMNIST has them.
+        "npz" => Npz(Npz),
+        /// Images and labels in the idx format of MNIST.
+        "idx" => Idx(Idx),
         /// A table of numbers with a label column, perhaps gzipped.
         "csv" => Csv(Csv),
     }
@@ -27,7 +43,7 @@ choice! {
 
 /// The words for formats.
 pub fn format_words() -> &'static [&'static str] {
-    &["image_folder", "csv"]
+    &["image_folder", "manifest", "npz", "idx", "csv"]
 }
 
 impl Format {
@@ -36,12 +52,15 @@ impl Format {
     pub fn open(&self, beside: &Path, given: Option<&Given>) -> Result<Dataset, OpenError> {
         match self {
             Self::ImageFolder(folder) => folder.open(beside, given),
+            Self::Manifest(manifest) => manifest.open(beside, given),
+            Self::Npz(archive) => archive.open(beside, given),
+            Self::Idx(files) => files.open(beside, given),
             Self::Csv(table) => table.open(beside, given),
         }
     }
 
-    /// Whether items are images, whose sizes may differ from each other.
+    /// Whether items are images, which can be resized.
     pub fn is_images(&self) -> bool {
-        matches!(self, Self::ImageFolder(_))
+        !matches!(self, Self::Csv(_))
     }
 }

@@ -21,9 +21,16 @@ fn map(pairs: Vec<(&str, Value)>) -> Value {
     Value::Map(pairs.into_iter().map(entry).collect())
 }
 
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn words(words: [&str; 2]) -> Value {
+    Value::List(words.into_iter().map(|word| written(text(word))).collect())
+}
+
 /// Four items of two classes in each format, and the one file to damage.
 fn fixture(word: &str, folder: &Path) -> (Format, PathBuf) {
-    let text = |text: &str| Value::Text(text.to_owned());
     let (keys, damage) = match word {
         "image_folder" => {
             for (index, class) in ["cat", "cat", "dog", "dog"].into_iter().enumerate() {
@@ -33,6 +40,33 @@ fn fixture(word: &str, folder: &Path) -> (Format, PathBuf) {
                 image::GrayImage::from_fn(8, 8, shade).save(path).unwrap();
             }
             (vec![("path", text("set"))], folder.join("set/cat/1.png"))
+        }
+        "manifest" => {
+            for index in 0..4 {
+                let path = folder.join(format!("images/{index}.png"));
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let shade = |x: u32, y: u32| image::Luma([(x * 20 + y + index) as u8]);
+                image::GrayImage::from_fn(8, 8, shade).save(path).unwrap();
+            }
+            let rows = "path,label,sex\n0.png,cat,f\n1.png,cat,m\n2.png,dog,f\n3.png,dog,m\n";
+            crate::base::atomic::write(&folder.join("set.csv"), rows.as_bytes()).unwrap();
+            let keys = vec![("path", text("set.csv")), ("images", text("images"))];
+            (keys, folder.join("images/1.png"))
+        }
+        "npz" => {
+            let path = folder.join("set.npz");
+            super::npz::write_small(&path);
+            (vec![("path", text("set.npz")), ("classes", words(["cat", "dog"]))], path)
+        }
+        "idx" => {
+            let path = folder.join("images.idx");
+            let mut images = vec![0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2];
+            images.extend(0..16);
+            crate::base::atomic::write(&path, &images).unwrap();
+            let labels = [0, 0, 8, 1, 0, 0, 0, 4, 0, 0, 1, 1];
+            crate::base::atomic::write(&folder.join("labels.idx"), &labels).unwrap();
+            let classes = ("classes", words(["cat", "dog"]));
+            (vec![("images", text("images.idx")), ("labels", text("labels.idx")), classes], path)
         }
         "csv" => {
             let path = folder.join("set.csv");

@@ -26,6 +26,7 @@ fn dataset(grouped: bool, part: impl Fn(usize) -> Option<Part>) -> Dataset {
         group: grouped.then(|| format!("p{}", row / 2)),
         part: part(row),
         row,
+        cells: vec![],
     };
     let classes = vec!["a".to_owned(), "b".to_owned()];
     Dataset::new(classes, (0..300).map(item).collect(), Box::new(Nothing))
@@ -159,6 +160,7 @@ fn a_class_without_training_items_is_an_error() {
                 group: None,
                 part: None,
                 row,
+                cells: vec![],
             })
             .collect(),
         Box::new(Nothing),

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, FilePath, OneOrMore, Read, choice, keys, unexpected};
 use crate::base::{Entry, Found, Located, Problem, Value, Written};
-use crate::data::{Format, InputRule, Select, SplitRule, format_words};
+use crate::data::{Format, InputRule, OnBad, Select, SplitRule, format_words};
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
 keys! {
@@ -170,12 +170,15 @@ pub struct DatasetSpec {
     pub split: Located<SplitRule>,
     /// The part that is taken.
     pub select: Option<Located<Select>>,
+    /// What happens to items that cannot be read.
+    pub on_bad: OnBad,
 }
 
 impl Read for DatasetSpec {
     fn read(written: &Written, found: &mut Found) -> Option<Self> {
+        let beside = ["split", "select", "on_bad"];
         let (format, siblings) =
-            verb_and_siblings(written, "a data set", format_words(), &["split", "select"], found)?;
+            verb_and_siblings(written, "a data set", format_words(), &beside, found)?;
         let format = Located::<Format>::read(&format, found);
         let split = match siblings.get("split") {
             Some(split) => Located::<SplitRule>::read(split, found),
@@ -190,7 +193,8 @@ impl Read for DatasetSpec {
             None => Some(None),
             Some(read) => read.map(Some),
         };
-        Some(Self { format: format?, split: split?, select: select? })
+        let on_bad = siblings.get("on_bad").map_or(Some(OnBad::Fail), |o| OnBad::read(o, found));
+        Some(Self { format: format?, split: split?, select: select?, on_bad: on_bad? })
     }
 
     fn schema() -> Json {
@@ -201,6 +205,7 @@ impl Read for DatasetSpec {
                 { "type": "object", "properties": {
                     "split": SplitRule::schema(),
                     "select": Select::schema(),
+                    "on_bad": OnBad::schema(),
                 }, "required": ["split"] },
             ],
         })

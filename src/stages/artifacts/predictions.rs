@@ -56,6 +56,8 @@ pub struct Predictions {
     pub still_rising: Option<f64>,
     /// Plain facts about how it came about.
     pub facts: BTreeMap<String, Json>,
+    /// What else the data set says of each item: columns by name, one text an item.
+    pub columns: Vec<(String, Vec<String>)>,
 }
 
 /// The part of a file that is no array.
@@ -70,6 +72,8 @@ struct Header {
     selection: Option<Selection>,
     still_rising: Option<f64>,
     facts: BTreeMap<String, Json>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<(String, Vec<String>)>,
 }
 
 const HEADER: &str = "predictions";
@@ -89,6 +93,7 @@ impl Predictions {
             selection: self.selection.clone(),
             still_rising: self.still_rising,
             facts: self.facts.clone(),
+            columns: self.columns.clone(),
         };
         let header = serde_json::to_string(&header).map_err(|error| broken(&error))?;
         let numbers = |values: &[usize]| -> Vec<u8> {
@@ -172,6 +177,7 @@ impl Predictions {
             selection: header.selection,
             still_rising: header.still_rising,
             facts: header.facts,
+            columns: header.columns,
         })
     }
 
@@ -181,6 +187,9 @@ impl Predictions {
         let kept: Vec<usize> =
             (0..self.ids.len()).filter(|&index| self.parts[index] == part).collect();
         let numbers = |values: &[usize]| kept.iter().map(|&index| values[index]).collect();
+        let column = |(name, cells): &(String, Vec<String>)| {
+            (name.clone(), kept.iter().map(|&index| cells[index].clone()).collect())
+        };
         let rows = |matrix: &Array2<f64>| matrix.select(ndarray::Axis(0), &kept);
         Self {
             ids: kept.iter().map(|&index| self.ids[index].clone()).collect(),
@@ -197,6 +206,7 @@ impl Predictions {
             selection: self.selection.clone(),
             still_rising: self.still_rising,
             facts: self.facts.clone(),
+            columns: self.columns.iter().map(column).collect(),
         }
     }
 
@@ -239,6 +249,7 @@ mod tests {
             selection: None,
             still_rising: Some(0.01),
             facts: BTreeMap::new(),
+            columns: vec![("sex".into(), vec!["f".into(), "m".into(), String::new()])],
         }
     }
 
@@ -260,6 +271,7 @@ mod tests {
         let test = predictions().of(Part::Test);
         assert_eq!(test.ids, ["x", "z"]);
         assert_eq!(test.labels, [0, 1]);
+        assert_eq!(test.columns, [("sex".to_owned(), vec!["f".to_owned(), String::new()])]);
         assert_eq!(test.scores, array![[0.9, 0.1], [0.6, 0.4]]);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use serde_json::{Value as Json, json};
 
 use crate::data::{Fit, InputRule, Samples};
+use crate::store::ArtifactRef;
 
 use super::super::artifacts::{ArrayWriter, Element};
 use super::super::data::OpenDataset;
@@ -46,16 +47,12 @@ impl Pixelate {
 
     fn piece(&self, first: usize, context: &Context<'_>) -> Result<Samples, Failure> {
         let count = self.data.dataset.items().len();
-        let mut bytes = Vec::new();
-        let mut floats = Vec::new();
+        let mut piece = Samples::Bytes(Vec::new());
         for index in first..(first + PIECE).min(count) {
             context.go_on()?;
-            match fitted(&self.data, index, &self.rule)?.samples {
-                Samples::Bytes(values) => bytes.extend(values),
-                Samples::Floats(values) => floats.extend(values),
-            }
+            piece.extend(fitted(&self.data, index, &self.rule)?.samples);
         }
-        Ok(if floats.is_empty() { Samples::Bytes(bytes) } else { Samples::Floats(floats) })
+        Ok(piece)
     }
 }
 
@@ -86,7 +83,26 @@ impl Job for Pixelate {
         self.data.dataset.items().len() as f64 * Speed::DECODE
     }
 
+    /// Bytes if every item has bytes; else floats, even where only one item has them.
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let rows = match self.written(Element::U8, context)? {
+            Some(rows) => rows,
+            None => self
+                .written(Element::F32, context)?
+                .ok_or_else(|| Failure::new("write pixels: floats hold every value"))?,
+        };
+        let count = self.data.dataset.items().len();
+        Ok(Outputs::default().with("rows", rows).fact("items", count))
+    }
+}
+
+impl Pixelate {
+    /// All items as values of this type; nothing if some do not fit into it.
+    fn written(
+        &self,
+        element: Element,
+        context: &Context<'_>,
+    ) -> Result<Option<ArtifactRef>, Failure> {
         let pieces = self.data.dataset.items().len().div_ceil(PIECE);
         let next = AtomicUsize::new(0);
         let (sender, receiver) = sync_channel(context.cores * 2);
@@ -96,12 +112,10 @@ impl Job for Pixelate {
                 scope.spawn(move || self.work(next, &sender, context));
             }
             drop(sender);
-            self.collect(receiver, pieces, context)
+            self.collect(receiver, (pieces, element), context)
         })
     }
-}
 
-impl Pixelate {
     /// Decodes whichever piece is due until none is left, or one fails.
     fn work(
         &self,
@@ -123,42 +137,33 @@ impl Pixelate {
         }
     }
 
-    /// Writes pieces in order as they come. Takes the receiver, so that workers stop sending once
+    /// Writes pieces in order as they come, unless one does not fit. Takes the receiver, so that workers stop sending once
     /// it has failed.
     fn collect(
         &self,
         receiver: Receiver<(usize, Result<Samples, Failure>)>,
-        pieces: usize,
+        (pieces, element): (usize, Element),
         context: &Context<'_>,
-    ) -> Result<Outputs, Failure> {
+    ) -> Result<Option<ArtifactRef>, Failure> {
         let count = self.data.dataset.items().len();
         let [channels, height, width] = self.rule.item();
-        let item = [height, width, channels];
+        let mut writer =
+            ArrayWriter::new(context.store, element, count, &[height, width, channels])?;
         let mut waiting = BTreeMap::new();
-        let mut writer: Option<ArrayWriter<'_>> = None;
         let mut due = 0;
         for (number, piece) in receiver {
             waiting.insert(number, piece?);
             while let Some(piece) = waiting.remove(&due) {
-                let element = match &piece {
-                    Samples::Bytes(_) => Element::U8,
-                    Samples::Floats(_) => Element::F32,
-                };
-                let open = match writer.take() {
-                    Some(open) => open,
-                    None => ArrayWriter::new(context.store, element, count, &item)?,
-                };
-                let open = writer.insert(open);
-                match &piece {
-                    Samples::Bytes(values) => open.bytes(values)?,
-                    Samples::Floats(values) => open.floats(values)?,
+                match (element, piece) {
+                    (Element::U8, Samples::Bytes(values)) => writer.bytes(&values)?,
+                    (Element::U8, Samples::Floats(_)) => return Ok(None),
+                    (Element::F32, piece) => writer.floats(&piece.into_floats())?,
                 }
                 due += 1;
                 (context.progress)(due, pieces, "");
             }
         }
         context.go_on()?;
-        let writer = writer.ok_or_else(|| Failure::new("the data set has no items"))?;
-        Ok(Outputs::default().with("rows", writer.finish()?).fact("items", count))
+        writer.finish().map(Some)
     }
 }

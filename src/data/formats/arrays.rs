@@ -1,0 +1,225 @@
+//! Images held in memory, as archives of arrays and idx files have them.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::language::{OneOrMore, Word};
+use crate::base::{Digest, Hasher};
+
+use super::super::dataset::{Dataset, Item, OpenError, ReadError, Source, sort_classes};
+use super::super::pixels::{Pixels, Samples};
+use super::super::split::Part;
+use super::findings::{Findings, Task};
+
+/// Images with their labels, as one part of a data set has them.
+pub(super) struct Block {
+    /// The part that the file puts them in.
+    pub(super) part: Option<Part>,
+    /// What the array or file of the images is called.
+    pub(super) images: String,
+    /// What the array or file of the labels is called.
+    pub(super) labels: String,
+    /// Height, width and channels of an image.
+    pub(super) dims: [usize; 3],
+    /// All images, one after another.
+    pub(super) samples: Samples,
+    /// Labels of an image: one, or one for each finding.
+    pub(super) width: usize,
+    /// All labels, image after image.
+    pub(super) values: Vec<i64>,
+}
+
+impl Block {
+    fn items(&self) -> usize {
+        self.values.len() / self.width.max(1)
+    }
+
+    /// What an item is called: its number, after the part if there is one.
+    fn id(&self, number: usize) -> String {
+        match self.part {
+            Some(part) => format!("{}/{number}", part.name()),
+            None => number.to_string(),
+        }
+    }
+
+    /// Refuses lengths that do not fit each other.
+    fn check(&self, first: &Self) -> Result<(), OpenError> {
+        let length: usize = self.dims.iter().product();
+        let [height, width, channels] = self.dims;
+        if length == 0 || !matches!(channels, 1 | 3) {
+            let message =
+                format!("the images of `{}` are {height} × {width} × {channels}", self.images);
+            return Err(OpenError::new(message)
+                .help("images are height × width, or height × width × channels with 1 or 3"));
+        }
+        let images = self.samples.len() / length;
+        if images != self.items() {
+            return Err(OpenError::new(format!(
+                "`{}` has {images} images, but `{}` has labels of {}",
+                self.images,
+                self.labels,
+                self.items()
+            )));
+        }
+        if (self.dims, self.width) != (first.dims, first.width) {
+            return Err(OpenError::new(format!(
+                "`{}` and `{}`, or their labels, differ in shape",
+                first.images, self.images
+            ))
+            .help("all images of a data set have one size and one number of channels"));
+        }
+        Ok(())
+    }
+}
+
+/// What is said of a data set of arrays beside its blocks.
+pub(super) struct Said<'a> {
+    /// The file or folder, for messages.
+    pub(super) path: &'a Path,
+    /// Names of the classes, or of the findings.
+    pub(super) classes: Option<&'a OneOrMore<Word>>,
+    /// Whether the parts are those of a given split.
+    pub(super) by_part: bool,
+    /// Which of several labels is told apart.
+    pub(super) task: &'a Task,
+}
+
+/// The data set of some blocks.
+pub(super) fn dataset(blocks: Vec<Block>, said: &Said<'_>) -> Result<Dataset, OpenError> {
+    let told = |error: OpenError| OpenError {
+        message: format!("{}: {}", said.path.display(), error.message),
+        ..error
+    };
+    let count: usize = blocks.iter().map(Block::items).sum();
+    let Some(first) = blocks.first().filter(|_| count > 0) else {
+        return Err(told(OpenError::new("there are no images")));
+    };
+    blocks.iter().try_for_each(|block| block.check(first)).map_err(told)?;
+    let labels = labels(&blocks, said).map_err(told)?;
+    let mut items = Vec::with_capacity(count);
+    let mut cells = labels.cells.into_iter();
+    for block in &blocks {
+        for number in 0..block.items() {
+            let row = items.len();
+            items.push(Item {
+                id: block.id(number),
+                label: labels.labels[row],
+                group: None,
+                part: block.part.filter(|_| said.by_part),
+                row,
+                cells: cells.next().unwrap_or_default(),
+            });
+        }
+    }
+    let source = Arrays::new(said.path, blocks);
+    let dataset = Dataset::new(labels.classes, items, Box::new(source));
+    Ok(dataset.with_columns(labels.columns).with_notes(labels.notes).without(&labels.dropped))
+}
+
+fn labels(blocks: &[Block], said: &Said<'_>) -> Result<super::findings::Chosen, OpenError> {
+    let width = blocks.first().map_or(1, |block| block.width);
+    let rows: Vec<&[i64]> =
+        blocks.iter().flat_map(|block| block.values.chunks_exact(width)).collect();
+    let place = |row: usize| {
+        let mut left = row;
+        for block in blocks {
+            if left < block.items() {
+                return format!("`{}`, row {left}", block.labels);
+            }
+            left -= block.items();
+        }
+        String::new()
+    };
+    let given: Option<Vec<String>> =
+        said.classes.map(|names| names.0.iter().map(|name| name.0.clone()).collect());
+    if width > 1 {
+        let names = given.unwrap_or_else(|| (0..width).map(|number| number.to_string()).collect());
+        if names.len() != width {
+            let message =
+                format!("an item has {width} labels, but `classes` names {}", names.len());
+            return Err(OpenError::new(message));
+        }
+        let cells = rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+        return said.task.choose(Findings { names, cells }, place);
+    }
+    said.task.nothing_to_choose()?;
+    let classes = given.clone().unwrap_or_else(|| {
+        let mut numbers: Vec<i64> = rows.iter().map(|row| row[0]).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        sort_classes(numbers.iter().map(ToString::to_string))
+    });
+    let index = |(row, label): (usize, &&[i64])| {
+        let found = match &given {
+            Some(names) => usize::try_from(label[0]).ok().filter(|index| *index < names.len()),
+            None => {
+                let name = label[0].to_string();
+                classes.iter().position(|class| *class == name)
+            }
+        };
+        found.ok_or_else(|| {
+            let count = classes.len();
+            let message = format!("{}: the label {} has no name", place(row), label[0]);
+            OpenError::new(message).help(format!("`classes` names labels 0 to {}", count - 1))
+        })
+    };
+    let labels = rows.iter().enumerate().map(index).collect::<Result<_, _>>()?;
+    Ok(super::findings::Chosen::plain(classes, labels))
+}
+
+/// The images themselves.
+struct Arrays {
+    path: PathBuf,
+    dims: [usize; 3],
+    /// The row that each begins with, and its values.
+    blocks: Vec<(usize, Samples)>,
+}
+
+impl Arrays {
+    fn new(path: &Path, blocks: Vec<Block>) -> Self {
+        let dims = blocks.first().map_or([0; 3], |block| block.dims);
+        let mut begin = 0;
+        let placed = blocks.into_iter().map(|block| {
+            let first = begin;
+            begin += block.items();
+            (first, block.samples)
+        });
+        Self { path: path.to_owned(), dims, blocks: placed.collect() }
+    }
+
+    fn samples(&self, row: usize) -> Samples {
+        let length: usize = self.dims.iter().product();
+        let block = self.blocks.partition_point(|(first, _)| *first <= row) - 1;
+        let (first, samples) = &self.blocks[block];
+        let range = (row - first) * length..(row - first + 1) * length;
+        match samples {
+            Samples::Bytes(values) => Samples::Bytes(values[range].to_vec()),
+            Samples::Floats(values) => Samples::Floats(values[range].to_vec()),
+        }
+    }
+}
+
+impl Source for Arrays {
+    fn pixels(&self, row: usize) -> Result<Pixels, ReadError> {
+        let [height, width, channels] = self.dims;
+        let samples = self.samples(row);
+        let is_finite = match &samples {
+            Samples::Bytes(_) => true,
+            Samples::Floats(values) => values.iter().all(|value| value.is_finite()),
+        };
+        if !is_finite {
+            let cause = format!("image {row} has values that are no finite numbers");
+            return Err(ReadError { path: self.path.clone(), cause });
+        }
+        Ok(Pixels { height, width, channels, samples })
+    }
+
+    fn digest(&self, row: usize) -> Result<Digest, ReadError> {
+        let mut hasher = Hasher::default();
+        self.dims.iter().for_each(|extent| hasher.update(&(*extent as u64).to_le_bytes()));
+        match self.samples(row) {
+            Samples::Bytes(values) => hasher.update(&values),
+            Samples::Floats(values) => hasher.update(bytemuck::cast_slice(&values)),
+        }
+        Ok(hasher.finish())
+    }
+}
