@@ -41,6 +41,9 @@ pub(super) enum Command {
         model: PathBuf,
         /// Shapes of its inputs, as JSON.
         shapes: String,
+        /// The same model with its batch freed, to be compared.
+        #[arg(long)]
+        freed: Option<PathBuf>,
     },
 }
 

@@ -62,7 +62,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Run { file }) => run::run(file, &arguments.common),
         Some(Command::Check { file }) => check::check(file, &arguments.common),
         Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
-        Some(Command::Look { model, shapes }) => look::child(model, shapes),
+        Some(Command::Look { model, shapes, freed }) => {
+            look::child(model, shapes, freed.as_deref())
+        }
         None => match &arguments.file {
             Some(file) => run::run(file, &arguments.common),
             None => {

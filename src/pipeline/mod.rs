@@ -3,5 +3,6 @@
 pub mod engine;
 pub mod execute;
 mod facts;
+mod models;
 pub mod plan;
 pub mod spec;
