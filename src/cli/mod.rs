@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod crash;
 mod look;
+mod model;
 mod reference;
 mod revision;
 mod run;
@@ -62,6 +63,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Run { file }) => run::run(file, &arguments.common),
         Some(Command::Check { file }) => check::check(file, &arguments.common),
         Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
+        Some(Command::Model { command }) => model::model(command, &arguments.common),
         Some(Command::Look { model, shapes, freed }) => {
             look::child(model, shapes, freed.as_deref())
         }

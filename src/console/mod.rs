@@ -2,6 +2,7 @@
 
 mod bars;
 mod lines;
+mod model;
 mod summary;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -9,6 +10,7 @@ use std::sync::Mutex;
 
 use crate::events::{Event, Listener};
 
+pub use model::{InspectedPort, Inspection, inspection};
 pub use summary::render;
 
 /// How progress is shown.

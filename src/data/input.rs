@@ -312,8 +312,10 @@ mod tests {
     #[test]
     #[expect(clippy::float_cmp, reason = "values are copied, not computed")]
     fn values_lie_in_the_order_of_the_layout() {
-        let mut rule =
-            InputRule { size: Size { height: 1, width: 2 }, ..InputRule::plain(rule(1, 1).size, 3) };
+        let mut rule = InputRule {
+            size: Size { height: 1, width: 2 },
+            ..InputRule::plain(rule(1, 1).size, 3)
+        };
         let pixels = SampleSlice::Bytes(&[1, 2, 3, 4, 5, 6]);
         let mut out = [0.0; 6];
         for (layout, shape, values) in [

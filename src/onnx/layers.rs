@@ -77,7 +77,9 @@ pub fn common_scope(graph: &Graph) -> String {
     loop {
         let mut scopes = graph.nodes.iter().map(|node| scope_below(&common, &node.name));
         match scopes.next().flatten() {
-            Some(first) if scopes.all(|scope| scope == Some(first)) => first.clone_into(&mut common),
+            Some(first) if scopes.all(|scope| scope == Some(first)) => {
+                first.clone_into(&mut common)
+            }
             _ => return common,
         }
     }

@@ -7,6 +7,7 @@ pub mod freeze;
 pub mod graph;
 pub mod head;
 pub mod init;
+pub mod inspect;
 pub mod layers;
 pub mod macs;
 pub mod observe;

@@ -31,8 +31,7 @@ pub fn sorted(nodes: Vec<Node>, known: &BTreeSet<String>) -> Result<Vec<Node>, N
     let mut missing: Vec<usize> = vec![0; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
         for tensor in node.reads().filter(|name| !known.contains(*name)) {
-            let unmade =
-                || NoOrder::Unmade { node: node.name.clone(), tensor: tensor.to_owned() };
+            let unmade = || NoOrder::Unmade { node: node.name.clone(), tensor: tensor.to_owned() };
             readers.entry(*makers.get(tensor).ok_or_else(unmade)?).or_default().push(index);
             missing[index] += 1;
         }

@@ -128,8 +128,19 @@ fn from_half(bits: u16) -> f32 {
 
 /// Operators that turn floats into something else.
 const NOT_FLOATS: [&str; 13] = [
-    "Shape", "Size", "ArgMax", "ArgMin", "NonZero", "Equal", "Less", "Greater", "LessOrEqual",
-    "GreaterOrEqual", "IsNaN", "IsInf", "QuantizeLinear",
+    "Shape",
+    "Size",
+    "ArgMax",
+    "ArgMin",
+    "NonZero",
+    "Equal",
+    "Less",
+    "Greater",
+    "LessOrEqual",
+    "GreaterOrEqual",
+    "IsNaN",
+    "IsInf",
+    "QuantizeLinear",
 ];
 
 /// Casts of floats to floats do nothing any more.

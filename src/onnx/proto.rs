@@ -146,10 +146,9 @@ fn in_order(graph: &mut Graph) -> Result<(), ParseError> {
     })?;
     known.extend(graph.nodes.iter().flat_map(Node::writes).map(str::to_owned));
     match graph.outputs.iter().find(|port| !known.contains(&port.name)) {
-        Some(port) => Err(ParseError::Dangling {
-            node: "the output".to_owned(),
-            tensor: port.name.clone(),
-        }),
+        Some(port) => {
+            Err(ParseError::Dangling { node: "the output".to_owned(), tensor: port.name.clone() })
+        }
         None => Ok(()),
     }
 }

@@ -68,8 +68,7 @@ pub(super) fn open_model(
 
 /// The bytes of a model and the model in single precision.
 fn read(path: &Path, told: &dyn Fn(String) -> Problem) -> Result<(Vec<u8>, Graph), Problem> {
-    let failed =
-        |error: &dyn std::fmt::Display| told(format!("read {}: {error}", path.display()));
+    let failed = |error: &dyn std::fmt::Display| told(format!("read {}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| failed(&error).help(FilePath::HELP))?;
     let mut graph = proto::decode(&bytes).map_err(|error| failed(&error))?;
     precision::to_single(&mut graph);

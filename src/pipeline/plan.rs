@@ -6,9 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Found, Located, Place, Problem, Problems, Seed};
-use crate::stages::{
-    Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name,
-};
+use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
 use crate::store::RunStage;
 
 use super::facts;
