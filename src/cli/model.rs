@@ -67,7 +67,7 @@ fn inspect(
         (look(runtime, None), runtime.version.clone())
     };
     let looked = run_shape(&graph, size, shape)
-        .and_then(|shape| Ok((eyes.observe(&graph, &[shape.clone()])?, shape)));
+        .and_then(|shape| Ok((eyes.observe(&graph, std::slice::from_ref(&shape))?, shape)));
     let fixed = batch::fixed(&graph);
     let freed = looked.as_ref().ok().and_then(|(_, shape)| freed(&graph, shape, &eyes));
     let seen = looked.as_ref().ok().map(|(shapes, shape)| Seen { shapes, items: shape[0] });

@@ -179,7 +179,7 @@ fn head_lines(head: &HeadFound, several: bool) -> Vec<String> {
     let cut = head.cut_off.join("`, `");
     let mut lines =
         vec![format!("head{of}: a new one reads `{at}`{features}; `{cut}` would be cut off")];
-    if head.convolution {
+    if head.maybe_features {
         lines.push(format!(
             "  if `{}` holds features rather than scores, write `head: {{ at: {} }}`",
             head.output, head.output

@@ -44,9 +44,9 @@ choice! {
 choice! {
     /// Order of the axes of an item.
     pub enum Layout {
-        /// Channels, height, width; most models that come from PyTorch.
+        /// Channels, height, width; most models that come from `PyTorch`.
         "nchw" => Nchw,
-        /// Height, width, channels; most models that come from TensorFlow.
+        /// Height, width, channels; most models that come from `TensorFlow`.
         "nhwc" => Nhwc,
         /// One row of all values, in the order of `nchw`.
         "flat" => Flat,
@@ -137,6 +137,37 @@ impl InputRule {
             std: Values(vec![1.0]),
             fit: Fit::Stretch,
         }
+    }
+
+    /// The rule as it would be written, on one line, without what goes without saying.
+    pub fn written(&self) -> String {
+        let number = |value: f64| value.to_string();
+        let list = |values: &Values| match values.0[..] {
+            [only] => number(only),
+            ref many => {
+                format!("[{}]", many.iter().map(|&v| number(v)).collect::<Vec<_>>().join(", "))
+            }
+        };
+        let Size { height, width } = self.size;
+        let size = match height == width {
+            true => height.to_string(),
+            false => format!("[{height}, {width}]"),
+        };
+        let plain =
+            Self { scale: Above0::new(255.0).unwrap_or(Above0::ONE), ..Self::plain(self.size, 3) };
+        let word = |json: Json| json.as_str().unwrap_or_default().to_owned();
+        let pairs = [
+            ("size", Some(size)),
+            ("channels", Some(self.channels.0.to_string())),
+            ("order", (self.order != plain.order).then(|| word(json!(self.order)))),
+            ("layout", (self.layout != plain.layout).then(|| word(json!(self.layout)))),
+            ("scale", (self.scale != plain.scale).then(|| number(self.scale.get()))),
+            ("mean", (self.mean != plain.mean).then(|| list(&self.mean))),
+            ("std", (self.std != plain.std).then(|| list(&self.std))),
+            ("fit", (self.fit != plain.fit).then(|| word(json!(self.fit)))),
+        ];
+        let said = pairs.into_iter().filter_map(|(key, value)| Some(format!("{key}: {}", value?)));
+        format!("{{ {} }}", said.collect::<Vec<_>>().join(", "))
     }
 
     /// What is wrong with the rule as a whole.

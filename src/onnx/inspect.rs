@@ -43,8 +43,9 @@ pub struct HeadFound {
     pub averaged: bool,
     /// Nodes that would be cut off, in order.
     pub cut_off: Vec<String>,
-    /// Whether the first of these is a convolution: then the output may already be features.
-    pub convolution: bool,
+    /// Whether the output may already be features: a convolution would be cut off, and the output
+    /// is no softmax.
+    pub maybe_features: bool,
     /// Why there is none.
     pub none: Option<String>,
 }
@@ -72,6 +73,7 @@ pub fn layers(graph: &Graph, seen: Option<Seen<'_>>) -> Vec<Layer> {
     let own = own_parameters(graph);
     let mut names: Vec<(&str, bool)> = Vec::new();
     let mut members: Vec<Vec<usize>> = Vec::new();
+    let mut early = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let scope = scope_of(&open, &node.name);
         let name = scope.unwrap_or(&node.name);
@@ -87,11 +89,16 @@ pub fn layers(graph: &Graph, seen: Option<Seen<'_>>) -> Vec<Layer> {
             (Some(known), _) => members[known].push(index),
             // What tells nothing by itself belongs to the layer before.
             (None, Some(before)) if !begins => before.push(index),
+            (None, None) if !begins => early.push(index),
             _ => {
                 names.push((name, scope.is_some()));
                 members.push(vec![index]);
             }
         }
+    }
+    match members.first_mut() {
+        Some(first) => first.append(&mut early),
+        None => return every_node(graph, seen),
     }
     let layer = |((name, is_scope), members): (&(&str, bool), &Vec<usize>)| {
         layer_of(graph, seen, &own, name, *is_scope, members)
@@ -177,7 +184,7 @@ fn layer_of(
     }
 }
 
-/// "3 Conv, MaxPool".
+/// As in `3 Conv, MaxPool`.
 fn operators(graph: &Graph, nodes: &[&Node]) -> String {
     let telling: Vec<&str> =
         nodes.iter().filter(|node| is_telling(graph, node)).map(|node| node.op.as_str()).collect();
@@ -210,7 +217,7 @@ fn head_of(graph: &Graph, seen: Option<Seen<'_>>, port: &Port) -> HeadFound {
         features: None,
         averaged: false,
         cut_off: vec![],
-        convolution: false,
+        maybe_features: false,
         none: None,
     };
     match head::find(graph, shapes, Some(&port.name)) {
@@ -231,7 +238,9 @@ fn head_of(graph: &Graph, seen: Option<Seen<'_>>, port: &Port) -> HeadFound {
                 .map(|&index| &graph.nodes[index])
                 .filter(|node| node.writes().all(|name| root(graph, name).is_none()))
                 .collect();
-            found.convolution = cut.first().is_some_and(|node| node.op == "Conv");
+            let is_softmax = |node: &&Node| node.op.ends_with("Softmax");
+            found.maybe_features =
+                cut.first().is_some_and(|node| node.op == "Conv") && !cut.iter().any(is_softmax);
             found.cut_off = cut.iter().map(|node| node.name.clone()).collect();
             found.at = Some(at);
         }
@@ -288,8 +297,8 @@ mod tests {
             ("net/fc", "Gemm", 8),
         ];
         assert_eq!(told, expected);
-        let all: usize = every_node(&graph(), None).iter().map(|layer| layer.parameters).sum();
-        assert_eq!(all, found.iter().map(|layer| layer.parameters).sum());
+        let sum = |layers: &[Layer]| layers.iter().map(|layer| layer.parameters).sum::<usize>();
+        assert_eq!(sum(&every_node(&graph(), None)), sum(&found));
     }
 
     #[test]

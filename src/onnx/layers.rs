@@ -78,7 +78,7 @@ pub fn common_scope(graph: &Graph) -> String {
         let mut scopes = graph.nodes.iter().map(|node| scope_below(&common, &node.name));
         match scopes.next().flatten() {
             Some(first) if scopes.all(|scope| scope == Some(first)) => {
-                first.clone_into(&mut common)
+                first.clone_into(&mut common);
             }
             _ => return common,
         }

@@ -105,7 +105,7 @@ fn turn(tensor: &mut Tensor) -> bool {
         FLOAT16 => halves(from_half),
         BFLOAT16 => halves(|bits| f32::from_bits(u32::from(bits) << 16)),
         DOUBLE => {
-            let single = |eight: &[u8]| eight.try_into().map(f64::from_le_bytes).unwrap_or(0.0);
+            let single = |eight: &[u8]| eight.try_into().map_or(0.0, f64::from_le_bytes);
             bytes.chunks_exact(8).map(|eight| single(eight) as f32).collect()
         }
         _ => return false,

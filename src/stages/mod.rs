@@ -7,6 +7,7 @@ mod job;
 mod kinds;
 mod model;
 mod names;
+mod preprocessing;
 mod probing;
 mod site;
 mod training;

@@ -18,6 +18,7 @@ use super::super::data::OpenDataset;
 use super::super::job::{Context, Cores, Failure, Job, Outputs};
 use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
+use super::super::preprocessing::Preprocessing;
 use super::super::site::{FeaturesOffer, Input, Offers, Runs, Site};
 use super::Kind;
 
@@ -100,6 +101,7 @@ impl Kind for Extract {
                 tensors.push(tensor);
             }
         }
+        Preprocessing::check(&base, &data, site);
         let part = |base: &Arc<BaseModel>| ModelPart { base: Arc::clone(base), random: None };
         let spatial = match self.spatial {
             Spatial::All => None,

@@ -11,6 +11,7 @@ use crate::onnx::{freeze, head, macs, upgrade};
 
 use super::super::model::{BaseModel, Batch, ModelPart};
 use super::super::names::{Name, Reference};
+use super::super::preprocessing::Preprocessing;
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
 use super::super::training::{Network, Plan, Recipe, Training, Transfer};
 use super::{Kind, resolved};
@@ -134,6 +135,9 @@ impl Kind for FineTune {
             })
         };
         let network = self.structure(&recipe(Seed(0)), &base, site)?;
+        if !random {
+            Preprocessing::check(&base, &data, site);
+        }
         let plan = Plan {
             kind: Self::WORD,
             recipe: &recipe,
