@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 
 use crate::console::{self, InspectedPort, Inspection};
+use crate::onnx::batch::Trial;
 use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
 use crate::onnx::inspect::{self, Seen};
 use crate::onnx::precision::{kind_name, to_single, weight_kinds};
@@ -68,8 +69,10 @@ fn inspect(
     };
     let looked = run_shape(&graph, size, shape)
         .and_then(|shape| Ok((eyes.observe(&graph, std::slice::from_ref(&shape))?, shape)));
-    let fixed = batch::fixed(&graph);
-    let freed = looked.as_ref().ok().and_then(|(_, shape)| freed(&graph, shape, &eyes));
+    let trial = batch::trial(&graph);
+    let fixed = trial.as_ref().and_then(|trial| batch::fixed(&trial.fixed));
+    let freed =
+        looked.as_ref().ok().zip(trial).map(|((_, shape), trial)| freed(&trial, shape, &eyes));
     let seen = looked.as_ref().ok().map(|(shapes, shape)| Seen { shapes, items: shape[0] });
     let heads = inspect::heads(&graph, seen);
     let all = inspect::every_node(&graph, seen);
@@ -108,9 +111,10 @@ fn count(graph: &Graph, op: &str) -> usize {
 }
 
 /// Whether a fixed batch can be freed, or why not.
-fn freed(graph: &Graph, shape: &Vec<usize>, eyes: &Look) -> Option<Result<(), String>> {
-    let free = batch::free(graph)?;
-    Some(eyes.agree(graph, &free, shape))
+fn freed(trial: &Trial, shape: &Vec<usize>, eyes: &Look) -> Result<(), String> {
+    let mut tried = trial.freed.iter().map(|freed| eyes.agree(&trial.fixed, freed, shape));
+    let first = tried.next().unwrap_or_else(|| Err("it has no first axis".to_owned()));
+    if first.is_ok() || tried.any(|agreed| agreed.is_ok()) { Ok(()) } else { first }
 }
 
 /// The shape to run a model with, or why it is not run.

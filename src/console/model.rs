@@ -200,7 +200,7 @@ fn weights(found: &Inspection) -> String {
 
 fn batch(found: &Inspection) -> String {
     let Some(items) = found.fixed_batch else { return "free".to_owned() };
-    let fixed = format!("fixed to {items} by the file");
+    let fixed = format!("fixed to {items} in the file");
     match &found.freed {
         None => fixed,
         Some(Ok(())) => format!("{fixed}; freed, as it computes the same"),

@@ -17,6 +17,34 @@ pub fn fixed(graph: &Graph) -> Option<usize> {
     }
 }
 
+/// A model that may work for some batch alone, and what it may be freed to.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The model at the one batch that is sure to work.
+    pub fixed: Graph,
+    /// Models with a free batch, the first that [`agree`]s is to be taken.
+    pub freed: Vec<Graph>,
+}
+
+/// What has to be tried before a model is given any number of items: its file fixes the batch, or
+/// leaves it free but spells out 1 in a reshape. Nothing for a model that is free of both.
+pub fn trial(graph: &Graph) -> Option<Trial> {
+    if fixed(graph).is_some() {
+        return Some(Trial { fixed: graph.clone(), freed: free(graph).into_iter().collect() });
+    }
+    let spells_out = |node: &Node| free_target(graph, node, 1).is_some();
+    let first = graph.inputs.first().and_then(|port| port.dims.as_ref()).is_some();
+    if !first || !graph.nodes.iter().any(spells_out) {
+        return None;
+    }
+    let mut pinned = graph.clone();
+    if let Some(dim) = pinned.inputs[0].dims.as_mut().and_then(|dims| dims.first_mut()) {
+        *dim = Dim::Fixed(1);
+    }
+    let freed = free(&pinned).into_iter().chain([graph.clone()]).collect();
+    Some(Trial { fixed: pinned, freed })
+}
+
 /// The model with a free batch: of its input and outputs, and of reshapes to a constant shape that
 /// begins with the batch. Nothing if it is free already. Whether it still computes the same has
 /// to be seen ([`agree`]).
@@ -174,6 +202,17 @@ mod tests {
     fn a_model_whose_reshapes_spell_the_batch_out_is_freed() {
         assert_eq!(told(&model(&[1, 4], "Relu")), None);
         assert_eq!(told(&model(&[1, -1], "Relu")), None);
+    }
+
+    #[test]
+    fn a_free_batch_that_a_reshape_contradicts_is_tried() {
+        let mut free_input = model(&[1, 4], "Relu");
+        free_input.inputs = vec![Port::batch_of_floats("x", &[4])];
+        let tried = trial(&free_input).unwrap();
+        assert_eq!((fixed(&tried.fixed), tried.freed.len()), (Some(1), 2));
+        assert!(agree(runtime().unwrap(), &tried.fixed, &tried.freed[0], &[1, 4]).is_ok());
+        assert!(agree(runtime().unwrap(), &tried.fixed, &tried.freed[1], &[1, 4]).is_err());
+        assert!(trial(&tried.freed[0]).is_none());
     }
 
     #[test]

@@ -75,14 +75,18 @@ fn read(path: &Path, told: &dyn Fn(String) -> Problem) -> Result<(Vec<u8>, Graph
     Ok((bytes, graph))
 }
 
-/// The model with a free batch, if its file fixes one and freeing it was seen to change nothing.
+/// The model with a free batch, if it is sure or was seen to compute the same with it.
 fn freed(graph: Graph, shape: &Shape, request: &Request<'_>) -> (Graph, Batch) {
-    let Some(items) = batch::fixed(&graph) else { return (graph, Batch::Free) };
-    let Some(free) = batch::free(&graph) else { return (graph, Batch::Free) };
-    match request.look.agree(&graph, &free, shape) {
-        Ok(()) => (free, Batch::Freed),
-        Err(because) => (graph, Batch::Fixed { items, because }),
+    let Some(trial) = batch::trial(&graph) else { return (graph, Batch::Free) };
+    let mut because = String::new();
+    for freed in trial.freed {
+        match request.look.agree(&trial.fixed, &freed, shape) {
+            Ok(()) => return (freed, Batch::Freed),
+            Err(why) if because.is_empty() => because = why,
+            Err(_) => {}
+        }
     }
+    (trial.fixed, Batch::Fixed { items: shape[0], because })
 }
 
 /// Every alias must name a layer.
