@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::model::ModelCommand;
+
 /// Does transfer learning help on your data, which kind, and how sure is that?
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -40,6 +42,11 @@ pub(super) enum Command {
         #[arg(long)]
         reference: bool,
     },
+    /// Tells what one's own model is.
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
     /// Looks at a model in a process of its own, which may crash.
     #[command(hide = true, name = "look-at-model")]
     Look {
@@ -47,6 +54,9 @@ pub(super) enum Command {
         model: PathBuf,
         /// Shapes of its inputs, as JSON.
         shapes: String,
+        /// The same model with its batch freed, to be compared.
+        #[arg(long)]
+        freed: Option<PathBuf>,
     },
 }
 
@@ -105,7 +115,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("a whole number of at least 1 is wanted".to_owned()),
         Ok(number) => Ok(number),

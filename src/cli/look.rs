@@ -1,62 +1,111 @@
 //! Looking at a model before anything trusts it. Some models make the embedded backend abort the
 //! whole process, so there it looks in a child process; what was seen is kept in the store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::base::Digest;
+use crate::onnx::batch::agree;
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::{Observation, observe};
 use crate::onnx::proto;
 use crate::onnx::runtime::{Backend, Runtime};
 use crate::onnx::tensor::Shape;
-use crate::stages::Look;
+use crate::stages::{Look, Looker};
 use crate::store::{Key, Record, Store};
 
 use super::Exit;
 
 /// Looks at models with this runtime; remembers in the store, if there is one.
 pub(super) fn look(runtime: &'static Runtime, store: Option<Arc<Store>>) -> Look {
-    Arc::new(move |graph: &Graph, shapes: &[Shape]| {
+    Arc::new(Eyes { runtime, store })
+}
+
+struct Eyes {
+    runtime: &'static Runtime,
+    store: Option<Arc<Store>>,
+}
+
+impl Looker for Eyes {
+    fn observe(&self, graph: &Graph, shapes: &[Shape]) -> Result<Observation, String> {
         let model = proto::encode(graph);
         let fields = json!({
             "kind": "look",
             "version": 1,
             "model": Digest::of(&model),
             "shapes": shapes,
-            "runtime": runtime.version,
+            "runtime": self.runtime.version,
         });
+        self.remembering(fields, || match self.runtime.backend {
+            Backend::Library => {
+                observe(self.runtime, graph, shapes).map_err(|error| error.to_string())
+            }
+            Backend::Embedded => {
+                in_child(&model, None, shapes).map_err(|error| format!("{error:#}"))
+            }
+        })
+    }
+
+    fn agree(&self, fixed: &Graph, freed: &Graph, shape: &Shape) -> Result<(), String> {
+        let [fixed_model, freed_model] = [fixed, freed].map(proto::encode);
+        let fields = json!({
+            "kind": "agree",
+            "version": 1,
+            "model": Digest::of(&fixed_model),
+            "freed": Digest::of(&freed_model),
+            "shape": shape,
+            "runtime": self.runtime.version,
+        });
+        // What was seen not to agree is worth remembering, too.
+        let agreed: Agreed = self.remembering(fields, || {
+            let agreed = match self.runtime.backend {
+                Backend::Library => agree(self.runtime, fixed, freed, shape).map_err(Into::into),
+                Backend::Embedded => {
+                    in_child(&fixed_model, Some(&freed_model), std::slice::from_ref(shape))
+                }
+            };
+            Ok(agreed.map_err(|error: anyhow::Error| format!("{error:#}")))
+        })?;
+        agreed
+    }
+}
+
+type Agreed = Result<(), String>;
+
+impl Eyes {
+    fn remembering<T: Serialize + DeserializeOwned>(
+        &self,
+        fields: serde_json::Value,
+        see: impl FnOnce() -> Result<T, String>,
+    ) -> Result<T, String> {
         let key = Key::of(&fields);
-        if let Some(seen) = store.as_deref().and_then(|store| remembered(store, key)) {
+        if let Some(seen) = self.store.as_deref().and_then(|store| remembered(store, key)) {
             return Ok(seen);
         }
-        let seen = match runtime.backend {
-            Backend::Library => {
-                observe(runtime, graph, shapes).map_err(|error| error.to_string())?
-            }
-            Backend::Embedded => in_child(&model, shapes).map_err(|error| format!("{error:#}"))?,
-        };
-        if let Some(store) = store.as_deref() {
+        let seen = see()?;
+        if let Some(store) = self.store.as_deref() {
             remember(store, key, fields, &seen);
         }
         Ok(seen)
-    })
+    }
 }
 
 const SEEN: &str = "seen";
 
-fn remembered(store: &Store, key: Key) -> Option<Observation> {
+fn remembered<T: DeserializeOwned>(store: &Store, key: Key) -> Option<T> {
     let record = store.lookup(key, &mut |_| ())?;
     serde_json::from_value(record.facts.get(SEEN)?.clone()).ok()
 }
 
 /// What cannot be remembered is looked at again next time.
-fn remember(store: &Store, key: Key, fields: serde_json::Value, seen: &Observation) {
+fn remember(store: &Store, key: Key, fields: serde_json::Value, seen: &impl Serialize) {
     let facts = [(SEEN.to_owned(), json!(seen))].into();
     let record = Record { fields, facts, ..Record::default() };
     let saved = store.lock(key, &AtomicBool::new(false)).and_then(|lock| lock.save(&record));
@@ -65,19 +114,27 @@ fn remember(store: &Store, key: Key, fields: serde_json::Value, seen: &Observati
     }
 }
 
-/// Runs this program on the model, so that a crash is the child's alone.
-fn in_child(model: &[u8], shapes: &[Shape]) -> anyhow::Result<Observation> {
+/// Runs this program on the model, or on it and its freed self, so that a crash is the child's
+/// alone.
+fn in_child<T: DeserializeOwned>(
+    model: &[u8],
+    freed: Option<&[u8]>,
+    shapes: &[Shape],
+) -> anyhow::Result<T> {
     let folder = tempfile::tempdir().context("make a temporary folder")?;
-    let path = folder.path().join("model.onnx");
-    crate::base::atomic::write(&path, model).context("write the model for a trial")?;
+    let write = |name: &str, model: &[u8]| -> anyhow::Result<PathBuf> {
+        let path = folder.path().join(name);
+        crate::base::atomic::write(&path, model).context("write the model for a trial")?;
+        Ok(path)
+    };
     let program = std::env::current_exe().context("find this program")?;
-    let output = Command::new(program)
-        .arg("look-at-model")
-        .arg(&path)
-        .arg(serde_json::to_string(shapes)?)
-        .args(["--runtime", "embedded"])
-        .output()
-        .context("try the model in a process of its own")?;
+    let mut child = Command::new(program);
+    child.arg("look-at-model").arg(write("model.onnx", model)?);
+    child.arg(serde_json::to_string(shapes)?).args(["--runtime", "embedded"]);
+    if let Some(freed) = freed {
+        child.arg("--freed").arg(write("freed.onnx", freed)?);
+    }
+    let output = child.output().context("try the model in a process of its own")?;
     if output.status.success() {
         return serde_json::from_slice(&output.stdout).context("read what the trial saw");
     }
@@ -90,13 +147,19 @@ fn in_child(model: &[u8], shapes: &[Shape]) -> anyhow::Result<Observation> {
     anyhow::bail!("{why}; ONNX Runtime's own library may run it: name one with --runtime PATH")
 }
 
-/// The child: looks at a model and prints what it saw.
-pub(super) fn child(model: &Path, shapes: &str) -> anyhow::Result<Exit> {
+/// The child: looks at a model and prints what it saw; with a freed one, whether they agree.
+pub(super) fn child(model: &Path, shapes: &str, freed: Option<&Path>) -> anyhow::Result<Exit> {
     let shapes: Vec<Shape> = serde_json::from_str(shapes)?;
-    let bytes = std::fs::read(model)?;
-    let graph = proto::decode(&bytes)?;
+    let read = |path: &Path| -> anyhow::Result<Graph> { Ok(proto::decode(&std::fs::read(path)?)?) };
+    let graph = read(model)?;
     let runtime = crate::onnx::runtime::start(None)?;
-    let seen = observe(runtime, &graph, &shapes)?;
-    crate::console::out(&serde_json::to_string(&seen)?);
+    let seen = match freed {
+        None => json!(observe(runtime, &graph, &shapes)?),
+        Some(freed) => {
+            agree(runtime, &graph, &read(freed)?, &shapes[0])?;
+            json!(())
+        }
+    };
+    crate::console::out(&seen.to_string());
     Ok(Exit::Good)
 }

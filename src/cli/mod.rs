@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod crash;
 mod look;
+mod model;
 mod plan;
 mod reference;
 mod revision;
@@ -65,7 +66,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Check { file }) => check::check(file, &arguments.common),
         Some(Command::Plan { file }) => plan::plan(file, &arguments.common),
         Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
-        Some(Command::Look { model, shapes }) => look::child(model, shapes),
+        Some(Command::Model { command }) => model::model(command, &arguments.common),
+        Some(Command::Look { model, shapes, freed }) => {
+            look::child(model, shapes, freed.as_deref())
+        }
         None => match &arguments.file {
             Some(file) => run::run(file, &arguments.common),
             None => {

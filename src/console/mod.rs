@@ -3,6 +3,7 @@
 mod bars;
 mod forecast;
 mod lines;
+mod model;
 mod summary;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -11,6 +12,7 @@ use std::sync::Mutex;
 use crate::events::{Event, Listener};
 
 pub use forecast::{forecast, time};
+pub use model::{InspectedPort, Inspection, inspection};
 pub use summary::render;
 
 /// How progress is shown.

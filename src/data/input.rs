@@ -18,6 +18,8 @@ keys! {
         channels: Count = Count(3),
         /// Order of the three channels.
         order: ChannelOrder = ChannelOrder::Rgb,
+        /// Order of the axes of an item.
+        layout: Layout = Layout::Nchw,
         /// What values are divided by first; 255 turns bytes into 0 to 1.
         scale: Above0 = Above0::new(255.0).expect("a default above 0"),
         /// What is subtracted then; one number, or one for each channel.
@@ -36,6 +38,18 @@ choice! {
         "rgb" => Rgb,
         /// Blue, green, red.
         "bgr" => Bgr,
+    }
+}
+
+choice! {
+    /// Order of the axes of an item.
+    pub enum Layout {
+        /// Channels, height, width; most models that come from `PyTorch`.
+        "nchw" => Nchw,
+        /// Height, width, channels; most models that come from `TensorFlow`.
+        "nhwc" => Nhwc,
+        /// One row of all values, in the order of `nchw`.
+        "flat" => Flat,
     }
 }
 
@@ -117,11 +131,43 @@ impl InputRule {
             size,
             channels: Count(channels),
             order: ChannelOrder::Rgb,
+            layout: Layout::Nchw,
             scale: Above0::ONE,
             mean: Values(vec![0.0]),
             std: Values(vec![1.0]),
             fit: Fit::Stretch,
         }
+    }
+
+    /// The rule as it would be written, on one line, without what goes without saying.
+    pub fn written(&self) -> String {
+        let number = |value: f64| value.to_string();
+        let list = |values: &Values| match values.0[..] {
+            [only] => number(only),
+            ref many => {
+                format!("[{}]", many.iter().map(|&v| number(v)).collect::<Vec<_>>().join(", "))
+            }
+        };
+        let Size { height, width } = self.size;
+        let size = match height == width {
+            true => height.to_string(),
+            false => format!("[{height}, {width}]"),
+        };
+        let plain =
+            Self { scale: Above0::new(255.0).unwrap_or(Above0::ONE), ..Self::plain(self.size, 3) };
+        let word = |json: Json| json.as_str().unwrap_or_default().to_owned();
+        let pairs = [
+            ("size", Some(size)),
+            ("channels", Some(self.channels.0.to_string())),
+            ("order", (self.order != plain.order).then(|| word(json!(self.order)))),
+            ("layout", (self.layout != plain.layout).then(|| word(json!(self.layout)))),
+            ("scale", (self.scale != plain.scale).then(|| number(self.scale.get()))),
+            ("mean", (self.mean != plain.mean).then(|| list(&self.mean))),
+            ("std", (self.std != plain.std).then(|| list(&self.std))),
+            ("fit", (self.fit != plain.fit).then(|| word(json!(self.fit)))),
+        ];
+        let said = pairs.into_iter().filter_map(|(key, value)| Some(format!("{key}: {}", value?)));
+        format!("{{ {} }}", said.collect::<Vec<_>>().join(", "))
     }
 
     /// What is wrong with the rule as a whole.
@@ -139,14 +185,24 @@ impl InputRule {
         self.std.0.contains(&0.0).then(|| "`std` must not be 0".to_owned())
     }
 
-    /// Shape of one item as models have it: channels × height × width.
-    pub fn item(&self) -> [usize; 3] {
+    /// Channels, height and width of one item, whatever the order of its axes.
+    pub fn extents(&self) -> [usize; 3] {
         [self.channels.0, self.size.height, self.size.width]
+    }
+
+    /// Shape of one item as the model has it, without the batch.
+    pub fn item(&self) -> Vec<usize> {
+        let [channels, height, width] = self.extents();
+        match self.layout {
+            Layout::Nchw => vec![channels, height, width],
+            Layout::Nhwc => vec![height, width, channels],
+            Layout::Flat => vec![channels * height * width],
+        }
     }
 
     /// Number of values of one item.
     pub fn length(&self) -> usize {
-        self.item().iter().product()
+        self.extents().iter().product()
     }
 
     /// An image at the model's size and channels, not scaled yet.
@@ -158,7 +214,7 @@ impl InputRule {
         resized(&pixels, self.size, &self.fit)
     }
 
-    /// Writes a fitted image as the model wants it: channel by channel, normalised.
+    /// Writes a fitted image as the model wants it: in its layout, normalised.
     ///
     /// # Panics
     /// If `into` has not the length of one item; a mistake of the caller.
@@ -167,22 +223,27 @@ impl InputRule {
         let plane = self.size.height * self.size.width;
         assert_eq!(into.len(), plane * channels);
         let scale = self.scale.get() as f32;
+        // Where the first value of a channel goes, and how far each is from the next.
+        let (start, step) = match self.layout {
+            Layout::Nchw | Layout::Flat => (plane, 1),
+            Layout::Nhwc => (1, channels),
+        };
         for channel in 0..channels {
             let from = match self.order {
                 ChannelOrder::Rgb => channel,
                 ChannelOrder::Bgr => channels - 1 - channel,
             };
             let (mean, std) = (self.mean.of(channel), self.std.of(channel));
-            let target = &mut into[channel * plane..(channel + 1) * plane];
+            let target = into[channel * start..].iter_mut().step_by(step);
             let normal = |value: f32| (value / scale - mean) / std;
             match samples {
                 SampleSlice::Bytes(bytes) => {
-                    for (to, pixel) in target.iter_mut().zip(bytes.chunks_exact(channels)) {
+                    for (to, pixel) in target.zip(bytes.chunks_exact(channels)) {
                         *to = normal(f32::from(pixel[from]));
                     }
                 }
                 SampleSlice::Floats(floats) => {
-                    for (to, pixel) in target.iter_mut().zip(floats.chunks_exact(channels)) {
+                    for (to, pixel) in target.zip(floats.chunks_exact(channels)) {
                         *to = normal(pixel[from]);
                     }
                 }
@@ -255,6 +316,7 @@ mod tests {
             size: Size { height: size, width: size },
             channels: Count(channels),
             order: ChannelOrder::Rgb,
+            layout: Layout::Nchw,
             scale: Above0::new(255.0).unwrap(),
             mean: Values(vec![0.5]),
             std: Values(vec![0.25]),
@@ -276,6 +338,29 @@ mod tests {
         let bgr = InputRule { order: ChannelOrder::Bgr, mean: Values(vec![0.0]), ..rule };
         bgr.normalise(SampleSlice::Bytes(&[255, 0, 51]), &mut out);
         assert!(near(out, [0.8, 0.0, 4.0]), "{out:?}");
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "values are copied, not computed")]
+    fn values_lie_in_the_order_of_the_layout() {
+        let mut rule = InputRule {
+            size: Size { height: 1, width: 2 },
+            ..InputRule::plain(rule(1, 1).size, 3)
+        };
+        let pixels = SampleSlice::Bytes(&[1, 2, 3, 4, 5, 6]);
+        let mut out = [0.0; 6];
+        for (layout, shape, values) in [
+            (Layout::Nchw, vec![3, 1, 2], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]),
+            (Layout::Nhwc, vec![1, 2, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+            (Layout::Flat, vec![6], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]),
+        ] {
+            rule.layout = layout;
+            rule.normalise(pixels, &mut out);
+            assert_eq!((rule.item(), out), (shape, values));
+        }
+        rule = InputRule { layout: Layout::Nhwc, order: ChannelOrder::Bgr, ..rule };
+        rule.normalise(pixels, &mut out);
+        assert_eq!(out, [3.0, 2.0, 1.0, 6.0, 5.0, 4.0]);
     }
 
     #[test]

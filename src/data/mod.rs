@@ -11,7 +11,7 @@ mod survey;
 
 pub use dataset::{Dataset, Item, OpenError, ReadError, Skipped};
 pub use formats::{Format, format_words};
-pub use input::{ChannelOrder, Fit, InputRule, SampleSlice, Size, Values};
+pub use input::{ChannelOrder, Fit, InputRule, Layout, SampleSlice, Size, Values};
 pub use pixels::{Pixels, Samples};
 pub use select::Select;
 pub(crate) use split::missing_class;

@@ -66,6 +66,17 @@ impl Port {
         port
     }
 
+    /// Its shape for people: `N × 3 × 224 × 224`, with `?` for an axis without a name.
+    pub fn shown(&self) -> String {
+        let Some(dims) = &self.dims else { return "of any shape".to_owned() };
+        let extent = |dim: &Dim| match dim {
+            Dim::Fixed(extent) => extent.to_string(),
+            Dim::Free(name) if name.is_empty() => "?".to_owned(),
+            Dim::Free(name) => name.clone(),
+        };
+        dims.iter().map(extent).collect::<Vec<_>>().join(" × ")
+    }
+
     /// A tensor about which only its name is said.
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), kind: 0, dims: None }

@@ -23,6 +23,17 @@ pub enum NoHead {
         /// Its operator.
         op: String,
     },
+    /// The output is no scores of classes.
+    #[error(
+        "the output `{tensor}` has the shape {shape:?}, a map or a sequence, not one row of scores \
+         an item"
+    )]
+    NoScores {
+        /// The output.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
     /// A tensor of a rank that has no obvious features.
     #[error(
         "the tensor `{tensor}` before the head has the shape {shape:?}, which is neither \
@@ -58,7 +69,20 @@ const AFTER_WEIGHTS: [&str; 18] = [
     "Mul",
 ];
 
-/// The tensor that the last weighted operator reads: where a new head is put on.
+/// Where a new head is put on: the tensor that the last weighted operator reads, if the output is
+/// one row of scores an item.
+pub fn find(graph: &Graph, seen: &Observation, output: Option<&str>) -> Result<String, NoHead> {
+    let tensor = choose_output(graph, output)?;
+    if let Some([_, axes @ ..]) = seen.shape(graph, &tensor)
+        && axes.iter().filter(|extent| **extent > 1).count() > 1
+    {
+        let shape = seen.shape(graph, &tensor).unwrap_or_default().to_vec();
+        return Err(NoHead::NoScores { tensor, shape });
+    }
+    cut(graph, output)
+}
+
+/// The tensor that the last weighted operator reads.
 pub fn cut(graph: &Graph, output: Option<&str>) -> Result<String, NoHead> {
     let mut tensor = choose_output(graph, output)?;
     loop {
@@ -96,7 +120,8 @@ pub fn is_weighted(graph: &Graph, node: &Node) -> bool {
     weighted && node.inputs.iter().skip(1).any(|name| depends_on_no_input(graph, name))
 }
 
-fn depends_on_no_input(graph: &Graph, tensor: &str) -> bool {
+/// Whether a tensor is a constant, or computed from constants alone.
+pub fn depends_on_no_input(graph: &Graph, tensor: &str) -> bool {
     if graph.initializers.contains_key(tensor) {
         return true;
     }
@@ -223,6 +248,19 @@ mod tests {
         let sort = Node::new("best", "TopK", &["f"], "p");
         let told = cut(&classifier(&[sort]), None).unwrap_err();
         assert_eq!(told, NoHead::Stuck { node: "best".into(), op: "TopK".into() });
+    }
+
+    #[test]
+    fn a_map_is_no_scores() {
+        let seen = |dims: &[usize]| Observation {
+            shapes: [("f".to_owned(), dims.to_vec())].into(),
+            ..Observation::default()
+        };
+        let graph = classifier(&[]);
+        assert_eq!(find(&graph, &seen(&[1, 7]), None), Ok("d".into()));
+        assert_eq!(find(&graph, &seen(&[1, 7, 1, 1]), None), Ok("d".into()));
+        let told = find(&graph, &seen(&[1, 1, 9, 9]), None).unwrap_err();
+        assert!(told.to_string().contains("`f` has the shape [1, 1, 9, 9]"), "{told}");
     }
 
     #[test]

@@ -11,7 +11,9 @@ pub fn forward_macs(graph: &Graph, seen: &Observation, batch: usize) -> u64 {
     total as u64 / batch.max(1) as u64
 }
 
-fn node_macs(graph: &Graph, seen: &Observation, node: &Node) -> Option<usize> {
+/// Multiply–accumulates of a node, for all items it was seen with; nothing if it has none, or its
+/// shapes were not seen.
+pub fn node_macs(graph: &Graph, seen: &Observation, node: &Node) -> Option<usize> {
     let shape = |name: Option<&str>| name.and_then(|name| seen.shape(graph, name));
     let out = elements(shape(Some(node.output()))?);
     match node.op.as_str() {

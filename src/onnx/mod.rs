@@ -1,15 +1,19 @@
 //! Models: reading, editing and running them. `runtime` is the only door to ONNX Runtime.
 
 pub mod architecture;
+pub mod batch;
 pub mod build;
 pub mod freeze;
 pub mod graph;
 pub mod head;
 pub mod init;
+pub mod inspect;
 pub mod layers;
 pub mod macs;
 pub mod observe;
+pub mod order;
 pub mod parameters;
+pub mod precision;
 pub mod proto;
 pub mod runtime;
 pub mod tensor;

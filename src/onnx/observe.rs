@@ -46,14 +46,7 @@ pub fn observe(
     for name in &about_shapes {
         seen.not_floats.insert((*name).to_owned(), Kind::Other);
     }
-    let mut open = graph.clone();
-    open.outputs = graph
-        .nodes
-        .iter()
-        .flat_map(Node::writes)
-        .filter(|name| !about_shapes.contains(name))
-        .map(Port::named)
-        .collect();
+    let mut open = opened(graph);
     for (port, shape) in open.inputs.iter_mut().zip(shapes) {
         *port = Port { kind: port.kind.max(FLOAT), ..Port::floats(&port.name, shape) };
     }
@@ -70,6 +63,14 @@ pub fn observe(
         }
     }
     Ok(seen)
+}
+
+/// The model with every tensor as an output, but for those about shapes alone.
+pub(super) fn opened(graph: &Graph) -> Graph {
+    let about_shapes = about_shapes(graph);
+    let names = graph.nodes.iter().flat_map(Node::writes);
+    let outputs = names.filter(|name| !about_shapes.contains(name)).map(Port::named).collect();
+    Graph { outputs, ..graph.clone() }
 }
 
 /// Tensors that are computed from shapes (and whole numbers) alone. They carry no data, and the

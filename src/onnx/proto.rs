@@ -7,6 +7,7 @@ use thiserror::Error;
 use tract_onnx::pb;
 
 use super::graph::{Attribute, Dim, FLOAT, Graph, INT64, Node, Port};
+use super::order::{self, NoOrder};
 use super::tensor::{Data, Tensor};
 
 /// Why bytes are not a model that can be worked with.
@@ -29,6 +30,9 @@ pub enum ParseError {
         /// What it reads.
         tensor: String,
     },
+    /// Nodes that need each other.
+    #[error("the nodes {} need each other; the file is damaged", .0.join(", "))]
+    Cycle(Vec<String>),
     /// Weights in a file beside the model.
     #[error(
         "the weights of `{0}` lie in a file of their own (external data), which is not read; \
@@ -69,8 +73,30 @@ pub fn decode(bytes: &[u8]) -> Result<Graph, ParseError> {
         .map(read_port)
         .collect();
     graph.outputs = proto.output.iter().map(read_port).collect();
-    check_closed(&graph)?;
+    in_order(&mut graph)?;
     Ok(graph)
+}
+
+/// Who wrote a model, and by which version of the format.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writer {
+    /// The program, with its version; empty if the file does not say.
+    pub producer: String,
+    /// The version of the file format.
+    pub ir_version: i64,
+}
+
+/// Who wrote a model.
+pub fn writer(bytes: &[u8]) -> Result<Writer, ParseError> {
+    let model = pb::ModelProto::decode(bytes).map_err(|_| ParseError::NotOnnx)?;
+    let producer = format!("{} {}", model.producer_name, model.producer_version);
+    Ok(Writer { producer: producer.trim().to_owned(), ir_version: model.ir_version })
+}
+
+/// Reads a tensor that was stored by itself, as test data of models are.
+pub fn tensor(bytes: &[u8]) -> Result<Tensor, ParseError> {
+    let proto = pb::TensorProto::decode(bytes).map_err(|_| ParseError::NotOnnx)?;
+    read_tensor(&proto)
 }
 
 fn add_node(graph: &mut Graph, proto: pb::NodeProto) -> Result<(), ParseError> {
@@ -108,22 +134,21 @@ fn constant(attributes: &BTreeMap<String, Attribute>) -> Option<Tensor> {
     }
 }
 
-/// Every tensor that is read must come from somewhere earlier.
-fn check_closed(graph: &Graph) -> Result<(), ParseError> {
-    let mut known: BTreeSet<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
-    known.extend(graph.initializers.keys().map(String::as_str));
-    let missing = |node: &str, tensor: &str| ParseError::Dangling {
-        node: node.to_owned(),
-        tensor: tensor.to_owned(),
-    };
-    for node in &graph.nodes {
-        if let Some(tensor) = node.reads().find(|name| !known.contains(name)) {
-            return Err(missing(&node.name, tensor));
+/// Every tensor that is read must come from somewhere; nodes that the file has in another order are
+/// sorted.
+fn in_order(graph: &mut Graph) -> Result<(), ParseError> {
+    let mut known: BTreeSet<String> = graph.inputs.iter().map(|port| port.name.clone()).collect();
+    known.extend(graph.initializers.keys().cloned());
+    let nodes = std::mem::take(&mut graph.nodes);
+    graph.nodes = order::sorted(nodes, &known).map_err(|error| match error {
+        NoOrder::Unmade { node, tensor } => ParseError::Dangling { node, tensor },
+        NoOrder::Cycle(nodes) => ParseError::Cycle(nodes),
+    })?;
+    known.extend(graph.nodes.iter().flat_map(Node::writes).map(str::to_owned));
+    match graph.outputs.iter().find(|port| !known.contains(&port.name)) {
+        Some(port) => {
+            Err(ParseError::Dangling { node: "the output".to_owned(), tensor: port.name.clone() })
         }
-        known.extend(node.writes());
-    }
-    match graph.outputs.iter().find(|port| !known.contains(port.name.as_str())) {
-        Some(port) => Err(missing("the output", &port.name)),
         None => Ok(()),
     }
 }
@@ -178,7 +203,7 @@ fn read_tensor(proto: &pb::TensorProto) -> Result<Tensor, ParseError> {
     let length = match &data {
         Data::F32(values) => values.len(),
         Data::I64(values) => values.len(),
-        Data::Other { .. } => expected,
+        Data::Other { kind, bytes } => size_of(*kind).map_or(expected, |size| bytes.len() / size),
     };
     if length != expected {
         return Err(ParseError::WrongLength(proto.name.clone()));
@@ -189,6 +214,18 @@ fn read_tensor(proto: &pb::TensorProto) -> Result<Tensor, ParseError> {
 fn from_le<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let whole = |piece: &[u8]| piece.try_into().map(&read).ok();
     bytes.chunks_exact(N).filter_map(whole).collect()
+}
+
+/// Bytes of a value of the rarer element types; nothing for texts and what is packed.
+fn size_of(kind: i32) -> Option<usize> {
+    use pb::tensor_proto::DataType as Type;
+    match Type::try_from(kind).ok()? {
+        Type::Bool | Type::Uint8 | Type::Int8 => Some(1),
+        Type::Float16 | Type::Bfloat16 | Type::Uint16 | Type::Int16 => Some(2),
+        Type::Int32 | Type::Uint32 => Some(4),
+        Type::Double | Type::Uint64 => Some(8),
+        _ => None,
+    }
 }
 
 /// Values of the rarer element types as raw bytes, whichever field the file used.

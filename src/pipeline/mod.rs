@@ -5,6 +5,7 @@ pub mod execute;
 mod facts;
 pub mod forecast;
 mod key;
+mod models;
 mod only;
 pub mod plan;
 pub mod spec;

@@ -5,19 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::language::FilePath;
-use crate::base::{Digest, Found, Located, Place, Problem, Problems, Seed};
-use crate::data::{InputRule, OnBad, OpenError, Survey};
-use crate::onnx::graph::{Dim, Graph};
-use crate::onnx::proto;
-use crate::onnx::tensor::Shape;
-use crate::stages::{
-    BaseModel, Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, carried_input,
-    full_name,
-};
+use crate::base::{Found, Located, Place, Problem, Problems, Seed};
+use crate::data::{OnBad, OpenError, Survey};
+use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
 use crate::store::{RunSkipped, RunStage};
 
-use super::spec::{Combination, DatasetSpec, Document, ModelSpec, Source, StageSpec};
+use super::models::open_model;
+use super::spec::{Combination, DatasetSpec, Document, Source, StageSpec};
 use super::{facts, only};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
@@ -381,136 +375,4 @@ fn open_dataset(
     let Some(most) = request.limit else { return Some(Arc::new(data)) };
     let limited = data.limited(most, &site.seeds).map_err(refused);
     site.found.keep(limited).map(Arc::new)
-}
-
-fn open_model(
-    name: &Located<crate::stages::Name>,
-    spec: &ModelSpec,
-    request: &Request<'_>,
-    site: &mut Site,
-) -> Option<Arc<BaseModel>> {
-    let path = spec.onnx.resolve(request.beside);
-    let told =
-        |message: String| Problem::at(spec.onnx.place, format!("model `{}`: {message}", name.0));
-    let bytes = std::fs::read(&path)
-        .map_err(|error| told(format!("read {}: {error}", path.display())).help(FilePath::HELP));
-    let bytes = site.found.keep(bytes)?;
-    let graph =
-        proto::decode(&bytes).map_err(|error| told(format!("read {}: {error}", path.display())));
-    let graph = site.found.keep(graph)?;
-    let input = input_rule(spec, &graph, site, &told)?;
-    if let Some(output) = &spec.output
-        && !graph.outputs.iter().any(|port| port.name == output.0)
-    {
-        let known: Vec<&str> = graph.outputs.iter().map(|port| port.name.as_str()).collect();
-        let message = format!("model `{}` has no output `{}`", name.0, output.0);
-        site.problem(Problem::at(output.place, message).or_else_one_of(&output.0, known));
-        return None;
-    }
-    let shape = shape_of(&graph, &input, spec, site, &told)?;
-    let seen = (request.look)(&graph, &[shape])
-        .map_err(|error| told(format!("{} cannot be run: {error}", path.display())));
-    let seen = site.found.keep(seen)?;
-    let aliases: BTreeMap<String, String> = spec
-        .layers
-        .0
-        .iter()
-        .map(|(alias, target)| (alias.value.clone(), target.scalar().unwrap_or_default()))
-        .collect();
-    let model = BaseModel {
-        name: name.0.clone(),
-        source: crate::stages::Source::File(Digest::of(&bytes)),
-        graph,
-        input,
-        aliases,
-        output: spec.output.as_ref().map(|output| output.0.clone()),
-        seen,
-    };
-    for (alias, target) in &spec.layers.0 {
-        if model.resolve(alias).is_err() {
-            let known = crate::onnx::layers::candidates(&model.graph);
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            let word = target.scalar().unwrap_or_default();
-            let message = format!("`{}` has no layer `{word}`", name.0);
-            site.problem(Problem::at(target.place, message).or_else_one_of(&word, known));
-        }
-    }
-    Some(Arc::new(model))
-}
-
-/// The rule of the file, or the one that a model of ours carries.
-fn input_rule(
-    spec: &ModelSpec,
-    graph: &Graph,
-    site: &mut Site,
-    told: &dyn Fn(String) -> Problem,
-) -> Option<InputRule> {
-    let Some(rule) = &spec.input else {
-        let carried = carried_input(graph);
-        if carried.is_none() {
-            site.problem(
-                told("how pixels become its input is not said".to_owned())
-                    .help("write `input: { size: 224, channels: 3, scale: 255, mean: …, std: … }`"),
-            );
-        }
-        return carried;
-    };
-    if let Some(contradiction) = rule.contradiction() {
-        site.problem(Problem::at(rule.place, contradiction));
-        return None;
-    }
-    Some(rule.value.clone())
-}
-
-/// The shape of one item at the model's input, compared with what its file says.
-fn shape_of(
-    graph: &Graph,
-    input: &InputRule,
-    spec: &ModelSpec,
-    site: &mut Site,
-    told: &dyn Fn(String) -> Problem,
-) -> Option<Shape> {
-    let [port] = &graph.inputs[..] else {
-        let names: Vec<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
-        let message = format!("it has {} inputs ({})", names.len(), names.join(", "));
-        site.problem(told(message).help("models with one input, an image, can be used"));
-        return None;
-    };
-    let item = input.item();
-    let place = spec.input.as_ref().map_or(spec.onnx.place, |rule| rule.place);
-    let declared = port.dims.as_deref().unwrap_or_default();
-    if declared.is_empty() {
-        return Some(std::iter::once(1).chain(item).collect());
-    }
-    let fits = declared.len() == 4
-        && declared[1..].iter().zip(item).all(|(dim, extent)| match dim {
-            Dim::Fixed(fixed) => *fixed == extent,
-            Dim::Free(_) => true,
-        });
-    if !fits {
-        let shown: Vec<String> = declared
-            .iter()
-            .map(|dim| match dim {
-                Dim::Fixed(extent) => extent.to_string(),
-                Dim::Free(name) if name.is_empty() => "?".to_owned(),
-                Dim::Free(name) => name.clone(),
-            })
-            .collect();
-        let message = format!(
-            "the model's input `{}` is {}, but `input` gives {} × {} × {} (channels × height × \
-             width)",
-            port.name,
-            shown.join(" × "),
-            item[0],
-            item[1],
-            item[2]
-        );
-        site.problem(Problem::at(place, message).help("change `size` or `channels`"));
-        return None;
-    }
-    let batch = match &declared[0] {
-        Dim::Fixed(extent) => *extent,
-        Dim::Free(_) => 1,
-    };
-    Some(std::iter::once(batch).chain(item).collect())
 }

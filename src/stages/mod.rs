@@ -8,6 +8,7 @@ mod job;
 mod kinds;
 mod model;
 mod names;
+mod preprocessing;
 mod probing;
 mod site;
 mod training;
@@ -15,9 +16,9 @@ mod training;
 pub use data::{OpenDataset, Sample};
 pub use job::{Context, Cores, Failure, Given, Job, Outputs, Speed};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
-pub use model::{BaseModel, Source, carried_input, metadata};
+pub use model::{BaseModel, Batch, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
 pub use site::{
-    Arm, ClassifierOffer, FeaturesOffer, Input, Look, Node, NodeId, Offers, Planned, Runs,
+    Arm, ClassifierOffer, FeaturesOffer, Input, Look, Looker, Node, NodeId, Offers, Planned, Runs,
     ScoredArm, ScoresOffer, Site,
 };

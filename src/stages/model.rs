@@ -39,8 +39,26 @@ pub struct BaseModel {
     pub aliases: BTreeMap<String, String>,
     /// The output that the head ends in, if there are several.
     pub output: Option<String>,
-    /// Shapes of its tensors for one item.
+    /// Shapes of its tensors for one item, or for its fixed batch.
     pub seen: Observation,
+    /// How many items it takes at a time.
+    pub batch: Batch,
+}
+
+/// How many items a model takes at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// Any number, as its file says.
+    Free,
+    /// Any number: its file fixes it, but freed it was seen to compute the same.
+    Freed,
+    /// This many, as freeing it changes what it computes.
+    Fixed {
+        /// Items at a time.
+        items: usize,
+        /// What stands in the way of more.
+        because: String,
+    },
 }
 
 /// Where a base model comes from.
@@ -53,6 +71,14 @@ pub enum Source {
 }
 
 impl BaseModel {
+    /// The items that its tensors were seen with.
+    pub fn items(&self) -> usize {
+        match self.batch {
+            Batch::Fixed { items, .. } => items,
+            Batch::Free | Batch::Freed => 1,
+        }
+    }
+
     /// The tensor that a layer's name stands for.
     pub fn resolve(&self, layer: &str) -> Result<String, layers::NoLayer> {
         layers::resolve(&self.graph, &self.aliases, layer)
@@ -112,7 +138,11 @@ impl ModelPart {
             (Source::Made(_), None) => json!("input"),
             (Source::Made(_), Some(_)) => json!(Digest::of(&proto::encode(&self.base.graph))),
         };
-        json!({ "model": content, "random": self.random })
+        let mut key = json!({ "model": content, "random": self.random });
+        if self.base.batch == Batch::Freed {
+            key["batch"] = json!("freed");
+        }
+        key
     }
 
     /// The stage whose weights it has.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::base::{Found, Located, Place, Problem, Seed};
-use crate::data::Part;
+use crate::data::{InputRule, Part};
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::tensor::Shape;
@@ -210,9 +210,18 @@ pub struct Planned {
     pub offers: Option<Offers>,
 }
 
-/// Looks at a model: the shape of every tensor for inputs of these shapes. Given by whoever knows
-/// how a model is tried safely.
-pub type Look = Arc<dyn Fn(&Graph, &[Shape]) -> Result<Observation, String>>;
+/// Looks at models. Given by whoever knows how a model is tried safely.
+pub trait Looker {
+    /// The shape of every tensor for inputs of these shapes.
+    fn observe(&self, graph: &Graph, shapes: &[Shape]) -> Result<Observation, String>;
+
+    /// Whether a model whose batch was freed computes the same as with its own batch, whose input
+    /// has this shape; if not, why.
+    fn agree(&self, fixed: &Graph, freed: &Graph, shape: &Shape) -> Result<(), String>;
+}
+
+/// Whoever looks at models.
+pub type Look = Arc<dyn Looker>;
 
 /// The state of planning.
 pub struct Site {
@@ -328,6 +337,17 @@ impl Site {
         let problem = Problem::at(name.place, format!("no data set is called `{}`", name.0));
         let known: Vec<&str> = self.datasets.keys().map(String::as_str).collect();
         self.found.add(problem.or_else_one_of(&name.0, known));
+        None
+    }
+
+    /// Whether the items of a data set, as far as its first one shows, can become a model's input.
+    pub fn fitting(&mut self, data: &OpenDataset, rule: &InputRule, place: Place) -> Option<()> {
+        // An item that cannot be read is told with its name by whoever reads them all.
+        let Ok(first) = data.dataset.pixels(0) else { return Some(()) };
+        let Err(cause) = rule.fitted(first) else { return Some(()) };
+        let message = format!("the items of `{}` do not fit the input: {cause}", data.name);
+        let help = "check `size` and `channels`, of the stage or of its model's input";
+        self.found.add(Problem::at(place, message).help(help));
         None
     }
 

@@ -326,11 +326,20 @@ fn a_model_whose_head_reads_a_map_can_be_frozen_on_either_backend() {
 }
 
 #[test]
-fn a_model_for_one_item_at_a_time_ends_in_words_on_either_backend() {
+fn a_model_that_spells_its_batch_out_is_freed_on_either_backend() {
     for backend in Backend::all() {
         let study = with_model(&models::for_one_item_at_a_time(), "flat", "none");
-        let told = study.run_with(&backend, &[]);
-        assert!(matches!(told.code, Some(0..=2)), "{told}");
+        study.run_with(&backend, &[]).succeeds();
+    }
+}
+
+#[test]
+fn a_model_whose_batch_cannot_be_freed_keeps_it_and_its_body_is_not_trained() {
+    let study = with_model(&models::that_centres_its_batch(), "relu", "none");
+    assert_snapshot!(study.refusal(), @"");
+    study.replace("freeze: none", "freeze: all");
+    for backend in Backend::all() {
+        study.run_with(&backend, &[]).succeeds();
     }
 }
 

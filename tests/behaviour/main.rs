@@ -11,8 +11,9 @@ mod broken_input;
 mod caching;
 mod determinism;
 mod diverging;
-
+mod golden;
 mod harness;
+mod inspecting;
 mod interruption;
 mod kinds;
 mod language;

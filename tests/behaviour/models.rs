@@ -88,3 +88,17 @@ pub(crate) fn for_one_item_at_a_time() -> Vec<u8> {
         vec![("kernel", drawn(&[4, 1, 3, 3])), ("shape", shape), ("weight", drawn(&[3, 256]))];
     model(nodes, constants)
 }
+
+/// Fixes its batch to one item, and would subtract what a larger one has in common.
+pub(crate) fn that_centres_its_batch() -> Vec<u8> {
+    let mean = Node::new("mean", "ReduceMean", &["conv", "axes"], "mean");
+    let centred = Node::new("centred", "Sub", &["conv", "mean"], "centred");
+    let relu = Node::new("relu", "Relu", &["centred"], "relu");
+    let nodes = vec![convolution("conv"), mean, centred, relu, flatten("relu"), dense()];
+    let axes = Tensor::i64(&[0, 2, 3]);
+    let constants =
+        vec![("kernel", drawn(&[4, 1, 3, 3])), ("axes", axes), ("weight", drawn(&[3, 256]))];
+    let mut graph = proto::decode(&model(nodes, constants)).expect("it is a model");
+    graph.inputs = vec![Port::floats("image", &[1, 1, 8, 8])];
+    proto::encode(&graph)
+}

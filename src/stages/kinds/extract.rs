@@ -8,16 +8,17 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, OneOrMore, Read, Word, keys};
 use crate::base::{Found, Located, Problem, Value, Written};
-use crate::onnx::graph::{Dim, Graph, Port};
+use crate::onnx::graph::Port;
 use crate::onnx::layers::{NoLayer, candidates};
 use crate::onnx::runtime::Tensor;
-use crate::onnx::{macs, proto};
+use crate::onnx::{batch, macs, proto};
 
 use super::super::artifacts::{ArrayWriter, Element};
 use super::super::data::OpenDataset;
 use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
 use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
+use super::super::preprocessing::Preprocessing;
 use super::super::site::{FeaturesOffer, Input, Offers, Runs, Site};
 use super::Kind;
 
@@ -80,6 +81,7 @@ impl Kind for Extract {
         let base = site.model(&self.model);
         let data = site.dataset(&self.dataset);
         let (base, data) = (base?, data?);
+        site.fitting(&data, &base.input, self.dataset.place)?;
         let mut tensors: Vec<String> = Vec::new();
         let mut ports = BTreeMap::new();
         let mut costs = BTreeMap::new();
@@ -92,13 +94,14 @@ impl Kind for Extract {
                 return None;
             }
             let part = base.graph.part(&base.graph.inputs, &[Port::named(&tensor)]);
-            costs.insert(tensor.clone(), macs::forward_macs(&part, &base.seen, 1));
+            costs.insert(tensor.clone(), macs::forward_macs(&part, &base.seen, base.items()));
             ports.insert(layer.0.clone(), tensor.clone());
             // Two names may stand for one tensor, which is handed out once.
             if !tensors.contains(&tensor) {
                 tensors.push(tensor);
             }
         }
+        Preprocessing::check(&base, &data, site);
         let part = |base: &Arc<BaseModel>| ModelPart { base: Arc::clone(base), random: None };
         let spatial = match self.spatial {
             Spatial::All => None,
@@ -210,16 +213,16 @@ impl Job for Pass {
         let graph = self.model.load(context)?;
         let taps: Vec<Port> = self.tensors.iter().map(|name| Port::named(name)).collect();
         let graph = graph.part(&graph.inputs, &taps);
-        let fixed = fixed_batch(&graph);
-        let batch = fixed.unwrap_or(BATCH);
+        let fixed = batch::fixed(&graph);
+        let size = fixed.unwrap_or(BATCH);
         let model = proto::encode(&graph);
         let count = self.data.dataset.items().len();
-        let batches = count.div_ceil(batch);
+        let batches = count.div_ceil(size);
         // Each worker decodes a batch and runs it, so that all cores do whichever is due.
         let (sender, receiver) = sync_channel(context.cores * 2);
         let next = std::sync::atomic::AtomicUsize::new(0);
         let workers = context.cores.clamp(1, batches.max(1));
-        let worker = Worker { pass: self, model: &model, batch, fixed, next: &next, context };
+        let worker = Worker { pass: self, model: &model, batch: size, fixed, next: &next, context };
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 let sender = sender.clone();
@@ -320,14 +323,6 @@ impl Worker<'_> {
             (Some(_), _) => Ok((vec![length], values.to_vec())),
             (None, item) => Ok((item.to_vec(), values.to_vec())),
         }
-    }
-}
-
-/// The batch that a model's file fixes, if it does.
-fn fixed_batch(graph: &Graph) -> Option<usize> {
-    match graph.inputs.first()?.dims.as_ref()?.first()? {
-        Dim::Fixed(extent) => Some(*extent),
-        Dim::Free(_) => None,
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Above0, Read, Word, choice, keys, unexpected};
-use crate::base::{Found, Located, Problem, Seed, Value, Written};
+use crate::base::{Found, Located, Place, Problem, Seed, Value, Written, counted};
 use crate::onnx::{freeze, head, macs, upgrade};
 
-use super::super::model::{BaseModel, ModelPart};
+use super::super::model::{BaseModel, Batch, ModelPart};
 use super::super::names::{Name, Reference};
+use super::super::preprocessing::Preprocessing;
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
 use super::super::training::{Network, Plan, Recipe, Training, Transfer};
 use super::{Kind, resolved};
@@ -27,7 +28,7 @@ keys! {
         init: Init = Init::Pretrained,
         /// What stays as it is: `none`, `all` (only the head learns), a layer (everything it
         /// depends on), or a number of layer groups from the input on.
-        freeze: Located<Freeze> = Located::new(Freeze::None, crate::base::Place::default()),
+        freeze: Located<Freeze> = Located::new(Freeze::None, Place::default()),
         /// Factor on the learning rate of everything below the head.
         body_lr: Above0 = Above0::ONE,
         /// Where the new head is put on, if not before the last layer with weights.
@@ -118,8 +119,10 @@ impl Kind for FineTune {
         let data = site.dataset(&self.dataset);
         self.training.check(site)?;
         let (base, data) = (base?, data?);
+        site.fitting(&data, &base.input, self.dataset.place)?;
         let head_at = self.head_at(&base, site)?;
         let Frozen { until } = self.frozen(&base, &head_at, site)?;
+        self.check_batch(&base, &head_at, until.as_deref(), site)?;
         let random = self.init == Init::Random;
         let cut = &head_at;
         let recipe = |seed: Seed| {
@@ -132,6 +135,9 @@ impl Kind for FineTune {
             })
         };
         let network = self.structure(&recipe(Seed(0)), &base, site)?;
+        if !random {
+            Preprocessing::check(&base, &data, site);
+        }
         let plan = Plan {
             kind: Self::WORD,
             recipe: &recipe,
@@ -151,7 +157,7 @@ impl Kind for FineTune {
             body_rate: Some(self.body_lr.get()),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
-            macs: Some(macs::forward_macs(&network.graph, &base.seen, 1)),
+            macs: Some(macs::forward_macs(&network.graph, &base.seen, base.items())),
         };
         let classifier = ClassifierOffer { data, runs, arm };
         Some(Offers { classifier: Some(classifier), ..Offers::default() })
@@ -175,7 +181,7 @@ impl FineTune {
         if let Some(head) = &self.head {
             return resolved(base, head.at.place, &head.at.0, site);
         }
-        match head::cut(&base.graph, base.output.as_deref()) {
+        match head::find(&base.graph, &base.seen, base.output.as_deref()) {
             Ok(tensor) => Some(tensor),
             Err(error) => {
                 let message = format!("no head is found in `{}`: {error}", base.name);
@@ -186,6 +192,40 @@ impl FineTune {
                 );
                 None
             }
+        }
+    }
+
+    /// A body that takes a fixed number of items at a time cannot learn in batches of another size.
+    fn check_batch(
+        &self,
+        base: &BaseModel,
+        head_at: &str,
+        until: Option<&str>,
+        site: &mut Site,
+    ) -> Option<()> {
+        let Batch::Fixed { items, because } = &base.batch else { return Some(()) };
+        if until == Some(head_at) {
+            return Some(());
+        }
+        let message = format!(
+            "`{}` takes {} at a time and cannot be given more, so its body cannot be trained: \
+             {because}",
+            base.name,
+            counted(*items, "item")
+        );
+        site.problem(
+            Problem::at(self.freeze_or_model(), message)
+                .help("train the head alone with `freeze: all`")
+                .help("or export the model with a free batch axis"),
+        );
+        None
+    }
+
+    /// Where `freeze` is written, or else the model.
+    fn freeze_or_model(&self) -> Place {
+        match self.freeze.place == Place::default() {
+            true => self.model.place,
+            false => self.freeze.place,
         }
     }
 

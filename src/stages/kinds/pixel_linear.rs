@@ -44,6 +44,7 @@ impl Kind for PixelLinear {
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let data = site.dataset(&self.dataset)?;
         let rule = self.rule(&data, site)?;
+        site.fitting(&data, &rule, self.dataset.place)?;
         let pixels = Pixelate::shared(&data, &rule, site);
         let size = self.train_size.as_ref();
         let differ = data.is_drawn(size.map(|size| size.0));

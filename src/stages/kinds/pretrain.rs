@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::base::language::keys;
 use crate::base::{Located, Problem, Seed};
-use crate::data::InputRule;
+use crate::data::{InputRule, Layout};
 use crate::onnx::architecture::Architecture;
 use crate::onnx::graph::Graph;
 use crate::onnx::macs;
 use crate::onnx::observe::Observation;
 
-use super::super::model::{BaseModel, Source};
+use super::super::model::{BaseModel, Batch, Source};
 use super::super::names::{Name, Reference};
 use super::super::site::{Arm, ClassifierOffer, Offers, Runs, Site};
 use super::super::training::{Network, Plan, Pretraining, Recipe, Training};
@@ -45,9 +45,16 @@ impl Kind for Pretrain {
             site.problem(Problem::at(self.input.place, contradiction));
             return None;
         }
+        if self.input.layout != Layout::Nchw {
+            let message = "networks made here read channels × height × width";
+            let help = "leave `layout` out";
+            site.problem(Problem::at(self.input.place, message).help(help));
+            return None;
+        }
         let data = data?;
+        site.fitting(&data, &self.input, self.dataset.place)?;
         let told = |message: String| Problem::at(self.architecture.place, message);
-        let graph = self.architecture.build(self.input.item(), data.classes()).map_err(told);
+        let graph = self.architecture.build(self.input.extents(), data.classes()).map_err(told);
         let graph = site.found.keep(graph)?;
         let seen = self.seen(&graph, site)?;
         let name = site.stage.clone();
@@ -59,6 +66,7 @@ impl Kind for Pretrain {
             aliases: BTreeMap::new(),
             output: None,
             seen: seen.clone(),
+            batch: Batch::Free,
         };
         // While it is being planned, nothing has made it yet.
         let base = Arc::new(model(Source::Made(Runs::Each(vec![]))));
@@ -96,7 +104,7 @@ impl Pretrain {
     /// Shapes for one item.
     fn seen(&self, graph: &Graph, site: &mut Site) -> Option<Observation> {
         let shape: Vec<usize> = std::iter::once(1).chain(self.input.item()).collect();
-        let seen = (site.look)(graph, &[shape]);
+        let seen = site.look.observe(graph, &[shape]);
         let place = self.architecture.place;
         site.found.keep(seen.map_err(|message| Problem::at(place, message)))
     }

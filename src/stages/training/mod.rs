@@ -82,7 +82,7 @@ impl Task {
     /// Shapes of the inputs of the part that learns, without the batch.
     pub(super) fn item_shapes(&self, context: &Context<'_>) -> Result<Vec<Vec<usize>>, Failure> {
         let shape = |(index, cut): (usize, &Cut)| match cut {
-            Cut::Pixels => Ok(self.recipe.input().item().to_vec()),
+            Cut::Pixels => Ok(self.recipe.input().item()),
             Cut::Cached => Ok(ArrayRows::open(context.bytes(&cut_port(index))?)?.item().to_vec()),
         };
         self.cuts.iter().enumerate().map(shape).collect()

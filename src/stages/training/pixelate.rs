@@ -34,7 +34,7 @@ impl Pixelate {
         rule: &InputRule,
         site: &mut Site,
     ) -> NodeId {
-        let [channels, height, width] = rule.item();
+        let [channels, height, width] = rule.extents();
         // What makes a difference to the pixels stands in the label, by which the node is found.
         let fit = match rule.fit {
             Fit::Stretch => "",
@@ -146,7 +146,7 @@ impl Pixelate {
         context: &Context<'_>,
     ) -> Result<Option<ArtifactRef>, Failure> {
         let count = self.data.dataset.items().len();
-        let [channels, height, width] = self.rule.item();
+        let [channels, height, width] = self.rule.extents();
         let mut writer =
             ArrayWriter::new(context.store, element, count, &[height, width, channels])?;
         let mut waiting = BTreeMap::new();

@@ -1,0 +1,279 @@
+//! `model`: what one's own model is, before a pipeline names it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use crate::console::{self, InspectedPort, Inspection};
+use crate::onnx::batch::Trial;
+use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
+use crate::onnx::inspect::{self, Seen};
+use crate::onnx::precision::{kind_name, to_single, weight_kinds};
+use crate::onnx::{batch, freeze, layers, proto};
+use crate::stages::{Look, carried_input};
+
+use super::Exit;
+use super::arguments::Common;
+use super::check::start_runtime;
+use super::look::look;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelCommand {
+    /// Tells what a pipeline has to know of a model: layers, head, shapes, cost.
+    Inspect {
+        /// The ONNX file.
+        file: PathBuf,
+        /// Height and width to run it with, where the file leaves them free.
+        #[arg(long, value_name = "N", conflicts_with = "shape", value_parser = super::arguments::at_least_one)]
+        size: Option<usize>,
+        /// The whole shape to run it with, the batch first.
+        #[arg(long, value_name = "N,C,H,W", value_delimiter = ',', value_parser = super::arguments::at_least_one)]
+        shape: Option<Vec<usize>>,
+    },
+}
+
+/// Does what was asked for.
+pub(super) fn model(command: &ModelCommand, common: &Common) -> anyhow::Result<Exit> {
+    let ModelCommand::Inspect { file, size, shape } = command;
+    let inspection = inspect(file, *size, shape.as_deref(), common)?;
+    match common.json {
+        true => console::out(&serde_json::to_string_pretty(&inspection)?),
+        false => console::out(&console::inspection(&inspection)),
+    }
+    Ok(Exit::Good)
+}
+
+fn inspect(
+    file: &Path,
+    size: Option<usize>,
+    shape: Option<&[usize]>,
+    common: &Common,
+) -> anyhow::Result<Inspection> {
+    let told = || format!("read {}", file.display());
+    let bytes = std::fs::read(file).with_context(told)?;
+    let writer = proto::writer(&bytes).with_context(told)?;
+    let mut graph = proto::decode(&bytes).with_context(told)?;
+    let weights = weight_kinds(&graph);
+    let port = |port: &Port| InspectedPort {
+        name: port.name.clone(),
+        kind: kind_name(port.kind),
+        shape: port.shown(),
+    };
+    let ports = |ports: &[Port]| ports.iter().map(port).collect::<Vec<_>>();
+    let (inputs, outputs) = (ports(&graph.inputs), ports(&graph.outputs));
+    let raised = to_single(&mut graph);
+    let (eyes, runtime) = {
+        let runtime = start_runtime(common)?;
+        (look(runtime, None), runtime.version.clone())
+    };
+    let looked = run_shape(&graph, size, shape)
+        .and_then(|shape| Ok((eyes.observe(&graph, std::slice::from_ref(&shape))?, shape)));
+    let trial = batch::trial(&graph);
+    let fixed = trial.as_ref().and_then(|trial| batch::fixed(&trial.fixed));
+    let freed =
+        looked.as_ref().ok().zip(trial).map(|((_, shape), trial)| freed(&trial, shape, &eyes));
+    let seen = looked.as_ref().ok().map(|(shapes, shape)| Seen { shapes, items: shape[0] });
+    let heads = inspect::heads(&graph, seen);
+    let all = inspect::every_node(&graph, seen);
+    let groups =
+        heads.iter().find_map(|head| Some(freeze::groups(&graph, head.at.as_ref()?).len()));
+    let entry = Entry { file, graph: &graph, size, shape, heads: &heads }.text();
+    Ok(Inspection {
+        file: file.display().to_string(),
+        bytes: bytes.len(),
+        opset: graph.opset,
+        ir_version: writer.ir_version,
+        producer: writer.producer,
+        nodes: graph.nodes.len(),
+        inputs,
+        outputs,
+        weights: weights.into_iter().map(|(kind, count)| (kind_name(kind), count)).collect(),
+        raised,
+        runtime,
+        not_run: looked.as_ref().err().cloned(),
+        fixed_batch: fixed,
+        freed,
+        parameters: all.iter().map(|layer| layer.parameters).sum(),
+        macs: all.iter().map(|layer| layer.macs).sum(),
+        layers: if common.verbose > 0 { all } else { inspect::layers(&graph, seen) },
+        every_node: common.verbose > 0,
+        names: layers::candidates(&graph),
+        heads,
+        groups,
+        batch_normalizations: count(&graph, "BatchNormalization"),
+        entry,
+    })
+}
+
+fn count(graph: &Graph, op: &str) -> usize {
+    graph.nodes.iter().filter(|node| node.op == op).count()
+}
+
+/// Whether a fixed batch can be freed, or why not.
+fn freed(trial: &Trial, shape: &Vec<usize>, eyes: &Look) -> Result<(), String> {
+    let mut tried = trial.freed.iter().map(|freed| eyes.agree(&trial.fixed, freed, shape));
+    let first = tried.next().unwrap_or_else(|| Err("it has no first axis".to_owned()));
+    if first.is_ok() || tried.any(|agreed| agreed.is_ok()) { Ok(()) } else { first }
+}
+
+/// The shape to run a model with, or why it is not run.
+fn run_shape(
+    graph: &Graph,
+    size: Option<usize>,
+    shape: Option<&[usize]>,
+) -> Result<Vec<usize>, String> {
+    let [port] = &graph.inputs[..] else {
+        return Err(format!("it has {} inputs, and models with one are run", graph.inputs.len()));
+    };
+    if ![0, FLOAT].contains(&port.kind) {
+        let kind = kind_name(port.kind);
+        return Err(format!("its input holds {kind}, and models that read floats are run"));
+    }
+    if let Some(shape) = shape {
+        return Ok(shape.to_vec());
+    }
+    let Some(dims) = port.dims.as_deref().filter(|dims| !dims.is_empty()) else {
+        return Err("the file does not say the shape of its input: say --shape N,C,H,W".to_owned());
+    };
+    let extent = |(axis, dim): (usize, &Dim)| match dim {
+        Dim::Fixed(extent) => Ok(*extent),
+        Dim::Free(_) if axis == 0 => Ok(1),
+        Dim::Free(_) => size.ok_or_else(|| {
+            format!(
+                "the file leaves the shape of its input free ({}): say --size N, or the whole \
+                     of it with --shape N,C,H,W",
+                port.shown()
+            )
+        }),
+    };
+    dims.iter().enumerate().map(extent).collect()
+}
+
+/// What a pipeline would say of a model.
+struct Entry<'a> {
+    file: &'a Path,
+    graph: &'a Graph,
+    size: Option<usize>,
+    shape: Option<&'a [usize]>,
+    heads: &'a [inspect::HeadFound],
+}
+
+impl Entry<'_> {
+    /// YAML to paste; nothing for a model that no pipeline can use.
+    fn text(&self) -> Option<String> {
+        let [port] = &self.graph.inputs[..] else { return None };
+        if ![0, FLOAT].contains(&port.kind) {
+            return None;
+        }
+        let mut lines = vec!["models:".to_owned(), format!("  {}:", self.name())];
+        lines.push(format!("    onnx: {}", self.file.display()));
+        match carried_input(self.graph) {
+            Some(_) => lines.push("    # its input rule lies in the file itself".to_owned()),
+            None => {
+                lines.push(format!("    input: {{ {} }}", self.input(port)?));
+                lines.push(
+                    "    # scale, mean, std and order of channels are not in the file: look them up \
+                     where it was trained"
+                        .to_owned(),
+                );
+            }
+        }
+        if self.heads.len() > 1 {
+            let output = self.heads.iter().find(|head| head.none.is_none())?;
+            lines.push(format!("    output: {}", output.output));
+        }
+        Some(lines.join("\n"))
+    }
+
+    /// The file's name as the language has names.
+    fn name(&self) -> String {
+        let stem = self.file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+        let name: String = stem.chars().map(plain).collect();
+        match name.starts_with(|first: char| first.is_ascii_lowercase()) {
+            true => name,
+            false => format!("model_{name}"),
+        }
+    }
+
+    /// Size, channels and layout, from the declared shape; nothing if it is no image's.
+    fn input(&self, port: &Port) -> Option<String> {
+        let declared: Vec<Option<usize>> = match (self.shape, &port.dims) {
+            (Some(shape), _) => shape.iter().map(|&extent| Some(extent)).collect(),
+            (None, Some(dims)) => dims
+                .iter()
+                .map(|dim| match dim {
+                    Dim::Fixed(extent) => Some(*extent),
+                    Dim::Free(_) => None,
+                })
+                .collect(),
+            (None, None) => vec![None; 4],
+        };
+        let few = |extent: Option<usize>| extent.is_some_and(|extent| [1, 3].contains(&extent));
+        let (channels, height, width, layout) = match declared[..] {
+            [_, a, b, c] if few(c) && !few(a) => (c, a, b, ", layout: nhwc"),
+            [_, a, b, c] => (a, b, c, ""),
+            [_, Some(length)] => {
+                let side = |channels: usize| {
+                    let side = (length / channels).isqrt();
+                    (side * side * channels == length).then_some((channels, side))
+                };
+                let (channels, side) = side(1).or_else(|| side(3))?;
+                (Some(channels), Some(side), Some(side), ", layout: flat")
+            }
+            _ => return None,
+        };
+        let of = |extent: Option<usize>| {
+            extent.or(self.size).map_or("…".to_owned(), |n| n.to_string())
+        };
+        let size = match height == width {
+            true => of(height),
+            false => format!("[{}, {}]", of(height), of(width)),
+        };
+        Some(format!("size: {size}, channels: {}{layout}", of_channels(channels)))
+    }
+}
+
+fn of_channels(channels: Option<usize>) -> String {
+    channels.unwrap_or(3).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(dims: Vec<Dim>, size: Option<usize>) -> Option<String> {
+        let port = Port { name: "x".into(), kind: FLOAT, dims: Some(dims) };
+        let graph = Graph { inputs: vec![port], ..Graph::default() };
+        let entry = Entry {
+            file: Path::new("7 Nets-v1.onnx"),
+            graph: &graph,
+            size,
+            shape: None,
+            heads: &[],
+        };
+        entry.text().map(|text| text.lines().nth(3).unwrap_or_default().trim().to_owned())
+    }
+
+    #[test]
+    fn size_channels_and_layout_are_read_from_the_declared_shape() {
+        let free = || Dim::Free(String::new());
+        let fixed = Dim::Fixed;
+        let cases = [
+            (vec![free(), fixed(3), fixed(224), fixed(224)], "input: { size: 224, channels: 3 }"),
+            (
+                vec![fixed(1), fixed(28), fixed(30), fixed(1)],
+                "input: { size: [28, 30], channels: 1, layout: nhwc }",
+            ),
+            (vec![fixed(1), fixed(784)], "input: { size: 28, channels: 1, layout: flat }"),
+            (vec![free(), fixed(3), free(), free()], "input: { size: …, channels: 3 }"),
+        ];
+        for (dims, told) in cases {
+            assert_eq!(entry(dims, None).unwrap(), told);
+        }
+        let free = vec![free(), fixed(3), free(), free()];
+        assert_eq!(entry(free, Some(96)).unwrap(), "input: { size: 96, channels: 3 }");
+        assert_eq!(entry(vec![fixed(1), fixed(5)], None), None);
+    }
+}
