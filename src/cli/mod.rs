@@ -4,9 +4,12 @@ mod arguments;
 mod check;
 mod crash;
 mod look;
+mod pip;
+mod predict;
 mod reference;
 mod revision;
 mod run;
+mod runtime;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -62,6 +65,11 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Run { file }) => run::run(file, &arguments.common),
         Some(Command::Check { file }) => check::check(file, &arguments.common),
         Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
+        Some(Command::Runtime { action }) => runtime::runtime(action.as_ref(), &arguments.common),
+        Some(Command::Predict { model, images, output }) => {
+            predict::predict(model, images, output.as_deref(), &arguments.common)
+        }
+        Some(Command::TryLibrary { library }) => runtime::child(library),
         Some(Command::Look { model, shapes }) => look::child(model, shapes),
         None => match &arguments.file {
             Some(file) => run::run(file, &arguments.common),

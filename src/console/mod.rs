@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use crate::events::{Event, Listener};
 
+pub use bars::Counter;
 pub use summary::render;
 
 /// How progress is shown.

@@ -9,7 +9,7 @@ mod select;
 mod split;
 
 pub use dataset::{Dataset, Item, OpenError, ReadError};
-pub use formats::{Format, format_words};
+pub use formats::{Format, format_words, images_below, pixels_of};
 pub use input::{ChannelOrder, Fit, InputRule, SampleSlice, Size, Values};
 pub use pixels::{Pixels, Samples};
 pub use select::Select;

@@ -7,6 +7,7 @@ pub mod graph;
 pub mod head;
 pub mod init;
 pub mod layers;
+pub mod library;
 pub mod macs;
 pub mod observe;
 pub mod parameters;

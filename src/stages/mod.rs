@@ -7,6 +7,8 @@ mod job;
 mod kinds;
 mod model;
 mod names;
+mod predictor;
+mod probabilities;
 mod probing;
 mod site;
 mod training;
@@ -16,6 +18,7 @@ pub use job::{Context, Cores, Failure, Given, Job, Outputs};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
 pub use model::{BaseModel, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
+pub use predictor::{Answer, Labelled, NoPredictor, Predictor};
 pub use site::{
     Arm, ClassifierOffer, FeaturesOffer, Input, Look, Node, NodeId, Offers, Planned, Runs,
     ScoredArm, ScoresOffer, Site,

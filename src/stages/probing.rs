@@ -16,6 +16,7 @@ use super::artifacts::{ArrayRows, Predictions, Selection};
 use super::data::{OpenDataset, Sample};
 use super::job::{Context, Failure, Job, Outputs};
 use super::names::Reference;
+use super::probabilities::best;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
 
 /// The features that a stage reads: one layer of an `extract`.
@@ -240,15 +241,4 @@ pub(super) fn told(
         still_rising: None,
         facts: BTreeMap::<String, Json>::new(),
     }
-}
-
-/// The class with the highest score; the first of equals.
-fn best(scores: &ArrayView1<'_, f64>) -> usize {
-    let mut best = 0;
-    for (class, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = class;
-        }
-    }
-    best
 }

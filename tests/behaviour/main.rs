@@ -9,6 +9,7 @@
 
 mod broken_input;
 mod caching;
+mod compare;
 mod determinism;
 mod diverging;
 
@@ -17,8 +18,11 @@ mod interruption;
 mod kinds;
 mod language;
 mod models;
+mod predict;
 mod real_models;
 mod results;
+mod runs;
+mod runtime;
 mod scheduling;
 mod wrong_arguments;
 mod wrong_data;

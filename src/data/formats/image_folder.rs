@@ -159,18 +159,30 @@ struct Images {
     paths: Vec<PathBuf>,
 }
 
+/// The pixels of a JPEG or PNG file.
+pub fn pixels_of(path: &Path) -> Result<Pixels, ReadError> {
+    let refused = |cause: String| ReadError { path: path.to_owned(), cause };
+    let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
+    if is_cut_off_jpeg(&bytes) {
+        return Err(refused("the JPEG is cut off before its end".to_owned()));
+    }
+    let reader = ImageReader::new(Cursor::new(bytes));
+    let reader = reader.with_guessed_format().map_err(|error| refused(error.to_string()))?;
+    let image = reader.decode().map_err(|error| refused(error.to_string()))?;
+    plain(image).map_err(refused)
+}
+
+/// JPEG and PNG files below a folder, in the order of their paths.
+pub fn images_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    list(folder, &mut BTreeSet::new(), &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
 impl Source for Images {
     fn pixels(&self, row: usize) -> Result<Pixels, ReadError> {
-        let path = &self.paths[row];
-        let refused = |cause: String| ReadError { path: path.clone(), cause };
-        let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
-        if is_cut_off_jpeg(&bytes) {
-            return Err(refused("the JPEG is cut off before its end".to_owned()));
-        }
-        let reader = ImageReader::new(Cursor::new(bytes));
-        let reader = reader.with_guessed_format().map_err(|error| refused(error.to_string()))?;
-        let image = reader.decode().map_err(|error| refused(error.to_string()))?;
-        plain(image).map_err(refused)
+        pixels_of(&self.paths[row])
     }
 
     fn digest(&self, row: usize) -> Result<Digest, ReadError> {

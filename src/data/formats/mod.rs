@@ -14,6 +14,7 @@ use super::split::Given;
 
 use csv::Csv;
 use image_folder::ImageFolder;
+pub use image_folder::{images_below, pixels_of};
 
 choice! {
     /// What a data set is read from.
