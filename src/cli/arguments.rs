@@ -47,6 +47,28 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Tells which ONNX Runtime computes and why, or gets one.
+    Runtime {
+        #[command(subcommand)]
+        action: Option<RuntimeAction>,
+    },
+    /// Tells labels and probabilities of images by a model that a run wrote, as CSV.
+    Predict {
+        /// The model, as a run leaves it in its folder `models`.
+        model: PathBuf,
+        /// Images, and folders of images.
+        #[arg(required = true)]
+        images: Vec<PathBuf>,
+        /// Writes the table to a file instead.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Tries a library in a process of its own, which may crash.
+    #[command(hide = true, name = "try-library")]
+    TryLibrary {
+        /// The library.
+        library: PathBuf,
+    },
     /// Looks at a model in a process of its own, which may crash.
     #[command(hide = true, name = "look-at-model")]
     Look {
@@ -57,6 +79,21 @@ pub(super) enum Command {
         /// The same model with its batch freed, to be compared.
         #[arg(long)]
         freed: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RuntimeAction {
+    /// Fetches ONNX Runtime into your own folder by pip.
+    Install {
+        /// Fetches it again.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Copies a library of yours into your own folder, from where it computes.
+    Use {
+        /// The library or a folder that holds it; `embedded` takes away what is there.
+        library: PathBuf,
     },
 }
 

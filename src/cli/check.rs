@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::{Problems, counted};
 use crate::console;
+use crate::onnx::library;
 use crate::onnx::runtime::{self, Backend, Runtime, RuntimeError};
 use crate::pipeline::plan::{self, Plan, Request};
 use crate::pipeline::spec::Source;
@@ -19,7 +20,7 @@ use super::survey::survey;
 pub(super) fn start_runtime(common: &Common) -> Result<&'static Runtime, RuntimeError> {
     match common.runtime.as_deref() {
         Some(word) if word == Path::new("embedded") => runtime::start(None),
-        named => runtime::start(runtime::find(named).as_deref()),
+        named => runtime::start(library::find(named).as_deref()),
     }
 }
 
@@ -56,9 +57,7 @@ pub(super) fn runtime_note(runtime: &Runtime, common: &Common) -> Option<String>
     let asked_for = common.runtime.is_some();
     (runtime.backend == Backend::Embedded && !asked_for).then(|| {
         "no ONNX Runtime library was found, so the embedded backend computes, 2 to 50 times \
-         slower. The fast one lies in the PyPI package onnxruntime (pip download --no-deps \
-         onnxruntime, then unzip it): name onnxruntime/capi/libonnxruntime.so.* with --runtime or \
-         ORT_DYLIB_PATH"
+         slower; `tl-run runtime install` fetches the fast one"
             .to_owned()
     })
 }

@@ -5,10 +5,13 @@ mod check;
 mod crash;
 mod look;
 mod model;
+mod pip;
 mod plan;
+mod predict;
 mod reference;
 mod revision;
 mod run;
+mod runtime;
 mod survey;
 
 use std::ffi::OsString;
@@ -70,6 +73,11 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Look { model, shapes, freed }) => {
             look::child(model, shapes, freed.as_deref())
         }
+        Some(Command::Runtime { action }) => runtime::runtime(action.as_ref(), &arguments.common),
+        Some(Command::Predict { model, images, output }) => {
+            predict::predict(model, images, output.as_deref(), &arguments.common)
+        }
+        Some(Command::TryLibrary { library }) => runtime::child(library),
         None => match &arguments.file {
             Some(file) => run::run(file, &arguments.common),
             None => {

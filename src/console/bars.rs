@@ -1,6 +1,7 @@
 //! Bars in a terminal: one for the run, one for each node at work.
 
 use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -105,6 +106,63 @@ impl Listener for Bars {
                 self.say(event);
             }
             Event::Note { .. } | Event::Warning { .. } => self.say(event),
+        }
+    }
+}
+
+/// How far a command got with many things: a bar in a terminal, now and then a line elsewhere.
+pub struct Counter {
+    total: usize,
+    what: &'static str,
+    quiet: bool,
+    done: std::cell::Cell<usize>,
+    bar: Option<ProgressBar>,
+}
+
+/// Fewer than this are done before anybody asks.
+const WORTH_COUNTING: usize = 1000;
+
+impl Counter {
+    /// Counts up to `total`. A bar is only drawn where nothing else is written to the terminal:
+    /// if standard output is `free` of results, or no terminal.
+    pub fn new(total: usize, what: &'static str, quiet: bool, free: bool) -> Self {
+        let free = free || !io::stdout().is_terminal();
+        let drawn = io::stderr().is_terminal() && free && !quiet;
+        let bar = drawn.then(|| {
+            let look = style("{pos}/{len} {wide_bar} {elapsed_precise}");
+            ProgressBar::new(total as u64).with_style(look)
+        });
+        Self { total, what, quiet, done: std::cell::Cell::new(0), bar }
+    }
+
+    /// One more is done.
+    pub fn step(&self) {
+        let done = self.done.get() + 1;
+        self.done.set(done);
+        match &self.bar {
+            Some(bar) => bar.inc(1),
+            None if self.quiet || self.total < WORTH_COUNTING => {}
+            // A line for each tenth.
+            None if done * 10 / self.total > (done - 1) * 10 / self.total => {
+                super::err(&format!("{done} of {} {}s", self.total, self.what));
+            }
+            None => {}
+        }
+    }
+
+    /// Prints a line on standard error, above the bar.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| super::err(line)),
+            None => super::err(line),
+        }
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
     }
 }

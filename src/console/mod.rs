@@ -11,6 +11,7 @@ use std::sync::Mutex;
 
 use crate::events::{Event, Listener};
 
+pub use bars::Counter;
 pub use forecast::{forecast, time};
 pub use model::{InspectedPort, Inspection, inspection};
 pub use summary::render;

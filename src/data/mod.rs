@@ -10,7 +10,7 @@ mod split;
 mod survey;
 
 pub use dataset::{Dataset, Item, OpenError, ReadError, Skipped};
-pub use formats::{Format, format_words};
+pub use formats::{Format, format_words, images_below, pixels_of};
 pub use input::{ChannelOrder, Fit, InputRule, Layout, SampleSlice, Size, Values};
 pub use pixels::{Pixels, Samples};
 pub use select::Select;

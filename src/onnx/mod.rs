@@ -9,6 +9,7 @@ pub mod head;
 pub mod init;
 pub mod inspect;
 pub mod layers;
+pub mod library;
 pub mod macs;
 pub mod observe;
 pub mod order;

@@ -69,39 +69,8 @@ pub struct Runtime {
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static STARTING: Mutex<()> = Mutex::new(());
 
-const EMBEDDED_VERSION: &str = "tract 0.23 (ort-tract 0.5.0)";
-
-/// Where a library may be named or found, in this order: the command line or `ORT_DYLIB_PATH`,
-/// beside the executable, the user's own cache folder.
-pub fn find(named: Option<&Path>) -> Option<PathBuf> {
-    let named = named.map(Path::to_path_buf);
-    named
-        .or_else(|| std::env::var_os("ORT_DYLIB_PATH").filter(|p| !p.is_empty()).map(PathBuf::from))
-        .or_else(|| library_in(std::env::current_exe().ok()?.parent()?))
-        .or_else(|| library_in(&user_folder()?))
-}
-
-/// The folder in which a user keeps a library for tl-run.
-pub fn user_folder() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-    Some(caches.join("tl-run").join("runtime"))
-}
-
-fn library_in(folder: &Path) -> Option<PathBuf> {
-    let is_library = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("libonnxruntime.") || name == "onnxruntime.dll"
-    };
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .ok()?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(is_library)
-        .collect();
-    found.sort();
-    found.pop()
-}
+/// Name and version of the backend that is compiled in.
+pub const EMBEDDED_VERSION: &str = "tract 0.23 (ort-tract 0.5.0)";
 
 /// Starts the runtime: the library at `path`, or the embedded backend. Later calls change nothing.
 pub fn start(path: Option<&Path>) -> Result<&'static Runtime, RuntimeError> {
@@ -121,7 +90,7 @@ pub fn start(path: Option<&Path>) -> Result<&'static Runtime, RuntimeError> {
 pub fn runtime() -> Result<&'static Runtime, RuntimeError> {
     match RUNTIME.get() {
         Some(runtime) => Ok(runtime),
-        None => start(find(None).as_deref()),
+        None => start(super::library::find(None).as_deref()),
     }
 }
 

@@ -8,7 +8,9 @@ mod job;
 mod kinds;
 mod model;
 mod names;
+mod predictor;
 mod preprocessing;
+mod probabilities;
 mod probing;
 mod site;
 mod training;
@@ -18,6 +20,7 @@ pub use job::{Context, Cores, Failure, Given, Job, Outputs, Speed};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
 pub use model::{BaseModel, Batch, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
+pub use predictor::{Answer, Labelled, NoPredictor, Predictor};
 pub use site::{
     Arm, ClassifierOffer, FeaturesOffer, Input, Look, Looker, Node, NodeId, Offers, Planned, Runs,
     ScoredArm, ScoresOffer, Site,

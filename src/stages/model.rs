@@ -20,6 +20,9 @@ pub mod metadata {
     pub const CLASSES: &str = "tl-run.classes";
     /// How pixels become its input, JSON in the words of the language.
     pub const INPUT: &str = "tl-run.input";
+    /// The weight of each class in the loss it was trained with, a JSON list; none where all
+    /// counted the same. Its probabilities are divided by them.
+    pub const CLASS_WEIGHTS: &str = "tl-run.class_weights";
     /// What wrote it.
     pub const WRITER: &str = "tl-run.version";
 }

@@ -17,6 +17,7 @@ use super::class_weights::ClassWeights;
 use super::data::{OpenDataset, Sample};
 use super::job::{Context, Failure, Job, Outputs};
 use super::names::Reference;
+use super::probabilities::best;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
 
 /// The features that a stage reads: one layer of an `extract`.
@@ -266,15 +267,4 @@ pub(super) fn told(
         facts: BTreeMap::<String, Json>::new(),
         columns: dataset.columns().iter().enumerate().map(column).collect(),
     }
-}
-
-/// The class with the highest score; the first of equals.
-fn best(scores: &ArrayView1<'_, f64>) -> usize {
-    let mut best = 0;
-    for (class, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = class;
-        }
-    }
-    best
 }

@@ -44,7 +44,7 @@ pub(crate) fn material() -> Option<PathBuf> {
 }
 
 #[expect(clippy::print_stderr, reason = "whoever runs tests should see what was not tested")]
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     eprintln!("{test}: skipped, as {why}");
 }
@@ -132,7 +132,7 @@ impl Study {
     }
 
     /// The program in this folder, with nothing of the outer world that it would listen to.
-    fn bare_program(&self) -> Command {
+    pub(crate) fn bare_program(&self) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_tl-run"));
         program.current_dir(self.folder.path());
         for name in ["RUST_BACKTRACE", "RUST_LOG", "ORT_DYLIB_PATH", "NO_COLOR"] {
@@ -324,7 +324,7 @@ impl fmt::Display for Told {
 /// Run ids, times and counters replaced.
 fn masked(text: &str) -> String {
     let masks = [
-        (r"\d{8}-\d{6}-[0-9a-f]{4}", "RUN"),
+        (r"\d{8}-\d{6}-\d{6}-[0-9a-f]{4}", "RUN"),
         (r"\d+\.\d s\b", "TIME"),
         (r"(?m)^\[\d+/(\d+)\]", "[·/$1]"),
         (r"tract [0-9.]+ \(ort-tract [0-9.]+\)|onnxruntime [0-9.]+", "RUNTIME"),

@@ -9,6 +9,7 @@
 
 mod broken_input;
 mod caching;
+mod compare;
 mod determinism;
 mod diverging;
 mod golden;
@@ -19,8 +20,11 @@ mod kinds;
 mod language;
 mod models;
 mod plan;
+mod predict;
 mod real_models;
 mod results;
+mod runs;
+mod runtime;
 mod scheduling;
 mod wrong_arguments;
 mod wrong_data;

@@ -44,11 +44,9 @@ impl ImageFolder {
             Some(Given::Folders) => true,
             Some(given) => return Err(given.refused("a folder of images", "folders")),
         };
-        let mut files = Vec::new();
-        list(&root, &mut BTreeSet::new(), &mut files).map_err(|cause| {
+        let files = images_below(&root).map_err(|cause| {
             OpenError::new(format!("the folder {} cannot be listed: {cause}", root.display()))
         })?;
-        files.sort();
         let mut found = Vec::new();
         for path in files {
             found.push(self.describe(&root, path, by_folder)?);
@@ -104,6 +102,14 @@ struct Found {
     part: Option<Part>,
     group: Option<String>,
     path: PathBuf,
+}
+
+/// JPEG and PNG files below a folder, in the order of their paths.
+pub fn images_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    list(folder, &mut BTreeSet::new(), &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 /// Images below a folder; folders that links lead to again are left out.

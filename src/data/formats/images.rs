@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::{ColorType, DynamicImage, ImageReader};
 
@@ -26,16 +26,7 @@ impl Images {
 
 impl Source for Images {
     fn pixels(&self, row: usize) -> Result<Pixels, ReadError> {
-        let path = &self.paths[row];
-        let refused = |cause: String| ReadError { path: path.clone(), cause };
-        let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
-        if is_cut_off_jpeg(&bytes) {
-            return Err(refused("the JPEG is cut off before its end".to_owned()));
-        }
-        let reader = ImageReader::new(Cursor::new(bytes));
-        let reader = reader.with_guessed_format().map_err(|error| refused(error.to_string()))?;
-        let image = reader.decode().map_err(|error| refused(error.to_string()))?;
-        plain(image).map_err(refused)
+        pixels_of(&self.paths[row])
     }
 
     fn digest(&self, row: usize) -> Result<Digest, ReadError> {
@@ -43,6 +34,19 @@ impl Source for Images {
         Digest::of_file(path)
             .map_err(|cause| ReadError { path: path.clone(), cause: cause.to_string() })
     }
+}
+
+/// The pixels of a JPEG or PNG file.
+pub fn pixels_of(path: &Path) -> Result<Pixels, ReadError> {
+    let refused = |cause: String| ReadError { path: path.to_owned(), cause };
+    let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
+    if is_cut_off_jpeg(&bytes) {
+        return Err(refused("the JPEG is cut off before its end".to_owned()));
+    }
+    let reader = ImageReader::new(Cursor::new(bytes));
+    let reader = reader.with_guessed_format().map_err(|error| refused(error.to_string()))?;
+    let image = reader.decode().map_err(|error| refused(error.to_string()))?;
+    plain(image).map_err(refused)
 }
 
 /// Whether a JPEG's last scan has no end. Decoders fill what is missing with grey and say nothing.

@@ -25,6 +25,9 @@ use image_folder::ImageFolder;
 use manifest::Manifest;
 use npz::Npz;
 
+pub use image_folder::images_below;
+pub use images::pixels_of;
+
 choice! {
     /// What a data set is read from.
     pub enum Format {

@@ -1,6 +1,6 @@
 //! The node of a stage that trains: takes the best trial, predicts, writes the model.
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use serde_json::{Value as Json, json};
 
 use crate::onnx::graph::Graph;
@@ -14,6 +14,7 @@ use super::super::artifacts::{
 use super::super::class_weights::ClassWeights;
 use super::super::job::{Context, Failure, Job, Outputs, Speed};
 use super::super::model::metadata;
+use super::super::probabilities::{log_softmax, shift_prior};
 use super::super::probing::told;
 use super::trial::{STATISTICS, WEIGHTS};
 use super::{Network, Task};
@@ -34,9 +35,9 @@ impl Job for Choose {
         self.kind
     }
 
-    /// 1: first.
+    /// 1: first. 2: a model carries the class weights that its probabilities are to be freed of.
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -123,7 +124,7 @@ impl Choose {
         })
     }
 
-    /// Writes labels and input rule into a model's metadata, so that it can be used by itself.
+    /// Writes all that is needed to use the model by itself into its metadata.
     fn describe(&self, graph: &mut Graph) {
         let text = |value: Json| value.to_string();
         let classes = self.task.sample.data.dataset.classes();
@@ -133,6 +134,10 @@ impl Choose {
             (metadata::WRITER, env!("CARGO_PKG_VERSION").to_owned()),
         ];
         graph.metadata = pairs.map(|(key, value)| (key.to_owned(), value)).into();
+        if self.task.training.class_weights == ClassWeights::Balanced {
+            let weights = text(json!(self.task.class_weights()));
+            graph.metadata.insert(metadata::CLASS_WEIGHTS.to_owned(), weights);
+        }
     }
 
     fn predict(
@@ -166,7 +171,7 @@ impl Choose {
         let scores = log_softmax(scores);
         let mut predictions = told(&task.sample, scores, None);
         if task.training.class_weights == ClassWeights::Balanced {
-            let shifted = shift_prior(&predictions.scores, &predictions.prior, &class_weights);
+            let shifted = shift_prior(&predictions.scores, &class_weights);
             predictions.probabilities = Ok(shifted);
         }
         let setting = "lr".to_owned();
@@ -178,29 +183,6 @@ impl Choose {
         predictions.still_rising = still_rising(&trials[best]);
         Ok(predictions)
     }
-}
-
-/// ln softmax of each row.
-fn log_softmax(mut scores: Array2<f64>) -> Array2<f64> {
-    for mut row in scores.axis_iter_mut(Axis(0)) {
-        let most = row.fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-        let total = row.fold(0.0, |sum, value| sum + (value - most).exp()).ln() + most;
-        row.mapv_inplace(|value| value - total);
-    }
-    scores
-}
-
-/// Training with class weights w teaches probabilities for a prior ∝ π·w; dividing w out again
-/// gives those for the prior π of the data (Saerens et al. 2002).
-fn shift_prior(log_p: &Array2<f64>, prior: &[f64], weights: &[f64]) -> Array2<f64> {
-    debug_assert_eq!(prior.len(), weights.len());
-    let mut shifted = log_p.mapv(f64::exp);
-    for mut row in shifted.axis_iter_mut(Axis(0)) {
-        row.iter_mut().zip(weights).for_each(|(p, weight)| *p /= weight);
-        let total = row.sum();
-        row /= total;
-    }
-    shifted
 }
 
 /// How far the val score still rose at the end: the mean of the last tenth of the steps less that
@@ -242,18 +224,8 @@ fn prove_frozen(network: &Network, model: &[u8]) -> Result<usize, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
-
     use super::*;
     use crate::train::Point;
-
-    #[test]
-    fn dividing_the_weights_out_gives_back_the_prior() {
-        // A network that knows nothing, trained with balanced weights, says one half each.
-        let shifted =
-            shift_prior(&array![[0.5_f64.ln(), 0.5_f64.ln()]], &[0.8, 0.2], &[0.625, 2.5]);
-        assert!((shifted[[0, 0]] - 0.8).abs() < 1e-12, "{shifted}");
-    }
 
     fn trial(scores: &[f64], stopped_at: usize) -> TrialResult {
         let point = |(look, score): (usize, &f64)| Point {
