@@ -11,15 +11,17 @@ mod broken_input;
 mod caching;
 mod determinism;
 mod diverging;
-
+mod formats;
 mod harness;
 mod interruption;
 mod kinds;
 mod language;
+mod manifests;
 mod models;
 mod real_models;
 mod results;
 mod scheduling;
+mod skipping;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;

@@ -54,11 +54,12 @@ impl Block {
         let images = self.samples.len() / length;
         if images != self.items() {
             return Err(OpenError::new(format!(
-                "`{}` has {images} images, but `{}` has labels of {}",
+                "`{}` has {images} images, but `{}` has labels for {}",
                 self.images,
                 self.labels,
                 self.items()
-            )));
+            ))
+            .help("each image has its labels at the same place; write both anew"));
         }
         if (self.dims, self.width) != (first.dims, first.width) {
             return Err(OpenError::new(format!(

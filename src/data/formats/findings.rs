@@ -183,9 +183,10 @@ impl Task {
         }
         if !open.is_empty() {
             let told: Vec<&str> = open.iter().map(|(_, words)| words.as_str()).collect();
-            let keys: Vec<String> = open.iter().map(|(key, _)| format!("`{key}:`")).collect();
+            let way = |key| format!("`{key}: negative`, `{key}: positive` or `{key}: drop`");
+            let ways: Vec<String> = open.iter().map(|(key, _)| way(key)).collect();
             let message = format!("`{name}` is {}", told.join(" and "));
-            let help = format!("write {} `negative`, `positive` or `drop`", keys.join(" and "));
+            let help = format!("say what that means: {}", ways.join("; and "));
             return Err(OpenError::new(message).help(help));
         }
         let label = |choice: &Option<Unsure>| match choice {
