@@ -55,32 +55,27 @@ impl Manifest {
             },
         };
         let image = table.column(&self.image)?;
-        let ids = table.ids(image, &folder)?;
         let part = part.map(|column| table.column(column)).transpose()?;
         let group = self.group.as_ref().map(|column| table.column(column)).transpose()?;
-        let (labels, of_labels) = self.labels(&table)?;
-        let mut named = of_labels;
+        let ids = table.ids(image, &folder)?;
+        let (labels, mut named) = self.labels(&table)?;
         named.extend([Some(image), part, group].into_iter().flatten());
         let further: Vec<usize> =
             (0..table.header.len()).filter(|column| !named.contains(column)).collect();
         let mut items = Vec::with_capacity(ids.len());
         let mut findings = labels.cells.into_iter();
         for (row, id) in ids.iter().enumerate() {
-            let mut cells: Vec<String> =
-                further.iter().map(|&column| table.cell(row, column).to_owned()).collect();
-            cells.extend(findings.next().unwrap_or_default());
             items.push(Item {
                 id: id.clone(),
                 label: labels.labels[row],
                 group: self.group(&table, row, group, id)?,
                 part: part.map(|column| table.part(row, column)).transpose()?,
                 row,
-                cells,
+                cells: table.cells(row, &further, findings.next()),
             });
         }
-        let mut columns: Vec<String> =
-            further.iter().map(|&column| table.header[column].clone()).collect();
-        columns.extend(labels.columns);
+        let name = |&column: &usize| table.header[column].clone();
+        let columns = further.iter().map(name).chain(labels.columns).collect();
         let paths = present(&table, &folder, &ids)?;
         let dataset = Dataset::new(labels.classes, items, Box::new(Images::new(paths)));
         Ok(dataset.with_columns(columns).with_notes(labels.notes).without(&labels.dropped))
@@ -207,6 +202,12 @@ impl Table {
 
     fn cell(&self, row: usize, column: usize) -> &str {
         self.rows[row].1[column].trim()
+    }
+
+    /// What these columns say of a row, and its findings that were not chosen.
+    fn cells(&self, row: usize, columns: &[usize], findings: Option<Vec<String>>) -> Vec<String> {
+        let cells = columns.iter().map(|&column| self.cell(row, column).to_owned());
+        cells.chain(findings.unwrap_or_default()).collect()
     }
 
     fn line(&self, row: usize) -> String {
