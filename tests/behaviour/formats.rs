@@ -199,7 +199,10 @@ fn bytes_beside_floats_give_what_floats_alone_give() {
         });
         let study = study("    npz: { path: set.npz }\n    split: { given: parts }");
         let study = study.with_file("set.npz", &bytes);
-        study.replace("majority: { dataset: data }", "pixel_linear: { dataset: data, c: 1 }");
+        study.replace(
+            "majority: { dataset: data }",
+            "pixel_linear: { dataset: data, size: 4, c: 1 }",
+        );
         study.run().succeeds();
         let items = rows(&study.latest(), "items");
         items.iter().map(|row| row["probabilities"].clone()).collect::<Vec<_>>()
