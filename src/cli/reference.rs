@@ -50,6 +50,9 @@ pub(crate) fn page() -> String {
             for sibling in siblings {
                 let sub = &entry["allOf"][1]["properties"][*sibling];
                 section(&mut page, 3, &format!("`{sibling}`"), sub);
+                if sub["oneOf"].is_array() {
+                    choices(&mut page, 0, sub);
+                }
             }
         }
     }

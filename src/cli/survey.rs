@@ -26,13 +26,7 @@ pub(super) fn survey(store: Option<Arc<Store>>) -> Survey {
             return known;
         }
         let unreadable = dataset.unreadable();
-        let facts = [(UNREADABLE.to_owned(), json!(unreadable))].into();
-        let record = Record { fields, facts, ..Record::default() };
-        let saved = store.lock(key, &AtomicBool::new(false)).and_then(|lock| lock.save(&record));
-        if let Err(error) = saved {
-            // What cannot be remembered is looked at again next time.
-            tracing::warn!("{error}");
-        }
+        remember(store, key, fields, &unreadable);
         unreadable
     })
 }
@@ -42,4 +36,32 @@ const UNREADABLE: &str = "unreadable";
 fn remembered(store: &Store, key: Key) -> Option<Unreadable> {
     let record = store.lookup(key, &mut |_| ())?;
     serde_json::from_value(record.facts.get(UNREADABLE)?.clone()).ok()
+}
+
+/// What cannot be remembered is looked at again next time.
+fn remember(store: &Store, key: Key, fields: serde_json::Value, unreadable: &Unreadable) {
+    let facts = [(UNREADABLE.to_owned(), json!(unreadable))].into();
+    let record = Record { fields, facts, ..Record::default() };
+    let saved = store.lock(key, &AtomicBool::new(false)).and_then(|lock| lock.save(&record));
+    if let Err(error) = saved {
+        tracing::warn!("{error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_remembered_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for found in [Unreadable::new(), [(3, "cut off".to_owned()), (12, String::new())].into()] {
+            let fields = json!({ "found": found });
+            let key = Key::of(&fields);
+            assert_eq!(remembered(&store, key), None);
+            remember(&store, key, fields, &found);
+            assert_eq!(remembered(&store, key), Some(found));
+        }
+    }
 }

@@ -20,7 +20,8 @@ keys! {
         order: ChannelOrder = ChannelOrder::Rgb,
         /// Order of the axes of an item.
         layout: Layout = Layout::Nchw,
-        /// What values are divided by first; 255 turns bytes into 0 to 1.
+        /// What values are divided by first; 255 turns bytes into 0 to 1, and images of 16 bits
+        /// too, as they are read on the same scale.
         scale: Above0 = Above0::new(255.0).expect("a default above 0"),
         /// What is subtracted then; one number, or one for each channel.
         mean: Values = Values(vec![0.0]),

@@ -261,7 +261,7 @@ impl SplitRule {
         match (self.test, self.train) {
             (None, _) => refuse(
                 "the split has no test part",
-                "add `test: 0.2`, or `given: folders` if the data set has a test folder",
+                "add `test: 0.2`, or `given` if the data set has a test part of its own",
             ),
             (Some(Amount::Rows(rows)), train) => {
                 let row = |index: &usize| dataset.items()[*index].row;

@@ -43,7 +43,8 @@ impl Dataset {
         let Some((&first, reason)) = unreadable.first_key_value() else { return Ok(self) };
         let first = &self.items()[first].id;
         if unreadable.len() == count {
-            return Err(OpenError::new(format!("no item can be read; `{first}`: {reason}")));
+            return Err(OpenError::new(format!("no item can be read; `{first}`: {reason}"))
+                .help("JPEG and PNG images are read"));
         }
         let note = format!(
             "{} of {count} items cannot be read and are left out, the first `{first}`: {reason}",

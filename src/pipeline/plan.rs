@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Found, Located, Place, Problem, Problems, Seed};
-use crate::data::{OnBad, OpenError, Survey};
+use crate::data::{Dataset, OnBad, OpenError, Survey};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
 use crate::store::{RunSkipped, RunStage};
 
@@ -325,14 +325,16 @@ fn insert_once<T>(
     }
 }
 
-fn open_dataset(
-    name: &Located<crate::stages::Name>,
+/// A data set as it is used: opened, a part of it taken, without items that cannot be read if that is
+/// asked for.
+fn read_dataset(
+    name: &str,
     spec: &DatasetSpec,
     request: &Request<'_>,
     site: &mut Site,
-) -> Option<Arc<OpenDataset>> {
+) -> Option<Dataset> {
     let told = |place: Place, error: OpenError| {
-        let problem = Problem::at(place, format!("data set `{}`: {}", name.0, error.message));
+        let problem = Problem::at(place, format!("data set `{name}`: {}", error.message));
         match error.help {
             Some(help) => problem.help(help),
             None => problem,
@@ -346,14 +348,23 @@ fn open_dataset(
         Some(select) => select.apply(opened).map_err(|error| told(select.place, error)),
     };
     let selected = site.found.keep(selected)?;
-    let selected = match spec.on_bad {
-        OnBad::Fail => selected,
+    match spec.on_bad {
+        OnBad::Fail => Some(selected),
         OnBad::Skip => {
             let unreadable = (request.survey)(&selected);
             let read = selected.skipping(&unreadable);
-            site.found.keep(read.map_err(|error| told(spec.format.place, error)))?
+            site.found.keep(read.map_err(|error| told(spec.format.place, error)))
         }
-    };
+    }
+}
+
+fn open_dataset(
+    name: &Located<crate::stages::Name>,
+    spec: &DatasetSpec,
+    request: &Request<'_>,
+    site: &mut Site,
+) -> Option<Arc<OpenDataset>> {
+    let selected = read_dataset(&name.0, spec, request, site)?;
     for note in selected.notes() {
         site.note(format!("{}: {note}", name.0));
     }

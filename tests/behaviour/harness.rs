@@ -275,6 +275,27 @@ impl Told {
         self
     }
 
+    /// What is wrong and the ways out, without places.
+    pub(crate) fn problems(&self) -> String {
+        let told = self
+            .err
+            .lines()
+            .filter(|line| line.starts_with("error: ") || line.starts_with("  help: "));
+        told.collect::<Vec<_>>().join("\n")
+    }
+
+    /// What a check says of data sets and models, and its notes.
+    #[track_caller]
+    pub(crate) fn facts(self) -> String {
+        let told = self.succeeds();
+        let facts = told.out.lines().filter(|line| line.starts_with("  "));
+        let notes = told
+            .err
+            .lines()
+            .filter(|line| line.starts_with("note: ") && !line.contains("no ONNX Runtime library"));
+        facts.chain(notes).collect::<Vec<_>>().join("\n")
+    }
+
     /// The folder of the run.
     #[track_caller]
     pub(crate) fn folder(&self, study: &Study) -> PathBuf {

@@ -83,6 +83,8 @@ fn a_run_leaves_exactly_these_files() {
     run.json
     scores.csv
     scores.parquet
+    skipped.csv
+    skipped.parquet
     transfer.csv
     transfer.parquet
     ");

@@ -235,7 +235,7 @@ fn a_split_without_a_test_part_is_refused() {
         study.yaml:6:12
      6 |     split: { train: 0.8, val: 0.2 }
        |            ^^
-      help: add `test: 0.2`, or `given: folders` if the data set has a test folder
+      help: add `test: 0.2`, or `given` if the data set has a test part of its own
 
     1 problem
     ");

@@ -1,14 +1,15 @@
 //! Images held in memory, as archives of arrays and idx files have them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::base::language::{OneOrMore, Word};
 use crate::base::{Digest, Hasher};
 
-use super::super::dataset::{Dataset, Item, OpenError, ReadError, Source, sort_classes};
+use super::super::dataset::{Dataset, Item, OpenError, ReadError, Source};
 use super::super::pixels::{Pixels, Samples};
 use super::super::split::Part;
-use super::findings::{Findings, Task};
+use super::findings::{Chosen, Findings, Task};
 
 /// Images with their labels, as one part of a data set has them.
 pub(super) struct Block {
@@ -54,11 +55,12 @@ impl Block {
         let images = self.samples.len() / length;
         if images != self.items() {
             return Err(OpenError::new(format!(
-                "`{}` has {images} images, but `{}` has labels of {}",
+                "`{}` has {images} images, but `{}` has labels for {}",
                 self.images,
                 self.labels,
                 self.items()
-            )));
+            ))
+            .help("each image has its labels at the same place; write both anew"));
         }
         if (self.dims, self.width) != (first.dims, first.width) {
             return Err(OpenError::new(format!(
@@ -115,55 +117,55 @@ pub(super) fn dataset(blocks: Vec<Block>, said: &Said<'_>) -> Result<Dataset, Op
     Ok(dataset.with_columns(labels.columns).with_notes(labels.notes).without(&labels.dropped))
 }
 
-fn labels(blocks: &[Block], said: &Said<'_>) -> Result<super::findings::Chosen, OpenError> {
+/// One label an item: the only one, or the finding that was chosen.
+fn labels(blocks: &[Block], said: &Said<'_>) -> Result<Chosen, OpenError> {
     let width = blocks.first().map_or(1, |block| block.width);
-    let rows: Vec<&[i64]> =
-        blocks.iter().flat_map(|block| block.values.chunks_exact(width)).collect();
-    let place = |row: usize| {
-        let mut left = row;
-        for block in blocks {
-            if left < block.items() {
-                return format!("`{}`, row {left}", block.labels);
-            }
-            left -= block.items();
-        }
-        String::new()
-    };
-    let given: Option<Vec<String>> =
+    let names: Option<Vec<String>> =
         said.classes.map(|names| names.0.iter().map(|name| name.0.clone()).collect());
-    if width > 1 {
-        let names = given.unwrap_or_else(|| (0..width).map(|number| number.to_string()).collect());
-        if names.len() != width {
-            let message =
-                format!("an item has {width} labels, but `classes` names {}", names.len());
-            return Err(OpenError::new(message));
-        }
-        let cells = rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
-        return said.task.choose(Findings { names, cells }, place);
+    if width == 1 {
+        said.task.nothing_to_choose()?;
+        return classes(blocks, names);
     }
-    said.task.nothing_to_choose()?;
-    let classes = given.clone().unwrap_or_else(|| {
-        let mut numbers: Vec<i64> = rows.iter().map(|row| row[0]).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        sort_classes(numbers.iter().map(ToString::to_string))
-    });
-    let index = |(row, label): (usize, &&[i64])| {
-        let found = match &given {
-            Some(names) => usize::try_from(label[0]).ok().filter(|index| *index < names.len()),
-            None => {
-                let name = label[0].to_string();
-                classes.iter().position(|class| *class == name)
-            }
-        };
-        found.ok_or_else(|| {
-            let count = classes.len();
-            let message = format!("{}: the label {} has no name", place(row), label[0]);
-            OpenError::new(message).help(format!("`classes` names labels 0 to {}", count - 1))
+    let names = names.unwrap_or_else(|| (0..width).map(|number| number.to_string()).collect());
+    if names.len() != width {
+        let message = format!("an item has {width} labels, but `classes` names {}", names.len());
+        return Err(OpenError::new(message).help("name each label, in the order of the columns"));
+    }
+    let rows = blocks.iter().flat_map(|block| block.values.chunks_exact(width));
+    let cells = rows.map(|row| row.iter().map(ToString::to_string).collect()).collect();
+    said.task.choose(Findings { names, cells }, |row| place(blocks, row))
+}
+
+/// Where the labels of a row stand.
+fn place(blocks: &[Block], row: usize) -> String {
+    let mut left = row;
+    for block in blocks {
+        if left < block.items() {
+            return format!("`{}`, row {left}", block.labels);
+        }
+        left -= block.items();
+    }
+    String::new()
+}
+
+/// Classes by number; their names are the numbers unless others are given.
+fn classes(blocks: &[Block], names: Option<Vec<String>>) -> Result<Chosen, OpenError> {
+    let labels = || blocks.iter().flat_map(|block| block.values.iter().copied());
+    let Some(names) = names else {
+        let numbers: Vec<i64> = labels().collect::<BTreeSet<i64>>().into_iter().collect();
+        let position = |label| numbers.binary_search(&label).unwrap_or_default();
+        let labels = labels().map(position).collect();
+        return Ok(Chosen::plain(numbers.iter().map(ToString::to_string).collect(), labels));
+    };
+    let named = |(row, label): (usize, i64)| {
+        let index = usize::try_from(label).ok().filter(|index| *index < names.len());
+        index.ok_or_else(|| {
+            let message = format!("{}: the label {label} has no name", place(blocks, row));
+            OpenError::new(message).help(format!("`classes` names labels 0 to {}", names.len() - 1))
         })
     };
-    let labels = rows.iter().enumerate().map(index).collect::<Result<_, _>>()?;
-    Ok(super::findings::Chosen::plain(classes, labels))
+    let labels = labels().enumerate().map(named).collect::<Result<_, _>>()?;
+    Ok(Chosen::plain(names, labels))
 }
 
 /// The images themselves.

@@ -160,46 +160,56 @@ impl Task {
         name: &str,
         signs: &[Sign],
     ) -> Result<(Vec<Option<usize>>, Vec<String>), OpenError> {
-        let mut open = Vec::new();
-        let mut notes = Vec::new();
         let unclear = [
             (Sign::Uncertain, &self.uncertain, "uncertain", "−1 (uncertain)"),
             (Sign::Blank, &self.blank, "blank", "empty"),
         ];
+        let (mut open, mut ways, mut notes) = (vec![], vec![], vec![]);
         for (sign, choice, key, words) in unclear {
             let count = signs.iter().filter(|found| **found == sign).count();
             match choice {
                 _ if count == 0 => {}
-                None => open.push((key, format!("{words} for {count} of {} items", signs.len()))),
-                Some(choice) => notes.push(format!(
-                    "`{name}` is {words} for {count} items; they {}",
-                    match choice {
-                        Unsure::Negative => "count as negative",
-                        Unsure::Positive => "count as positive",
-                        Unsure::Drop => "are left out",
-                    }
-                )),
+                None => {
+                    open.push(format!("{words} for {count} of {} items", signs.len()));
+                    ways.push(format!("`{key}: negative`, `{key}: positive` or `{key}: drop`"));
+                }
+                Some(choice) => {
+                    let fate = choice.fate();
+                    notes.push(format!("`{name}` is {words} for {count} items; they {fate}"));
+                }
             }
         }
         if !open.is_empty() {
-            let told: Vec<&str> = open.iter().map(|(_, words)| words.as_str()).collect();
-            let keys: Vec<String> = open.iter().map(|(key, _)| format!("`{key}:`")).collect();
-            let message = format!("`{name}` is {}", told.join(" and "));
-            let help = format!("write {} `negative`, `positive` or `drop`", keys.join(" and "));
-            return Err(OpenError::new(message).help(help));
+            let help = format!("say what that means: {}", ways.join("; and "));
+            return Err(OpenError::new(format!("`{name}` is {}", open.join(" and "))).help(help));
         }
-        let label = |choice: &Option<Unsure>| match choice {
-            Some(Unsure::Positive) => Some(1),
-            Some(Unsure::Negative) => Some(0),
-            _ => None,
-        };
-        let meant = signs.iter().map(|sign| match sign {
+        let label = |sign: &Sign| match sign {
             Sign::Absent => Some(0),
             Sign::Present => Some(1),
-            Sign::Uncertain => label(&self.uncertain),
-            Sign::Blank => label(&self.blank),
-        });
-        Ok((meant.collect(), notes))
+            Sign::Uncertain => self.uncertain.as_ref().and_then(Unsure::label),
+            Sign::Blank => self.blank.as_ref().and_then(Unsure::label),
+        };
+        Ok((signs.iter().map(label).collect(), notes))
+    }
+}
+
+impl Unsure {
+    /// What becomes of items, in words.
+    fn fate(&self) -> &'static str {
+        match self {
+            Self::Negative => "count as negative",
+            Self::Positive => "count as positive",
+            Self::Drop => "are left out",
+        }
+    }
+
+    /// The class of items; nothing if they are left out.
+    fn label(&self) -> Option<usize> {
+        match self {
+            Self::Negative => Some(0),
+            Self::Positive => Some(1),
+            Self::Drop => None,
+        }
     }
 }
 

@@ -15,8 +15,7 @@ use super::arrays::{self, Block, Said};
 use super::gzip;
 
 keys! {
-    /// Images and labels in the idx format of MNIST: a folder with the usual files, or one file of
-    /// images and one of labels. Files are gzipped if their names end in `.gz`.
+    /// Images and labels in the idx format of MNIST.
     pub struct Idx {
         /// A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same of
         /// `t10k`, perhaps each with `.gz`; the unpacked file is read where both are there.
@@ -33,6 +32,7 @@ keys! {
 impl Idx {
     /// Reads the files.
     pub fn open(&self, beside: &Path, given: Option<&Given>) -> Result<Dataset, OpenError> {
+        let by_part = self.by_part(given)?;
         let (path, blocks) = match (&self.path, &self.images, &self.labels) {
             (Some(folder), None, None) => {
                 let folder = folder.resolve(beside);
@@ -49,17 +49,21 @@ impl Idx {
                     .help("write `path: FOLDER`, or `images: FILE` and `labels: FILE`"));
             }
         };
-        let by_part = match given {
-            None => false,
-            Some(Given::Parts) if self.path.is_some() => true,
-            Some(_) if self.path.is_none() => {
-                return Err(OpenError::new("one file of images has no split of its own")
-                    .help("draw the split: `split: { test: 0.2 }`"));
-            }
-            Some(given) => return Err(given.refused("a folder of idx files", "parts")),
-        };
         let classes = self.classes.as_ref();
         arrays::dataset(blocks, &Said { path: &path, classes, by_part, task: &defaults() })
+    }
+
+    /// Whether the files say who is trained on and who is tested.
+    fn by_part(&self, given: Option<&Given>) -> Result<bool, OpenError> {
+        match given {
+            None => Ok(false),
+            Some(Given::Parts) if self.images.is_none() => Ok(true),
+            Some(_) if self.images.is_some() => {
+                Err(OpenError::new("one file of images has no split of its own")
+                    .help("draw the split: `split: { test: 0.2 }`"))
+            }
+            Some(given) => Err(given.refused("a folder of idx files", "parts")),
+        }
     }
 }
 

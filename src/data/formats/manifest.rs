@@ -14,8 +14,7 @@ use super::gzip;
 use super::images::{Images, group};
 
 keys! {
-    /// A table (CSV) of JPEG and PNG images, one a line. Its first line names the columns. Every
-    /// column that is not named here is kept: the table `items` of a run has it too.
+    /// A table of JPEG and PNG images.
     pub struct Manifest {
         /// The table; gzipped if its name ends in `.gz`.
         path: FilePath,
@@ -25,7 +24,7 @@ keys! {
         image: Word = Word("path".to_owned()),
         /// The column with the class; `label` if neither it nor `labels` is said.
         label: Option<Word> = None,
-        /// What stands between several labels in the column `label`, as in `Edema|Effusion`.
+        /// What stands between several labels in the column `label`: `;` for `Edema;Effusion`.
         separator: Option<Word> = None,
         /// Columns of 0 and 1, one for each of several labels, in place of `label`.
         labels: Option<OneOrMore<Word>> = None,
@@ -50,35 +49,33 @@ impl Manifest {
         let table = Table::read(self.path.resolve(beside))?;
         let folder = match &self.images {
             Some(folder) => folder.resolve(beside),
-            None => table.path.parent().unwrap_or(Path::new("")).to_owned(),
+            None => match table.path.parent() {
+                Some(beside) if beside != Path::new("") => beside.to_owned(),
+                _ => PathBuf::from("."),
+            },
         };
         let image = table.column(&self.image)?;
-        let ids = table.ids(image, &folder)?;
         let part = part.map(|column| table.column(column)).transpose()?;
         let group = self.group.as_ref().map(|column| table.column(column)).transpose()?;
-        let (labels, of_labels) = self.labels(&table)?;
-        let mut named = of_labels;
+        let ids = table.ids(image, &folder)?;
+        let (labels, mut named) = self.labels(&table)?;
         named.extend([Some(image), part, group].into_iter().flatten());
         let further: Vec<usize> =
             (0..table.header.len()).filter(|column| !named.contains(column)).collect();
         let mut items = Vec::with_capacity(ids.len());
         let mut findings = labels.cells.into_iter();
         for (row, id) in ids.iter().enumerate() {
-            let mut cells: Vec<String> =
-                further.iter().map(|&column| table.cell(row, column).to_owned()).collect();
-            cells.extend(findings.next().unwrap_or_default());
             items.push(Item {
                 id: id.clone(),
                 label: labels.labels[row],
                 group: self.group(&table, row, group, id)?,
                 part: part.map(|column| table.part(row, column)).transpose()?,
                 row,
-                cells,
+                cells: table.cells(row, &further, findings.next()),
             });
         }
-        let mut columns: Vec<String> =
-            further.iter().map(|&column| table.header[column].clone()).collect();
-        columns.extend(labels.columns);
+        let name = |&column: &usize| table.header[column].clone();
+        let columns = further.iter().map(name).chain(labels.columns).collect();
         let paths = present(&table, &folder, &ids)?;
         let dataset = Dataset::new(labels.classes, items, Box::new(Images::new(paths)));
         Ok(dataset.with_columns(columns).with_notes(labels.notes).without(&labels.dropped))
@@ -207,6 +204,12 @@ impl Table {
         self.rows[row].1[column].trim()
     }
 
+    /// What these columns say of a row, and its findings that were not chosen.
+    fn cells(&self, row: usize, columns: &[usize], findings: Option<Vec<String>>) -> Vec<String> {
+        let cells = columns.iter().map(|&column| self.cell(row, column).to_owned());
+        cells.chain(findings.unwrap_or_default()).collect()
+    }
+
     fn line(&self, row: usize) -> String {
         format!("{}:{}", self.path.display(), self.rows[row].0)
     }
@@ -219,6 +222,7 @@ impl Table {
     fn ids(&self, column: usize, folder: &Path) -> Result<Vec<String>, OpenError> {
         let mut lines: BTreeMap<String, u64> = BTreeMap::new();
         let mut ids = Vec::with_capacity(self.rows.len());
+        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         for row in 0..self.rows.len() {
             let place = self.place(row, column);
             let written = self.cell(row, column).replace('\\', "/");
@@ -227,7 +231,7 @@ impl Table {
                     .help("give each line an image, or remove it"));
             }
             let path = Path::new(&written);
-            let inside = path.strip_prefix(folder).unwrap_or(path);
+            let inside = path.strip_prefix(&absolute).unwrap_or(path);
             if inside.is_absolute() {
                 return Err(OpenError::new(format!(
                     "{place}: `{written}` lies outside the folder"
@@ -254,6 +258,7 @@ impl Table {
         Part::from_word(word).ok_or_else(|| {
             let place = self.place(row, column);
             OpenError::new(format!("{place}: `{word}` is not `train`, `val` or `test`"))
+                .help("say of each image where it belongs, or draw the split")
         })
     }
 
@@ -312,7 +317,7 @@ fn present(table: &Table, folder: &Path, ids: &[String]) -> Result<Vec<PathBuf>,
     ))
     .help(format!(
         "they are looked for below {}; name another folder with `images`, or remove the lines",
-        if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.display()
+        folder.display()
     )))
 }
 

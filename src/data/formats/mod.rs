@@ -31,13 +31,19 @@ pub use images::pixels_of;
 choice! {
     /// What a data set is read from.
     pub enum Format {
-        /// A folder of images; the name of an image's folder is its class.
+        /// A folder of JPEG and PNG images; the name of an image's folder is its class. Images of 16
+        /// bits a channel are read at full depth, on the scale of 8 bits: from 0 to 255.
         "image_folder" => ImageFolder(ImageFolder),
-        /// A table of images: paths with labels, and whatever else is known of them.
+        /// A table (CSV) of images, one a line: its path, its label, and whatever else is known of
+        /// it. The first line names the columns; every column that is not named here is kept and
+        /// stands in the table `items` of a run too.
         "manifest" => Manifest(Manifest),
-        /// A NumPy archive of images and labels, as MedMNIST has them.
+        /// A NumPy archive with the arrays `train_images`, `train_labels` and the same of `val` and
+        /// `test`, as MedMNIST has them. Images are N × height × width, perhaps × 1 or 3 channels,
+        /// of bytes or floats; labels are whole numbers, one an item or one for each finding.
         "npz" => Npz(Npz),
-        /// Images and labels in the idx format of MNIST.
+        /// Images and labels in the idx format of MNIST: a folder with the usual files, or one file
+        /// of images and one of labels. Files are gzipped if their names end in `.gz`.
         "idx" => Idx(Idx),
         /// A table of numbers with a label column, perhaps gzipped.
         "csv" => Csv(Csv),

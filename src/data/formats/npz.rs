@@ -17,9 +17,7 @@ use super::arrays::{self, Block, Said};
 use super::findings::Task;
 
 keys! {
-    /// A NumPy archive with the arrays `train_images`, `train_labels` and the same of `val` and
-    /// `test`, as MedMNIST has them. Images are N × height × width, perhaps × 1 or 3 channels, of
-    /// bytes or floats; labels are whole numbers, one an item or one for each finding.
+    /// A NumPy archive of images and labels, as MedMNIST has them.
     pub struct Npz {
         /// The file.
         path: FilePath,
@@ -88,7 +86,8 @@ impl Archive {
                 return Err(OpenError::new(format!(
                     "{} has `{there}`, but no `{missing}`",
                     self.path.display()
-                )));
+                ))
+                .help("images and labels go together"));
             }
         }
         let (dims, samples) = self.images(&images)?;
@@ -177,7 +176,9 @@ impl Archive {
         match self.reader.by_name::<OwnedRepr<T>, IxDyn>(name) {
             Ok(array) => Ok(Some(array)),
             Err(ReadNpzError::Npy(ReadNpyError::WrongDescriptor(_))) => Ok(None),
-            Err(error) => Err(self.refused(name, &format!("cannot be read: {error}"))),
+            Err(error) => Err(self
+                .refused(name, &format!("cannot be read: {error}"))
+                .help("the archive may be damaged; fetch or write it again")),
         }
     }
 
