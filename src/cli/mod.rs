@@ -2,13 +2,16 @@
 
 mod arguments;
 mod check;
+mod compare;
 mod crash;
 mod look;
 mod pip;
 mod predict;
 mod reference;
+mod resolve;
 mod revision;
 mod run;
+mod runs;
 mod runtime;
 
 use std::ffi::OsString;
@@ -68,6 +71,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Runtime { action }) => runtime::runtime(action.as_ref(), &arguments.common),
         Some(Command::Predict { model, images, output }) => {
             predict::predict(model, images, output.as_deref(), &arguments.common)
+        }
+        Some(Command::Runs { pipeline }) => runs::runs(pipeline.as_deref(), &arguments.common),
+        Some(Command::Compare { runs, pipeline, metric, output }) => {
+            let (pipeline, metric) = (pipeline.as_deref(), metric.as_deref());
+            let request = compare::Request { runs, pipeline, metric, output: output.as_deref() };
+            compare::compare(&request, &arguments.common)
         }
         Some(Command::TryLibrary { library }) => runtime::child(library),
         Some(Command::Look { model, shapes }) => look::child(model, shapes),

@@ -75,6 +75,7 @@ pub struct Dataset {
     items: Vec<Item>,
     rows: usize,
     source: Box<dyn Source>,
+    contents: OnceLock<Vec<Digest>>,
     fingerprint: OnceLock<Digest>,
     fingerprinting: Mutex<()>,
 }
@@ -82,9 +83,16 @@ pub struct Dataset {
 impl Dataset {
     /// Labels are indices into `classes`.
     pub(super) fn new(classes: Vec<String>, items: Vec<Item>, source: Box<dyn Source>) -> Self {
-        let (fingerprint, fingerprinting) = (OnceLock::new(), Mutex::new(()));
         let rows = items.len();
-        Self { classes, items, rows, source, fingerprint, fingerprinting }
+        Self {
+            classes,
+            items,
+            rows,
+            source,
+            contents: OnceLock::new(),
+            fingerprint: OnceLock::new(),
+            fingerprinting: Mutex::new(()),
+        }
     }
 
     /// Names of the classes.
@@ -136,22 +144,45 @@ impl Dataset {
     /// Identity of everything in it: ids, labels, groups, parts, contents; not where it lies.
     /// Reads every file, once.
     pub fn fingerprint(&self) -> Result<Digest, ReadError> {
+        let contents = self.contents()?;
+        Ok(*self.fingerprint.get_or_init(|| {
+            let mut hasher = Hasher::default();
+            self.classes.iter().for_each(|class| hasher.text(class));
+            for (item, digest) in self.items.iter().zip(contents) {
+                self.identify(item, *digest, &mut hasher);
+            }
+            hasher.finish()
+        }))
+    }
+
+    fn identify(&self, item: &Item, content: Digest, hasher: &mut Hasher) {
+        hasher.text(&item.id);
+        hasher.text(&self.classes[item.label]);
+        hasher.text(item.group.as_deref().unwrap_or("\0none"));
+        hasher.text(item.part.map_or("", Part::name));
+        hasher.update(content.bytes());
+    }
+
+    /// The digest of each item's content. Reads every file, once.
+    pub fn contents(&self) -> Result<&[Digest], ReadError> {
         let _one_at_a_time =
             self.fingerprinting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = self.fingerprint.get() {
-            return Ok(*known);
+        if let Some(known) = self.contents.get() {
+            return Ok(known);
         }
         let digests = self.content_digests()?;
+        Ok(self.contents.get_or_init(|| digests))
+    }
+
+    /// Identity of some of its items: ids, labels, groups, contents, whatever part they stand in.
+    pub fn identity_of(&self, items: &[usize]) -> Result<Digest, ReadError> {
+        let contents = self.contents()?;
         let mut hasher = Hasher::default();
-        self.classes.iter().for_each(|class| hasher.text(class));
-        for (item, digest) in self.items.iter().zip(&digests) {
-            hasher.text(&item.id);
-            hasher.text(&self.classes[item.label]);
-            hasher.text(item.group.as_deref().unwrap_or("\0none"));
-            hasher.text(item.part.map_or("", Part::name));
-            hasher.update(digest.bytes());
+        for &index in items {
+            let item = Item { part: None, ..self.items[index].clone() };
+            self.identify(&item, contents[index], &mut hasher);
         }
-        Ok(*self.fingerprint.get_or_init(|| hasher.finish()))
+        Ok(hasher.finish())
     }
 
     /// Digests of all items, read by all cores.
@@ -182,6 +213,7 @@ impl Dataset {
             item.label = renumbered[&item.label];
         }
         self.classes = classes.iter().map(|&old| self.classes[old].clone()).collect();
+        self.contents = OnceLock::new();
         self.fingerprint = OnceLock::new();
         self
     }

@@ -34,6 +34,8 @@ pub struct Plan {
     pub facts: Vec<String>,
     /// Stages with what tables tell of them.
     pub stages: Vec<RunStage>,
+    /// The data sets.
+    pub datasets: Vec<Arc<OpenDataset>>,
 }
 
 /// What a plan is built from.
@@ -70,6 +72,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         notes: site.notes,
         facts,
         stages,
+        datasets: site.datasets.into_values().flatten().collect(),
     })
 }
 

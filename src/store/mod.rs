@@ -22,7 +22,7 @@ use crate::base::Digest;
 pub use blob::{BlobWriter, Mapped};
 pub use lock::KeyLock;
 pub use record::{ArtifactRef, Cost, Key, Record};
-pub use run::{RUN_FILE, RUN_FORMAT, RunNode, RunOutcome, RunRecord, RunStage};
+pub use run::{RUN_FILE, RUN_FORMAT, RunNode, RunOutcome, RunRecord, RunStage, RunTest};
 
 /// What can go wrong in the store.
 #[derive(Debug, Error)]
