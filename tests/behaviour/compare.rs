@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::Value as Json;
 
-use crate::harness::{Backend, Study, Told, masked_scores, pet, text};
+use crate::harness::{Backend, Study, Told, masked_scores, pet, rows, text};
 use crate::runs::digits;
 
 fn compare(study: &Study, arguments: &[&str]) -> Told {
@@ -46,9 +46,36 @@ fn two_runs_are_compared_arm_by_arm_over_shared_seeds_and_items() {
     assert!(number(&arm["interval"][0]) < delta && delta < number(&arm["interval"][1]), "{arm}");
     // The one that nobody touched is the same.
     assert_eq!(found[0]["arms"][1]["word"], "same");
-    let rows = text(&study.path(""), "arms.csv");
-    assert!(rows.lines().next().unwrap().starts_with("reference,run,metric,arm,before,after"));
-    assert_eq!(rows.lines().count(), 3);
+    let table = text(&study.path(""), "arms.csv");
+    assert!(table.lines().next().unwrap().starts_with("reference,run,metric,arm,before,after"));
+    assert_eq!(table.lines().count(), 3);
+}
+
+#[test]
+fn what_is_said_of_two_runs_is_what_a_verdict_says_of_two_arms() {
+    let study = digits();
+    study.run_with(&Backend::Embedded, &["--set", "c=3e-5"]).succeeds();
+    study.run().succeeds();
+    let told = compare(&study, &["latest~1", "latest", "--json"]).succeeds();
+    let found: Json = serde_json::from_str(&told.out).unwrap();
+    let arm = &found[0]["arms"][0];
+    study.replace(
+        "few:\n    pixel_linear: { dataset: digits, train_size: 30, c: 0.01 }",
+        "few:\n    pixel_linear: { dataset: digits, c: 3e-5 }",
+    );
+    study.run().succeeds();
+    let verdict = &rows(&study.latest(), "transfer")[0];
+    let pairs = [
+        ("delta", &arm["delta"]),
+        ("ci_lo", &arm["interval"][0]),
+        ("ci_hi", &arm["interval"][1]),
+        ("m_scratch", &arm["before"]),
+        ("m_transfer", &arm["after"]),
+    ];
+    for (name, value) in pairs {
+        let (expected, found) = (verdict[name].parse::<f64>().unwrap(), value.as_f64().unwrap());
+        assert!((expected - found).abs() < 1e-12, "{name}: {expected} and {found}");
+    }
 }
 
 #[test]
@@ -192,6 +219,34 @@ fn an_arm_of_one_run_alone_is_named_with_what_was_set_otherwise() {
       stages.floor: { majority: { dataset: pets } } → not there
       stages.scores.evaluate.of: [pixels, floor] → [pixels, other]
       stages.other: not there → { pixel_linear: { dataset: pets, size: 4, c: 0.1 } }
+    ");
+}
+
+#[test]
+fn a_longer_training_is_told_with_its_epochs() {
+    let study = pets();
+    study.replace(
+        "stages:\n",
+        "vars: { epochs: 1 }\nstages:\n  net:\n    pretrain:\n      dataset: pets\n      \
+         architecture: { plain_cnn: { channels: 4, dense: 8 } }\n      input: { size: 8, channels: \
+         1 }\n      epochs: \"${epochs}\"\n      lr: 3e-2\n",
+    );
+    study.replace("of: [pixels, floor]", "of: [net, floor]");
+    study.run().succeeds();
+    study.replace("epochs: 1", "epochs: 40");
+    study.run().succeeds();
+    let told = compare(&study, &["latest~1", "latest"]).succeeds();
+    assert_snapshot!(masked_scores(&told.to_string()), @"
+    exit code 0
+    --- standard output
+    study · RUN against RUN · balanced accuracy · 1 shared seed × 16 test items of 8 groups
+
+      arm    before  after  Δ       95 % interval  change
+      net    #.###   #.###  +#.###                 ? cannot tell: fewer than 3 seeds; fewer than 50 test items or groups
+      floor  #.###   #.###  +#.###                 = no difference: the same predictions
+
+    set otherwise:
+      stages.net.pretrain.epochs: 1 → 40
     ");
 }
 

@@ -51,8 +51,19 @@ fn runs_are_listed_with_what_they_came_to_the_newest_last() {
     let study = study.with_pets();
     study.write(&crate::harness::pet(0), b"no image");
     study.run().fails();
-    assert_snapshot!(plain(&study.told(&["runs"])), @"");
-    assert_snapshot!(plain(&study.told(&["runs", "studi"])), @"");
+    assert_snapshot!(plain(&study.told(&["runs"])), @"
+    exit code 0
+    --- standard output
+      run   pipeline  began (UTC)   ended   seeds  runtime   best arm
+      RUN  study   WHEN  done   3   RUNTIME  pixels +#.### ▲ helps
+      RUN  study   WHEN  failed, 14 of 18 were there  3   RUNTIME  pixels +#.### ▲ helps
+    ");
+    assert_snapshot!(plain(&study.told(&["runs", "studi"])), @"
+    exit code 2
+    --- standard error
+    error: no pipeline `studi` has runs in results
+      help: did you mean `study`?
+    ");
 }
 
 #[test]

@@ -62,3 +62,48 @@ fn flow(written: &Written) -> String {
         _ => written.scalar().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::changes;
+
+    fn told(before: &str, after: &str) -> Vec<String> {
+        let none = [];
+        let found = changes((before, &none), (after, &none)).unwrap();
+        let side = |side: Option<String>| side.unwrap_or("-".to_owned());
+        found
+            .into_iter()
+            .map(|s| format!("{}: {} > {}", s.what, side(s.before), side(s.after)))
+            .collect()
+    }
+
+    #[test]
+    fn only_what_is_meant_counts() {
+        let before = "name: x\nvars: { n: 3 }\nstages: { a: { svm: { c: '${n}', of: [1, 2] } } }\n";
+        // Another order, another form, a var by another name, and seeds that the record has.
+        let after = "seeds: 9\nvars: { m: 3 }\nname: x\nstages:\n  a:\n    svm:\n      of: [1, 2]\n      \
+                     c: '${m}'\n";
+        assert!(told(before, after).is_empty(), "{:?}", told(before, after));
+    }
+
+    #[test]
+    fn what_is_changed_added_and_gone_is_told_with_its_path() {
+        let before =
+            "name: x\nstages: { a: { svm: { c: 1, of: [1, 2] } }, b: { majority: { d: e } } }\n";
+        let after = "name: x\nstages: { a: { svm: { c: 2, of: [2], r: true } } }\n";
+        assert_eq!(
+            told(before, after),
+            [
+                "stages.a.svm.c: 1 > 2",
+                "stages.a.svm.of: [1, 2] > [2]",
+                "stages.a.svm.r: - > true",
+                "stages.b: { majority: { d: e } } > -",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_has_no_changes_to_tell() {
+        assert_eq!(changes(("name: x\n", &[]), ("name: [\n", &[])), None);
+    }
+}
