@@ -63,6 +63,26 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Lists the runs, the newest last.
+    Runs {
+        /// Those of this pipeline alone.
+        pipeline: Option<String>,
+    },
+    /// Compares runs with the first that is named, arm by arm.
+    Compare {
+        /// `latest`, `latest~1`, `NAME/latest`, an id or its beginning, or the folder of a run.
+        #[arg(required = true, num_args = 2.., value_name = "RUN")]
+        runs: Vec<String>,
+        /// The pipeline whose `latest` is meant.
+        #[arg(long, value_name = "NAME")]
+        pipeline: Option<String>,
+        /// The metric, if not that of the verdict.
+        #[arg(long, value_name = "METRIC")]
+        metric: Option<String>,
+        /// Writes the arms to a CSV file too.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Tries a library in a process of its own, which may crash.
     #[command(hide = true, name = "try-library")]
     TryLibrary {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod compare;
 mod crash;
 mod look;
 mod model;
@@ -9,8 +10,10 @@ mod pip;
 mod plan;
 mod predict;
 mod reference;
+mod resolve;
 mod revision;
 mod run;
+mod runs;
 mod runtime;
 mod survey;
 
@@ -76,6 +79,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Runtime { action }) => runtime::runtime(action.as_ref(), &arguments.common),
         Some(Command::Predict { model, images, output }) => {
             predict::predict(model, images, output.as_deref(), &arguments.common)
+        }
+        Some(Command::Runs { pipeline }) => runs::runs(pipeline.as_deref(), &arguments.common),
+        Some(Command::Compare { runs, pipeline, metric, output }) => {
+            let (pipeline, metric) = (pipeline.as_deref(), metric.as_deref());
+            let request = compare::Request { runs, pipeline, metric, output: output.as_deref() };
+            compare::compare(&request, &arguments.common)
         }
         Some(Command::TryLibrary { library }) => runtime::child(library),
         None => match &arguments.file {

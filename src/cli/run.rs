@@ -57,6 +57,7 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         listener.hear(&Event::Note { text });
     }
     let stop = stop_on_interrupt()?;
+    let datasets = plan.datasets.clone();
     let execution = Arc::new(Execution::new(
         plan,
         Arc::clone(&store),
@@ -67,6 +68,10 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     ));
     let outcomes = Parallel { cores: common.cores() }.run(&execution);
     record.nodes = execution.run_nodes(&outcomes);
+    // Whoever was interrupted does not wait for files to be read.
+    if !stop.load(Ordering::Relaxed) {
+        record.tests = datasets.iter().filter_map(|data| data.tested()).collect();
+    }
     record.save(&folder).with_context(|| format!("write {}", folder.display()))?;
     let summary = tables::write(&record, &store, &folder)?;
     keep_models(&record, &outcomes, &store, &folder)?;
@@ -100,7 +105,8 @@ fn predicted(plan: &Plan, store: &Store, runtime: &Runtime, common: &Common) -> 
 fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> RunRecord {
     let now = jiff::Timestamp::now();
     let unique = Digest::of(format!("{now} {}", std::process::id()).as_bytes()).short();
-    let stamp = now.strftime("%Y%m%d-%H%M%S").to_string();
+    // With microseconds, so that ids sort by time.
+    let stamp = now.strftime("%Y%m%d-%H%M%S-%6f").to_string();
     RunRecord {
         format: RUN_FORMAT,
         pipeline: plan.name.clone(),
@@ -120,6 +126,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         skipped: plan.skipped.clone(),
         stages: plan.stages.clone(),
         nodes: vec![],
+        tests: vec![],
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a person sees: progress while it runs, tables at its end. The only room that prints.
 
 mod bars;
+mod compare;
 mod forecast;
 mod lines;
 mod model;
@@ -12,6 +13,7 @@ use std::sync::Mutex;
 use crate::events::{Event, Listener};
 
 pub use bars::Counter;
+pub use compare::{render_comparison, render_runs};
 pub use forecast::{forecast, time};
 pub use model::{InspectedPort, Inspection, inspection};
 pub use summary::render;

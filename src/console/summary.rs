@@ -51,12 +51,7 @@ fn verdict(pipeline: &str, table: &VerdictTable) -> String {
 }
 
 fn verdict_cells(row: &VerdictRow) -> [String; 4] {
-    let word = match row.word {
-        Word::Helps => "▲ helps",
-        Word::Same => "= no difference",
-        Word::Hurts => "▼ hurts",
-        Word::Open => "? cannot tell yet",
-    };
+    let word = verdict_word(row.word);
     let remark = match row.remark.is_empty() {
         true => word.to_owned(),
         false => format!("{word}: {}", row.remark),
@@ -70,8 +65,18 @@ fn verdict_cells(row: &VerdictRow) -> [String; 4] {
     ]
 }
 
+/// A verdict as people read it.
+pub(super) fn verdict_word(word: Word) -> &'static str {
+    match word {
+        Word::Helps => "▲ helps",
+        Word::Same => "= no difference",
+        Word::Hurts => "▼ hurts",
+        Word::Open => "? cannot tell yet",
+    }
+}
+
 /// "+0.081", "−0.150".
-fn signed(value: f64) -> String {
+pub(super) fn signed(value: f64) -> String {
     let sign = if value < 0.0 { '−' } else { '+' };
     format!("{sign}{:.3}", value.abs())
 }
@@ -86,10 +91,10 @@ fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
 }
 
 /// Columns of equal width, two spaces in front and between.
-pub(super) fn aligned(rows: &[[String; 4]]) -> String {
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or_default()).collect();
-    let line = |row: &[String; 4]| {
+    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or_default()).collect();
+    let line = |row: &[String; N]| {
         let cells = row
             .iter()
             .zip(&widths)

@@ -196,11 +196,7 @@ impl Dataset {
         let mut hasher = Hasher::default();
         self.classes.iter().for_each(|class| hasher.text(class));
         for (item, digest) in self.items.iter().zip(digests) {
-            hasher.text(&item.id);
-            hasher.text(&self.classes[item.label]);
-            hasher.text(item.group.as_deref().unwrap_or("\0none"));
-            hasher.text(item.part.map_or("", Part::name));
-            hasher.update(digest.bytes());
+            self.identify(item, item.part, *digest, &mut hasher);
         }
         for (index, column) in self.columns.iter().enumerate() {
             hasher.text(column);
@@ -209,8 +205,26 @@ impl Dataset {
         hasher.finish()
     }
 
+    fn identify(&self, item: &Item, part: Option<Part>, content: Digest, hasher: &mut Hasher) {
+        hasher.text(&item.id);
+        hasher.text(&self.classes[item.label]);
+        hasher.text(item.group.as_deref().unwrap_or("\0none"));
+        hasher.text(part.map_or("", Part::name));
+        hasher.update(content.bytes());
+    }
+
+    /// Identity of some of its items: ids, labels, groups, contents, whatever part they stand in.
+    pub fn identity_of(&self, items: &[usize]) -> Result<Digest, ReadError> {
+        let contents = self.contents()?;
+        let mut hasher = Hasher::default();
+        for &index in items {
+            self.identify(&self.items[index], None, contents[index], &mut hasher);
+        }
+        Ok(hasher.finish())
+    }
+
     /// The digest of each item's content; every file is read once, by all cores.
-    pub(super) fn contents(&self) -> Result<&[Digest], ReadError> {
+    pub fn contents(&self) -> Result<&[Digest], ReadError> {
         let _one_at_a_time = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = self.digests.get() {
             return Ok(known);

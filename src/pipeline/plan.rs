@@ -30,6 +30,8 @@ pub struct Plan {
     pub stages: Vec<RunStage>,
     /// Items left out because they cannot be read.
     pub skipped: Vec<RunSkipped>,
+    /// The data sets.
+    pub datasets: Vec<Arc<OpenDataset>>,
 }
 
 /// What a plan is built from.
@@ -78,6 +80,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         facts,
         stages,
         skipped,
+        datasets: site.datasets.into_values().flatten().collect(),
     })
 }
 

@@ -8,6 +8,8 @@ use serde_json::{Value as Json, json};
 use crate::base::{Digest, Seed};
 use crate::data::{Dataset, Split, SplitError, SplitRule, subset};
 
+use crate::store::RunTest;
+
 use super::job::Failure;
 
 /// An open data set with the rule that splits it.
@@ -85,6 +87,18 @@ impl OpenDataset {
         let split = self.split(Seed(0));
         split.is_ok_and(|split| {
             split.is_drawn || train_size.is_some_and(|size| size < split.train.len())
+        })
+    }
+
+    /// Who is tested, the same for every seed; nothing if an item cannot be read.
+    pub fn tested(&self) -> Option<RunTest> {
+        let test = &self.split(Seed(0)).ok()?.test;
+        let contents = self.dataset.contents().ok()?;
+        Some(RunTest {
+            dataset: self.name.clone(),
+            items: test.len(),
+            digest: self.dataset.identity_of(test).ok()?.to_string(),
+            contents: test.iter().map(|&index| contents[index].short()).collect(),
         })
     }
 

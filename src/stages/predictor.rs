@@ -252,10 +252,19 @@ fn in_order<E: From<RuntimeError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::graph::{Node, Port};
 
     fn bare(pairs: &[(&str, &str)]) -> Vec<u8> {
         let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let graph = Graph { opset: 18, metadata: pairs.collect(), ..Graph::default() };
+        let graph = Graph {
+            name: "double".into(),
+            opset: 18,
+            inputs: vec![Port::batch_of_floats("x", &[2])],
+            outputs: vec![Port::batch_of_floats("y", &[2])],
+            nodes: vec![Node::new("double", "Add", &["x", "x"], "y")],
+            metadata: pairs.collect(),
+            ..Graph::default()
+        };
         proto::encode(&graph)
     }
 

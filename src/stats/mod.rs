@@ -10,6 +10,7 @@ mod mcnemar;
 mod measured;
 mod metrics;
 mod needed;
+mod paired;
 mod predictions;
 mod rule;
 mod student;
@@ -31,6 +32,7 @@ pub use metrics::{
     Metric, OneVsRest, PerClass, metric, per_class,
 };
 pub use needed::{MAX_ITEMS, MAX_SEEDS, Needed, mde80, needed};
+pub use paired::paired_interval;
 pub use predictions::{Predictions, PredictionsError};
 pub use rule::{Class, LEVEL, MAX_MISSING_SHARE, MIN_SEEDS, MIN_UNITS, NEUTRAL_MASS, widened_rope};
 pub use student::quantile as student_quantile;

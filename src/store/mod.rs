@@ -22,7 +22,9 @@ use crate::base::Digest;
 pub use blob::{BlobWriter, Mapped};
 pub use lock::KeyLock;
 pub use record::{ArtifactRef, Cost, Key, Record};
-pub use run::{RUN_FILE, RUN_FORMAT, RunNode, RunOutcome, RunRecord, RunSkipped, RunStage};
+pub use run::{
+    RUN_FILE, RUN_FORMAT, RunNode, RunOutcome, RunRecord, RunSkipped, RunStage, RunTest,
+};
 
 /// What can go wrong in the store.
 #[derive(Debug, Error)]

@@ -53,6 +53,22 @@ pub struct RunRecord {
     pub stages: Vec<RunStage>,
     /// Nodes.
     pub nodes: Vec<RunNode>,
+    /// Who was tested, for each data set that could be read; runs of older versions do not say.
+    #[serde(default)]
+    pub tests: Vec<RunTest>,
+}
+
+/// The test part of a data set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTest {
+    /// What the file calls the data set.
+    pub dataset: String,
+    /// Number of items.
+    pub items: usize,
+    /// Identity of ids, labels, groups and contents.
+    pub digest: String,
+    /// The first eight hexadecimal digits of each item's content, one after the other.
+    pub contents: String,
 }
 
 /// The format of `run.json`.

@@ -1,8 +1,10 @@
 //! A table column by column; the one file that names polars.
 
+use std::io::Cursor;
+
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, IntoSeries, ListChunked, NamedFrom, ParquetWriter, SerWriter,
-    Series,
+    Column, CsvWriter, DataFrame, DataType, IntoSeries, ListChunked, NamedFrom, ParquetReader,
+    ParquetWriter, SerReader as _, SerWriter, Series,
 };
 
 /// Values of a column.
@@ -94,6 +96,24 @@ impl Table {
         Ok((parquet, csv))
     }
 
+    /// Reads the bytes of a Parquet file; lists are left out.
+    pub(super) fn from_parquet(bytes: Vec<u8>) -> Result<Self, String> {
+        let told = |error: polars::prelude::PolarsError| error.to_string();
+        let frame = ParquetReader::new(Cursor::new(bytes)).finish().map_err(told)?;
+        let mut table = Self::default();
+        for column in frame.columns() {
+            if let Some(values) = Values::of(column.as_materialized_series()).map_err(told)? {
+                table.columns.push((column.name().to_string(), values));
+            }
+        }
+        Ok(table)
+    }
+
+    /// The values of a column, if there is one of that name.
+    pub(super) fn column(&self, name: &str) -> Option<&Values> {
+        self.columns.iter().find(|(known, _)| known == name).map(|(_, values)| values)
+    }
+
     fn frame(
         &self,
         series: fn(&Values, &str) -> Series,
@@ -106,6 +126,19 @@ impl Table {
 }
 
 impl Values {
+    /// The values of a series; none for types that are not read.
+    fn of(series: &Series) -> Result<Option<Self>, polars::prelude::PolarsError> {
+        Ok(Some(match series.dtype() {
+            DataType::String => {
+                Self::Text(series.str()?.iter().map(|value| value.map(str::to_owned)).collect())
+            }
+            DataType::Int64 => Self::Whole(series.i64()?.iter().collect()),
+            DataType::Float64 => Self::Number(series.f64()?.iter().collect()),
+            DataType::Boolean => Self::Flag(series.bool()?.iter().collect()),
+            _ => return Ok(None),
+        }))
+    }
+
     fn nested(&self, name: &str) -> Series {
         let name: polars::prelude::PlSmallStr = name.into();
         match self {

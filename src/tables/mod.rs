@@ -2,17 +2,24 @@
 //! disk, so that tables of last month's run need no new run.
 
 mod build;
+mod compare;
 mod frame;
+mod read;
+mod runs;
 mod summary;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::base::atomic;
 use crate::store::{RunRecord, Store};
 
+pub use compare::{
+    ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
+};
+pub use runs::{BestArm, Ended, RunEntry, RunRow, list, row, word_of};
 pub use summary::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
 /// Why tables cannot be made.
@@ -23,6 +30,14 @@ pub enum TableError {
     Result {
         /// The node.
         label: String,
+        /// Why not.
+        cause: String,
+    },
+    /// A file of a run cannot be read.
+    #[error("read {}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
         /// Why not.
         cause: String,
     },

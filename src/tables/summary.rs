@@ -51,7 +51,8 @@ pub struct VerdictRow {
 }
 
 /// A verdict in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Word {
     /// Better than the baseline.
     Helps,
@@ -154,7 +155,7 @@ fn open_remark(row: &ArmRow) -> String {
     parts.join("; ")
 }
 
-fn reasons_in_words(reasons: &str) -> String {
+pub(super) fn reasons_in_words(reasons: &str) -> String {
     let words = |reason: &str| match reason.trim() {
         "too_few_seeds" => "fewer than 3 seeds".to_owned(),
         "too_few_units" => "fewer than 50 test items or groups".to_owned(),

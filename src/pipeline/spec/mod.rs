@@ -1,5 +1,6 @@
 //! A pipeline file: its text, its names, its values before they mean anything.
 
+mod changes;
 mod document;
 mod substitute;
 mod yaml;
@@ -13,6 +14,7 @@ use crate::stages::Name;
 
 pub use document::{DatasetSpec, Document, ModelSpec, Seeds, StageSpec, Table, Vars, schema};
 
+pub use changes::Setting;
 use substitute::{Names, substitute};
 
 /// A file that was read: its text for messages, and what it says.
@@ -46,7 +48,13 @@ impl Source {
 /// Reads a document; `sets` are the `--set` of the command line. What is wrong is added to
 /// `found`; what could be read is there to be checked further.
 pub fn read(source: &Source, sets: &[(String, String)], found: &mut Found) -> Option<Document> {
-    let root = found.keep(yaml::parse(&source.text))?;
+    let root = substituted(&source.text, sets, found)?;
+    Document::read(&root, found).or_else(|| Some(readable_rest(&root)))
+}
+
+/// A file's values, with those of vars in the place of their names.
+fn substituted(text: &str, sets: &[(String, String)], found: &mut Found) -> Option<Written> {
+    let root = found.keep(yaml::parse(text))?;
     let vars = vars(&root, sets, found)?;
     let known = vars.0.iter().map(|(name, value)| (name.value.clone(), value)).collect();
     let names = Names { known, later: Some(MATRIX) };
@@ -58,8 +66,20 @@ pub fn read(source: &Source, sets: &[(String, String)], found: &mut Found) -> Op
         }
         entry
     });
-    let root = Written { value: Value::Map(entries.collect()), ..root.clone() };
-    Document::read(&root, found).or_else(|| Some(readable_rest(&root)))
+    Some(Written { value: Value::Map(entries.collect()), ..root.clone() })
+}
+
+/// A file's text with the `--set` it was read with.
+pub type TextAndSets<'a> = (&'a str, &'a [(String, String)]);
+
+/// What two files set otherwise; nothing if one of them cannot be read.
+pub fn changes(before: TextAndSets<'_>, after: TextAndSets<'_>) -> Option<Vec<Setting>> {
+    let read = |(text, sets): TextAndSets<'_>| {
+        let mut found = Found::default();
+        let root = substituted(text, sets, &mut found)?;
+        found.into_result("", text).ok().map(|()| root)
+    };
+    Some(changes::between(&read(before)?, &read(after)?))
 }
 
 /// What can be read of a document in which something is wrong: worth checking all the same, so

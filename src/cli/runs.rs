@@ -1,0 +1,33 @@
+//! `runs`: what there is, the newest last.
+
+use anyhow::Context as _;
+
+use crate::console;
+use crate::tables::{self, RunRow};
+
+use super::Exit;
+use super::arguments::Common;
+use super::resolve::known_pipeline;
+
+/// Lists the runs of a pipeline or of all.
+pub(super) fn runs(pipeline: Option<&str>, common: &Common) -> anyhow::Result<Exit> {
+    let results = &common.results;
+    let (entries, notes) =
+        tables::list(results).with_context(|| format!("list {}", results.display()))?;
+    if let Some(pipeline) = pipeline {
+        known_pipeline(&entries, pipeline, results)?;
+    }
+    let asked = entries.iter().filter(|run| pipeline.is_none_or(|name| run.pipeline == name));
+    let rows: Vec<RunRow> = asked.map(tables::row).collect();
+    for note in notes {
+        console::err(&format!("note: {note}"));
+    }
+    if common.json {
+        console::out(&serde_json::to_string(&rows)?);
+    } else if rows.is_empty() {
+        console::out(&format!("there are no runs in {}", results.display()));
+    } else {
+        console::out(&console::render_runs(&rows));
+    }
+    Ok(Exit::Good)
+}
