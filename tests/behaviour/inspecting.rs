@@ -20,7 +20,31 @@ fn foreign(path: &str) -> Option<Study> {
 #[test]
 fn a_small_model_is_told_with_layers_head_and_what_to_paste() {
     let study = Study::new("").with_file("small.onnx", &models::small());
-    assert_snapshot!(inspect(&study, "small.onnx", &[]), @"");
+    assert_snapshot!(inspect(&study, "small.onnx", &[]), @"
+    exit code 0
+    --- standard output
+    small.onnx · 3.6 kB · opset 18 · written by tl-run 0.1.0 · 4 nodes
+      input   image   batch × 1 × 8 × 8  float32
+      output  logits  batch × 3          float32
+
+      layer  operators  output     parameters  MACs
+      conv   Conv       4 × 8 × 8          36  2304
+      dense  Gemm       3                 768   768
+      total                               804  3072
+
+    head: a new one reads `flat`, 256 features; `dense` would be cut off
+    freeze: 1 layer group from the input on, counted by `freeze: N`
+    BatchNormalization: none
+    weights: float32
+    batch: free
+    names: `layers` and `freeze` take each layer above, and any tensor or node (-v lists all)
+
+    models:
+      small:
+        onnx: small.onnx
+        input: { size: 8, channels: 1 }
+        # scale, mean, std and order of channels are not in the file: look them up where it was trained
+    ");
 }
 
 #[test]
@@ -64,7 +88,15 @@ fn a_free_size_is_asked_for() {
 fn a_model_that_crashes_the_backend_is_told_without_shapes() {
     let study = Study::new("").with_file("pad.onnx", &models::with_a_negative_pad());
     let told = inspect(&study, "pad.onnx", &[]).succeeds();
-    told.says("shapes: none, as it makes the embedded backend crash").says("head: a new one reads");
+    told.says("shapes: none, as the embedded backend crashed").says("head: a new one reads");
+}
+
+#[test]
+fn an_output_that_may_be_features_is_told() {
+    let study = Study::new("").with_file("maybe.onnx", &models::that_ends_in_a_convolution());
+    inspect(&study, "maybe.onnx", &[])
+        .succeeds()
+        .says("  if `logits` holds features rather than scores, write `head: { at: logits }`");
 }
 
 #[test]
@@ -115,8 +147,7 @@ fn a_network_with_two_outputs_is_told_with_both() {
     let Some(study) = foreign("repacked/mobilenet_v2_0.35_224_cxr.onnx") else { return };
     let told = inspect(&study, "foreign.onnx", &[]).succeeds();
     told.says("head of `probs`: a new one reads `dense1_relu`, 100 features")
-        .says("head of `features`: a new one reads `block_16_project_BN`")
-        .says("  if `features` holds features rather than scores, write `head: { at: features }`")
+        .says("head of `features`: a new one reads `features`, 1280 features; nothing would be cut off")
         .says("    output: probs");
 }
 

@@ -18,6 +18,7 @@ mod interruption;
 mod kinds;
 mod language;
 mod models;
+mod preprocessing;
 mod real_models;
 mod results;
 mod scheduling;
