@@ -392,5 +392,15 @@ fn images_that_do_not_fit_a_models_channels_are_told() {
         "pixel_linear: { dataset: pets, size: 8,",
         "pixel_linear: { dataset: pets, size: 8, channels: 2,",
     );
-    assert_snapshot!(study.refusal(), @"");
+    assert_snapshot!(study.refusal(), @"
+    exit code 2
+    --- standard error
+    error: the items of `pets` do not fit the input: it has 1 channels and cannot be turned into 2
+         study.yaml:11:30
+     11 |     pixel_linear: { dataset: pets, size: 8, channels: 2, c: 0.1 }
+        |                              ^^^^
+      help: check `size` and `channels`, of the stage or of its model's input
+
+    1 problem
+    ");
 }
