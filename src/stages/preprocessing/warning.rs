@@ -32,8 +32,11 @@ fn shown(distance: f64) -> String {
     if distance < 1.0 {
         return format!("{distance:.2}");
     }
+    if distance < 10.0 {
+        return format!("{distance:.1}");
+    }
     let unit = 10_f64.powf(distance.log10().floor() - 1.0);
-    format!("{}", (distance / unit).round() * unit)
+    format!("{:.0}", (distance / unit).round() * unit)
 }
 
 /// The warning of a model without normalisations.
