@@ -47,8 +47,10 @@ pub struct Inspection {
     pub not_run: Option<String>,
     /// The batch that the file fixes.
     pub fixed_batch: Option<usize>,
-    /// Whether that batch can be freed, or why not.
-    pub freed: Option<Result<(), String>>,
+    /// Whether that batch is freed, as the model was seen to compute the same with it.
+    pub freed: bool,
+    /// Why that batch cannot be freed.
+    pub not_freed: Option<String>,
     /// Parameters that training can change.
     pub parameters: usize,
     /// Multiply–accumulates for one item.
@@ -176,9 +178,11 @@ fn head_lines(head: &HeadFound, several: bool) -> Vec<String> {
         (Some(count), false) => format!(", {}", counted(count, "feature")),
         (None, _) => String::new(),
     };
-    let cut = head.cut_off.join("`, `");
-    let mut lines =
-        vec![format!("head{of}: a new one reads `{at}`{features}; `{cut}` would be cut off")];
+    let cut = match head.cut_off.is_empty() {
+        true => "nothing would be cut off, as the output is features".to_owned(),
+        false => format!("`{}` would be cut off", head.cut_off.join("`, `")),
+    };
+    let mut lines = vec![format!("head{of}: a new one reads `{at}`{features}; {cut}")];
     if head.maybe_features {
         lines.push(format!(
             "  if `{}` holds features rather than scores, write `head: {{ at: {} }}`",
@@ -201,10 +205,10 @@ fn weights(found: &Inspection) -> String {
 fn batch(found: &Inspection) -> String {
     let Some(items) = found.fixed_batch else { return "free".to_owned() };
     let fixed = format!("fixed to {items} in the file");
-    match &found.freed {
+    match &found.not_freed {
+        Some(because) => format!("{fixed}; cannot be freed: {because}"),
+        None if found.freed => format!("{fixed}; freed, as it computes the same"),
         None => fixed,
-        Some(Ok(())) => format!("{fixed}; freed, as it computes the same"),
-        Some(Err(because)) => format!("{fixed}; cannot be freed: {because}"),
     }
 }
 

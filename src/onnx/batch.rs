@@ -221,7 +221,23 @@ mod tests {
         let mut mixing = model(&[1, 4], "Relu");
         mixing.nodes[1] = Node::new("odd", "ReduceSum", &["a"], "sum").with("keepdims", 1_i64);
         mixing.nodes.insert(2, Node::new("add", "Add", &["a", "sum"], "b"));
-        assert_eq!(told(&mixing).unwrap(), "the rows of `b` are others in a larger batch");
+        assert_eq!(told(&mixing).unwrap(), "`sum` has the shape [1, 1, 1] for 3 items");
+    }
+
+    #[test]
+    fn rows_that_differ_in_a_larger_batch_are_found_out() {
+        let mut mixing = model(&[1, 4], "Relu");
+        let axes = Tensor::i64(&[0]);
+        mixing.initializers.insert("axes".into(), axes);
+        mixing.nodes[1] = Node::new("mean", "ReduceMean", &["a", "axes"], "mean");
+        mixing.nodes.insert(2, Node::new("odd", "Add", &["a", "mean"], "b"));
+        let told = told(&mixing).unwrap();
+        assert!(told.contains("`mean`"), "{told}");
+        let value = |values: &[f32]| Value::f32(&[values.len(), 1], values.to_vec()).unwrap();
+        let (one, three) = (value(&[2.0]), value(&[1.0, 2.0, 3.0]));
+        assert!(compare("b", &one, &three, 1, (1, 3)).is_ok());
+        let told = compare("b", &one, &three, 2, (1, 3)).unwrap_err().to_string();
+        assert_eq!(told, "the rows of `b` are others in a larger batch");
     }
 
     #[test]

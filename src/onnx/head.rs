@@ -69,8 +69,9 @@ const AFTER_WEIGHTS: [&str; 18] = [
     "Mul",
 ];
 
-/// Where a new head is put on: the tensor that the last weighted operator reads, if the output is
-/// one row of scores an item.
+/// Where a new head is put on. Of a classifier, whose output is one row of scores an item, the
+/// tensor that the last weighted operator reads; of an encoder, whose output is normalised before
+/// any weights are met, the output itself.
 pub fn find(graph: &Graph, seen: &Observation, output: Option<&str>) -> Result<String, NoHead> {
     let tensor = choose_output(graph, output)?;
     if let Some([_, axes @ ..]) = seen.shape(graph, &tensor)
@@ -79,7 +80,20 @@ pub fn find(graph: &Graph, seen: &Observation, output: Option<&str>) -> Result<S
         let shape = seen.shape(graph, &tensor).unwrap_or_default().to_vec();
         return Err(NoHead::NoScores { tensor, shape });
     }
-    cut(graph, output)
+    match cut(graph, output) {
+        Err(NoHead::Stuck { node, .. }) if normalises(graph, &node) => Ok(tensor),
+        found => found,
+    }
+}
+
+/// Whether a node normalises its input: no classifier does so after its last weights. A division by
+/// something computed is the end of a normalisation that was written out.
+fn normalises(graph: &Graph, node: &str) -> bool {
+    let known = ["BatchNormalization", "LayerNormalization", "LpNormalization"];
+    graph.nodes.iter().filter(|other| other.name == node).any(|node| {
+        let by_data = node.input(1).is_some_and(|name| !depends_on_no_input(graph, name));
+        known.contains(&node.op.as_str()) || (node.op == "Div" && by_data)
+    })
 }
 
 /// The tensor that the last weighted operator reads.
@@ -248,6 +262,19 @@ mod tests {
         let sort = Node::new("best", "TopK", &["f"], "p");
         let told = cut(&classifier(&[sort]), None).unwrap_err();
         assert_eq!(told, NoHead::Stuck { node: "best".into(), op: "TopK".into() });
+    }
+
+    #[test]
+    fn a_normalised_output_is_features() {
+        let nothing = Observation::default();
+        let norm = Node::new("norm", "LayerNormalization", &["f", "g"], "y");
+        assert_eq!(find(&classifier(&[norm]), &nothing, None), Ok("y".into()));
+        let length = Node::new("length", "ReduceL2", &["f"], "l");
+        let unit = Node::new("unit", "Div", &["f", "l"], "y");
+        assert_eq!(find(&classifier(&[length, unit]), &nothing, None), Ok("y".into()));
+        let cooler = Node::new("cooler", "Div", &["f", "u"], "y");
+        let told = find(&classifier(&[cooler]), &nothing, None).unwrap_err();
+        assert_eq!(told, NoHead::Stuck { node: "cooler".into(), op: "Div".into() });
     }
 
     #[test]

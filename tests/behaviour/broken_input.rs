@@ -336,7 +336,18 @@ fn a_model_that_spells_its_batch_out_is_freed_on_either_backend() {
 #[test]
 fn a_model_whose_batch_cannot_be_freed_keeps_it_and_its_body_is_not_trained() {
     let study = with_model(&models::that_centres_its_batch(), "relu", "none");
-    assert_snapshot!(study.refusal(), @"");
+    assert_snapshot!(study.refusal(), @"
+    exit code 2
+    --- standard error
+    error: `base` takes 1 item at a time and cannot be given more, so its body cannot be trained: `mean` has the shape [1, 4, 1, 1] for 3 items; ONNX Runtime's own library may run it: name one with --runtime PATH
+         study.yaml:17:54
+     17 |     fine_tune: { model: base, dataset: pets, freeze: none, steps: 6, lr: 1e-2 }
+        |                                                      ^^^^
+      help: train the head alone with `freeze: all`
+      help: or export the model with a free batch axis
+
+    1 problem
+    ");
     study.replace("freeze: none", "freeze: all");
     for backend in Backend::all() {
         study.run_with(&backend, &[]).succeeds();
@@ -352,18 +363,19 @@ fn features_that_are_no_numbers_fail_the_stages_that_read_them() {
     --- standard output
     tables in results/study/RUN
     --- standard error
-    study · run RUN · 7 nodes · RUNTIME
-    [·/7] codes · TIME
-    [·/7] error: `probe seed 0` failed to fit: feature 0 of `cat/animal10_10.png` is NaN
+    study · run RUN · 8 nodes · RUNTIME
+    [·/8] codes · TIME
+    [·/8] error: `probe seed 0` failed to fit: feature 0 of `cat/animal10_10.png` is NaN
       help: check the model's input rule, or choose another layer
-    [·/7] error: `tuned seed 0` failed to train with seed 0: at lr 0.01 the loss became NaN at step 0
+    [·/8] error: `tuned seed 0` failed to train with seed 0: at lr 0.01 the loss became NaN at step 0
       help: nothing was trained yet: check the model's input rule and weights
-    [·/7] pixels of pets at 8×8×1 · TIME
-    [·/7] skipped `scores of probe seed 0`, because `probe seed 0` failed
-    [·/7] skipped `scores of tuned seed 0`, because `tuned seed 0` failed
-    [·/7] tuned lr=0.01 seed 0 · TIME
+    [·/8] pixels of pets at 8×8×1 · TIME
+    [·/8] preprocessing of base on pets · TIME
+    [·/8] skipped `scores of probe seed 0`, because `probe seed 0` failed
+    [·/8] skipped `scores of tuned seed 0`, because `tuned seed 0` failed
+    [·/8] tuned lr=0.01 seed 0 · TIME
     warning: tuned lr=0.01 seed 0: diverged at lr 0.01: the loss was NaN at step 0
-    3 done, 0 were there already, 2 failed, 2 skipped · TIME
+    4 done, 0 were there already, 2 failed, 2 skipped · TIME
     ");
 }
 
@@ -380,24 +392,15 @@ fn images_that_do_not_fit_a_models_channels_are_told() {
         "pixel_linear: { dataset: pets, size: 8,",
         "pixel_linear: { dataset: pets, size: 8, channels: 2,",
     );
-    assert_snapshot!(study.run().fails(), @"
-    exit code 1
-    --- standard output
-
-    study · mean ± standard deviation over seeds
-
-      floor on test
-        accuracy             0.500
-
-    tables in results/study/RUN
+    assert_snapshot!(study.refusal(), @"
+    exit code 2
     --- standard error
-    study · run RUN · 5 nodes · RUNTIME
-    [·/5] error: `pixels of pets at 8×8×2` failed to fit `cat/animal0_00.png` to the model's input: it has 1 channels and cannot be turned into 2
-      help: check `size` and `channels` of the model's input
-    [·/5] floor seed 0 · TIME
-    [·/5] scores of floor seed 0 · TIME
-    [·/5] skipped `pixels seed 0`, because `pixels of pets at 8×8×2` failed
-    [·/5] skipped `scores of pixels seed 0`, because `pixels of pets at 8×8×2` failed
-    2 done, 0 were there already, 1 failed, 2 skipped · TIME
+    error: the items of `pets` do not fit the input: it has 1 channels and cannot be turned into 2
+         study.yaml:11:30
+     11 |     pixel_linear: { dataset: pets, size: 8, channels: 2, c: 0.1 }
+        |                              ^^^^
+      help: check `size` and `channels`, of the stage or of its model's input
+
+    1 problem
     ");
 }

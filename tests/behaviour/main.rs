@@ -23,6 +23,7 @@ mod manifests;
 mod models;
 mod plan;
 mod predict;
+mod preprocessing;
 mod real_models;
 mod results;
 mod runs;

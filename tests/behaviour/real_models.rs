@@ -273,13 +273,37 @@ fn a_layer_that_is_not_there_is_told_with_names_that_are() {
         study.replace(&format!("layers: {} }}", model.layer), &format!("layers: {layer} }}"));
         study.check().err
     };
-    assert_snapshot!(refused(RESNET20, "layer4"), @"");
-    assert_snapshot!(refused(SQUEEZENET, "features"), @"");
+    assert_snapshot!(refused(RESNET20, "layer4"), @"
+    error: `base` has no layer `layer4`
+         study.yaml:14:54
+     14 |     extract: { model: base, dataset: images, layers: layer4 }
+        |                                                      ^^^^^^
+      help: did you mean `layer1`?
+
+    1 problem
+    ");
+    assert_snapshot!(refused(SQUEEZENET, "features"), @"
+    error: `base` has no layer `features`
+         study.yaml:14:54
+     14 |     extract: { model: base, dataset: images, layers: features }
+        |                                                      ^^^^^^^^
+      help: there is: `fire2`, `fire3`, `fire4`, `fire5`, `fire6`, `fire7`, `fire8`, `fire9`, `conv1_1`, `conv1_2`, `fire2/squeeze1x1_1`, `fire2/squeeze1x1_2` and 49 more
+
+    1 problem
+    ");
+}
+
+#[test]
+fn an_encoder_gets_its_head_on_its_output() {
+    let Some(material) = material() else { return };
+    let model = classifiers().into_iter().find(|model| model.more == "output: probs").unwrap();
+    let model = Foreign { more: "output: features", ..model };
+    study(&material, &model, "all").check().succeeds().says("tuned: new head on `features`");
 }
 
 #[test]
 fn a_super_resolution_network_has_no_head_but_layers() {
-    let Some(material) = material() else { return };
+    let (Some(material), Some(library)) = (material(), Backend::library()) else { return };
     let model = Foreign {
         path: "original/super_resolution_10.onnx",
         input: "size: 224, channels: 1".to_owned(),
@@ -293,7 +317,7 @@ fn a_super_resolution_network_has_no_head_but_layers() {
         .says("no head is found in `base`: the output `output` has the shape")
         .says("help: say where the new head reads with `head: { at: LAYER }`");
     study.replace("freeze: all,", "freeze: all, head: { at: '13' },");
-    study.run().succeeds();
+    study.run_with(&library, &[]).succeeds();
 }
 
 #[test]

@@ -31,7 +31,8 @@ keys! {
         freeze: Located<Freeze> = Located::new(Freeze::None, Place::default()),
         /// Factor on the learning rate of everything below the head.
         body_lr: Above0 = Above0::ONE,
-        /// Where the new head is put on, if not before the last layer with weights.
+        /// Where the new head is put on, if not before the last layer with weights of a classifier, or
+        /// on the normalised output of an encoder.
         head: Option<Head> = None,
         ; .. training: Training
     }

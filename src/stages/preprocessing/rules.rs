@@ -33,12 +33,16 @@ pub(super) fn others(declared: &InputRule, pixels: &[Pixels]) -> Vec<InputRule> 
         rules.push(with(255.0, &mean, &std));
         rules.push(with(1.0, &means, &[1.0]));
     }
-    let mut rules: Vec<InputRule> = rules.into_iter().flatten().collect();
-    if pixels.iter().any(is_coloured) {
-        rules.push(swapped(declared));
+    let mut others: Vec<InputRule> = Vec::new();
+    for rule in rules.into_iter().flatten() {
+        if !others.iter().chain([declared]).any(|known| is_same(&rule, known)) {
+            others.push(rule);
+        }
     }
-    rules.retain(|rule| rule.order != declared.order || !is_same(rule, declared));
-    rules
+    if pixels.iter().any(is_coloured) {
+        others.push(swapped(declared));
+    }
+    others
 }
 
 /// Red and blue the other way round.
@@ -73,7 +77,7 @@ fn ends(rule: &InputRule) -> Vec<(f64, f64)> {
     (0..rule.channels.0).map(|channel| (end(0.0, channel), end(255.0, channel))).collect()
 }
 
-/// Whether two rules differ by less than a twentieth of the range.
+/// Whether two rules with one order of channels differ by less than a twentieth of the range.
 fn is_same(one: &InputRule, other: &InputRule) -> bool {
     ends(one).iter().zip(ends(other)).all(|(one, other)| {
         let near = (one.1 - one.0).abs() / 20.0;

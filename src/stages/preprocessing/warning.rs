@@ -17,12 +17,26 @@ pub(super) fn further(declared: f64, others: &[f64], rules: &[InputRule]) -> Opt
     let is_clear = (times >= 3.0 && *near <= 0.3) || times >= 5.0;
     is_clear.then(|| {
         format!(
-            "values as declared are {declared:.2} away from what its BatchNormalization layers saw \
-             in training, and {near:.2} with another rule; if the model was trained so, write \
+            "values as declared are {} away from what its BatchNormalization layers saw \
+             in training, and {} with another rule; if the model was trained so, write \
              `input: {}`",
+            shown(declared),
+            shown(*near),
             rule.written()
         )
     })
+}
+
+/// A distance with two digits that tell something; others differ between processors.
+fn shown(distance: f64) -> String {
+    if distance < 1.0 {
+        return format!("{distance:.2}");
+    }
+    if distance < 10.0 {
+        return format!("{distance:.1}");
+    }
+    let unit = 10_f64.powf(distance.log10().floor() - 1.0);
+    format!("{:.0}", (distance / unit).round() * unit)
 }
 
 /// The warning of a model without normalisations.
@@ -80,6 +94,12 @@ mod tests {
         assert!(further(0.9, &[0.2, 9.0], &rules).unwrap().contains("{ size: 2, channels: 3 }"));
         assert!(further(50.0, &[f64::NAN, 9.0], &rules).unwrap().contains("scale: 1 }"));
         assert_eq!(further(f64::NAN, &[0.1, 0.1], &rules), None);
+    }
+
+    #[test]
+    fn distances_have_two_digits() {
+        let told = [0.234, 0.999_9, 3.46, 28.2, 2077.53].map(shown);
+        assert_eq!(told, ["0.23", "1.00", "3.5", "28", "2100"]);
     }
 
     #[test]
