@@ -185,8 +185,7 @@ impl Looking<'_> {
     }
 
     fn is_there(&mut self, index: usize, fields: &Json) -> bool {
-        let record = self.store.lookup(Key::of(fields), &mut |_| ());
-        self.found[index] = record.map(Arc::new);
+        self.found[index] = self.store.peek(Key::of(fields)).map(Arc::new);
         self.found[index].is_some()
     }
 

@@ -121,6 +121,13 @@ impl Store {
         Some(record)
     }
 
+    /// What a key left, if it is there and whole; touches nothing, whatever it finds.
+    pub fn peek(&self, key: Key) -> Option<Record> {
+        let text = fs::read(self.record_path(key)).ok()?;
+        let record: Record = serde_json::from_slice(&text).ok()?;
+        record.outputs.values().all(|artifact| self.is_whole(artifact)).then_some(record)
+    }
+
     /// Every record that can be read, in no order; whether its blobs are whole is not looked at.
     pub fn records(&self) -> Vec<Record> {
         let files = |folder: &Path| -> Vec<PathBuf> {
@@ -134,32 +141,33 @@ impl Store {
 
     /// Whether a blob is there with its length; small ones are compared with their digest too.
     fn is_whole(&self, artifact: &ArtifactRef) -> bool {
-        let path = self.blob_path(artifact.digest);
-        let length = fs::metadata(&path).map(|meta| meta.len());
+        let length = fs::metadata(self.blob_path(artifact.digest)).map(|meta| meta.len());
         match length {
-            Ok(length) if length == artifact.length => {
-                length > SMALL || self.verify(artifact).is_ok()
-            }
+            Ok(length) if length == artifact.length => length > SMALL || self.has_digest(artifact),
             _ => false,
         }
     }
 
+    /// Whether a blob has its digest; computed once a run.
+    fn has_digest(&self, artifact: &ArtifactRef) -> bool {
+        if self.seen().contains(&artifact.digest) {
+            return true;
+        }
+        let digest = Digest::of_file(&self.blob_path(artifact.digest));
+        let has = digest.is_ok_and(|digest| digest == artifact.digest);
+        if has {
+            self.seen().insert(artifact.digest);
+        }
+        has
+    }
+
     /// Compares a blob with its digest, once a run. A damaged one is put aside.
     pub fn verify(&self, artifact: &ArtifactRef) -> Result<(), StoreError> {
-        if self.seen().contains(&artifact.digest) {
+        if self.has_digest(artifact) {
             return Ok(());
         }
-        let path = self.blob_path(artifact.digest);
-        match Digest::of_file(&path) {
-            Ok(digest) if digest == artifact.digest => {
-                self.seen().insert(digest);
-                Ok(())
-            }
-            _ => {
-                self.put_aside(&path);
-                Err(StoreError::Damaged(artifact.digest))
-            }
-        }
+        self.put_aside(&self.blob_path(artifact.digest));
+        Err(StoreError::Damaged(artifact.digest))
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, BTreeSet<Digest>> {
