@@ -19,7 +19,8 @@ pub(super) fn tell_crashes_in_words() {
             let first = first.lock().ok().and_then(|mut first| first.take());
             console::err(&format!(
                 "error: the embedded backend crashed on a graph ({})\n  help: ONNX Runtime's own \
-                 library may run it: name one with --runtime PATH; what is done is kept",
+                 library may run it: get it with `tl-run runtime install`, or name one with \
+                 --runtime PATH; what is done is kept",
                 first.unwrap_or_default()
             ));
             end();

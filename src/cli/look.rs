@@ -144,7 +144,10 @@ fn in_child<T: DeserializeOwned>(
         Some(told) => told.to_owned(),
         None => format!("it makes the embedded backend crash ({})", output.status),
     };
-    anyhow::bail!("{why}; ONNX Runtime's own library may run it: name one with --runtime PATH")
+    anyhow::bail!(
+        "{why}; ONNX Runtime's own library may run it: get it with `tl-run runtime install`, or \
+         name one with --runtime PATH"
+    )
 }
 
 /// The child: looks at a model and prints what it saw; with a freed one, whether they agree.

@@ -129,6 +129,9 @@ fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {
     }
 }
 
+/// Nobody gets this many times the test items that there are.
+const REACH: usize = 50;
+
 /// Why it cannot be told yet, and what would help.
 fn open_remark(row: &ArmRow) -> String {
     if let Some(reason) = row.verdict.reason() {
@@ -142,7 +145,9 @@ fn open_remark(row: &ArmRow) -> String {
     }
     let needed = row.verdict.needed;
     let seeds = needed.and_then(|needed| needed.more_seeds).map(|n| counted(n, "more seed"));
-    let items = needed.and_then(|needed| needed.more_items).map(|n| {
+    let present = row.numbers.groups.unwrap_or(row.numbers.items);
+    let within_reach = |more: &usize| *more <= REACH * present;
+    let items = needed.and_then(|needed| needed.more_items).filter(within_reach).map(|n| {
         counted(n, if row.numbers.groups.is_some() { "more test group" } else { "more test item" })
     });
     let more: Vec<String> = [seeds, items].into_iter().flatten().collect();

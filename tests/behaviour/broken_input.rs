@@ -287,7 +287,7 @@ fn a_model_that_makes_the_embedded_backend_crash_is_refused_with_a_way_out() {
     assert_snapshot!(study.refusal(), @"
     exit code 2
     --- standard error
-    error: model `base`: base.onnx cannot be run: the embedded backend crashed on a graph (ndarray: could not broadcast array from shape: [1, 4, 8, 8] to: [1, 4, 0, 0]); ONNX Runtime's own library may run it: name one with --runtime PATH
+    error: model `base`: base.onnx cannot be run: the embedded backend crashed on a graph (ndarray: could not broadcast array from shape: [1, 4, 8, 8] to: [1, 4, 0, 0]); ONNX Runtime's own library may run it: get it with `tl-run runtime install`, or name one with --runtime PATH
         study.yaml:9:11
      9 |     onnx: base.onnx
        |           ^^^^^^^^^
@@ -339,7 +339,7 @@ fn a_model_whose_batch_cannot_be_freed_keeps_it_and_its_body_is_not_trained() {
     assert_snapshot!(study.refusal(), @"
     exit code 2
     --- standard error
-    error: `base` takes 1 item at a time and cannot be given more, so its body cannot be trained: `mean` has the shape [1, 4, 1, 1] for 3 items; ONNX Runtime's own library may run it: name one with --runtime PATH
+    error: `base` takes 1 item at a time and cannot be given more, so its body cannot be trained: `mean` has the shape [1, 4, 1, 1] for 3 items; ONNX Runtime's own library may run it: get it with `tl-run runtime install`, or name one with --runtime PATH
          study.yaml:17:54
      17 |     fine_tune: { model: base, dataset: pets, freeze: none, steps: 6, lr: 1e-2 }
         |                                                      ^^^^
