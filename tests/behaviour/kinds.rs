@@ -259,3 +259,43 @@ fn what_lies_above_the_head_cannot_be_frozen() {
     study.replace("freeze: block1", "head: { at: block1 }, freeze: dense1");
     study.refusal().says("dense1");
 }
+
+#[test]
+fn with_balanced_class_weights_a_rare_class_is_found_and_probabilities_stay_what_they_are() {
+    // 240 rows, one in six is rare; the two classes overlap between 60 and 100.
+    let row = |number: u32| {
+        let noise = number.wrapping_mul(2_654_435_761) >> 25;
+        let (class, level) = if number.is_multiple_of(6) { ("rare", 60) } else { ("usual", 0) };
+        format!("{},{class}\n", level + noise % 100)
+    };
+    let table: String = (1..=240).map(row).collect();
+    let study = Study::new(
+        "\
+name: study
+seeds: 1
+datasets:
+  numbers:
+    csv: { path: numbers.csv, label: class }
+    split: { train: 0.5, val: 0.25, test: 0.25 }
+stages:
+  even:
+    pixel_linear: { dataset: numbers, c: 1 }
+  balanced:
+    pixel_linear: { dataset: numbers, c: 1, class_weights: balanced }
+  scores:
+    evaluate: { of: [even, balanced], metrics: [accuracy, balanced_accuracy] }
+",
+    )
+    .with_file("numbers.csv", format!("number,class\n{table}").as_bytes());
+    study.run().succeeds();
+    let items = rows(&study.latest(), "items");
+    let column = |stage: &str, name: &str| -> Vec<String> {
+        items.iter().filter(|row| row["stage"] == stage).map(|row| row[name].clone()).collect()
+    };
+    assert_eq!(column("even", "probabilities"), column("balanced", "probabilities"));
+    let rare = |stage: &str| {
+        let predicted = column(stage, "predicted").into_iter().zip(column(stage, "label"));
+        predicted.filter(|pair| *pair == ("rare".to_owned(), "rare".to_owned())).count()
+    };
+    assert!(rare("balanced") > rare("even"), "{} and {}", rare("balanced"), rare("even"));
+}
