@@ -43,7 +43,7 @@ fn network(architecture: &Architecture, side: usize) -> Graph {
 
 fn steps(c: &mut Criterion) {
     let runtime = runtime().unwrap();
-    let mut group = c.benchmark_group(runtime.version.clone());
+    let mut group = c.benchmark_group(runtime.version().to_owned());
     group.sample_size(10);
     let residual = || Architecture::ResidualCnn(defaults());
     let cases = [

@@ -41,6 +41,7 @@ pub(super) fn read(
         only: &common.only,
         look: look(runtime, store.clone()),
         survey: survey(store),
+        runtime,
     };
     let plan = plan::build(&request)?;
     Ok((source, plan))

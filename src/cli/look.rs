@@ -41,7 +41,7 @@ impl Looker for Eyes {
             "version": 1,
             "model": Digest::of(&model),
             "shapes": shapes,
-            "runtime": self.runtime.version,
+            "runtime": self.runtime.version(),
         });
         self.remembering(fields, || match self.runtime.backend {
             Backend::Library => {
@@ -61,7 +61,7 @@ impl Looker for Eyes {
             "model": Digest::of(&fixed_model),
             "freed": Digest::of(&freed_model),
             "shape": shape,
-            "runtime": self.runtime.version,
+            "runtime": self.runtime.version(),
         });
         // What was seen not to agree is worth remembering, too.
         let agreed: Agreed = self.remembering(fields, || {

@@ -65,7 +65,7 @@ fn inspect(
     let raised = to_single(&mut graph);
     let (eyes, runtime) = {
         let runtime = start_runtime(common)?;
-        (look(runtime, None), runtime.version.clone())
+        (look(runtime, None), runtime.version().to_owned())
     };
     let looked = run_shape(&graph, size, shape)
         .and_then(|shape| Ok((eyes.observe(&graph, std::slice::from_ref(&shape))?, shape)));

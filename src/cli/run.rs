@@ -32,7 +32,7 @@ use super::revision::revision;
 pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let runtime = start_runtime(common)?;
-    tracing::info!("{} from {}", runtime.version, runtime.origin);
+    tracing::info!("{} from {}", runtime.version(), runtime.origin);
     let store = Arc::new(Store::open(&common.store_folder())?);
     let (source, plan) = match read(file, common, runtime, Some(Arc::clone(&store))) {
         Ok(read) => read,
@@ -41,7 +41,7 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
             return Ok(Exit::Wrong);
         }
     };
-    let mut record = describe(&source, &plan, common, &runtime.version);
+    let mut record = describe(&source, &plan, common, runtime.version());
     let folder = common.results.join(&record.pipeline).join(&record.run);
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let listener = listeners(common, &folder)?;
@@ -49,7 +49,7 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         pipeline: record.pipeline.clone(),
         run: record.run.clone(),
         nodes: plan.nodes.len(),
-        runtime: runtime.version.clone(),
+        runtime: runtime.version().to_owned(),
     });
     let notes = runtime_note(runtime, common).into_iter().chain(plan.notes.clone());
     notes.for_each(|text| listener.hear(&Event::Note { text }));

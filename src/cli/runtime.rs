@@ -99,7 +99,7 @@ pub(super) fn child(library: &Path) -> anyhow::Result<Exit> {
         Err(error) => return Err(error.into()),
     };
     library::prove(runtime)?;
-    console::out(&runtime.version);
+    console::out(runtime.version());
     Ok(Exit::Good)
 }
 

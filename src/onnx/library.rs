@@ -248,7 +248,7 @@ pub fn prove(runtime: &Runtime) -> Result<(), RuntimeError> {
     match outputs.first().and_then(Tensor::floats) {
         Some([2.0, 5.0]) => Ok(()),
         other => Err(RuntimeError::Run {
-            runtime: runtime.version.clone(),
+            runtime: runtime.version().to_owned(),
             cause: format!("1 + 1 and 2.5 + 2.5 came out as {other:?}"),
         }),
     }

@@ -10,10 +10,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::ArrayViewD;
 use ort::environment::Environment;
+use ort::ep::cuda::ConvAlgorithmSearch;
+use ort::ep::{CUDA, ExecutionProvider as _};
 use ort::session::SessionInputValue;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{DynValue, Tensor as OrtTensor};
 use thiserror::Error;
+
+use crate::base::language::choice;
 
 use super::tensor::{Kind, Shape};
 
@@ -55,14 +59,24 @@ pub enum Backend {
     Embedded,
 }
 
+choice! {
+    /// What computes.
+    pub enum Device {
+        /// The processor.
+        "cpu" => Cpu,
+        /// An NVIDIA GPU, by an ONNX Runtime library that was built for CUDA.
+        "cuda" => Cuda,
+    }
+}
+
 /// The runtime of this process.
 pub struct Runtime {
     /// Which implementation.
     pub backend: Backend,
-    /// Its name and version; part of every key whose bytes depend on it.
-    pub version: String,
     /// Where it came from, for people.
     pub origin: String,
+    version: String,
+    on_cuda: OnceLock<String>,
     environment: Environment,
 }
 
@@ -105,6 +119,7 @@ fn library(path: &Path) -> Result<Runtime, RuntimeError> {
     Ok(Runtime {
         backend: Backend::Library,
         version: format!("onnxruntime {}", release(ort::info(), path)),
+        on_cuda: OnceLock::new(),
         origin: path.display().to_string(),
         environment,
     })
@@ -131,12 +146,42 @@ fn embedded() -> Result<Runtime, RuntimeError> {
     Ok(Runtime {
         backend: Backend::Embedded,
         version: EMBEDDED_VERSION.to_owned(),
+        on_cuda: OnceLock::new(),
         origin: "embedded".to_owned(),
         environment: ort::init().with_telemetry(false).build().map_err(refused)?,
     })
 }
 
 impl Runtime {
+    /// Its name and version, and the device if it is not the processor; part of every key whose
+    /// bytes depend on it.
+    pub fn version(&self) -> &str {
+        self.on_cuda.get().unwrap_or(&self.version)
+    }
+
+    /// What computes.
+    pub fn device(&self) -> Device {
+        if self.on_cuda.get().is_some() { Device::Cuda } else { Device::Cpu }
+    }
+
+    /// Lets sessions that are loaded from here on compute on a device, or tells why it cannot.
+    pub fn compute_on(&self, device: &Device) -> Result<(), String> {
+        if *device == Device::Cpu {
+            return Ok(());
+        }
+        if self.backend == Backend::Embedded {
+            return Err("the embedded backend computes on the processor alone".to_owned());
+        }
+        if !CUDA::is_available().unwrap_or(false) {
+            return Err(format!("{} at {} was built without CUDA", self.version, self.origin));
+        }
+        let tried = ort::session::Session::builder(&self.environment)
+            .and_then(|mut builder| cuda().register(&mut builder));
+        tried.map_err(|error| first_line(&error.to_string()))?;
+        self.on_cuda.get_or_init(|| format!("{} on cuda", self.version));
+        Ok(())
+    }
+
     /// Loads a model. `threads` is for the library alone; the embedded backend uses one.
     pub fn load(&self, model: &[u8], threads: usize) -> Result<Session, RuntimeError> {
         let started = std::time::Instant::now();
@@ -164,8 +209,18 @@ impl Runtime {
                 .with_inter_threads(1)?
                 .with_intra_op_spinning(false)?,
         };
+        if self.device() == Device::Cuda {
+            builder = builder.with_deterministic_compute(true)?;
+            cuda().register(&mut builder)?;
+        }
         builder.commit_from_memory(model)
     }
+}
+
+/// The provider for NVIDIA GPUs, with the same algorithm and precision each time: a search for the
+/// fastest convolution finds another one from run to run, and TF32 keeps ten bits of each factor.
+fn cuda() -> CUDA {
+    CUDA::default().with_conv_algorithm_search(ConvAlgorithmSearch::Default).with_tf32(false)
 }
 
 impl fmt::Debug for Runtime {

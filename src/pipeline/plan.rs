@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::base::{Found, Located, Place, Problem, Problems, Seed};
 use crate::data::{Dataset, OnBad, OpenError, Survey};
+use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
 use crate::store::{RunSkipped, RunStage};
 
@@ -52,6 +53,8 @@ pub struct Request<'a> {
     pub look: Look,
     /// Finds items that cannot be read.
     pub survey: Survey,
+    /// What will compute; it is told the device of the file.
+    pub runtime: &'a Runtime,
 }
 
 /// Builds a plan, or tells everything that is wrong.
@@ -68,6 +71,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     only::keep(request.only, &mut site, &mut stages);
     let facts = facts::of(&site);
     let skipped = skipped(&site);
+    choose_device(&document.device, request.runtime, &mut site);
     site.found.into_result(&request.source.name, &request.source.text)?;
     let limit = request.limit.map(|most| {
         format!("at most {most} items of each part: good for trying out, not for conclusions")
@@ -94,6 +98,15 @@ fn skipped(site: &Site) -> Vec<RunSkipped> {
         data.dataset.skipped().iter().map(entry).collect::<Vec<_>>()
     };
     site.datasets.values().flatten().flat_map(of_data).collect()
+}
+
+/// Models were looked at on the processor, where the answers are the same; what follows computes on
+/// the device of the file.
+fn choose_device(device: &Located<Device>, runtime: &Runtime, site: &mut Site) {
+    let Err(reason) = runtime.compute_on(&device.value) else { return };
+    let help = "name a library that has CUDA by `--runtime PATH` (the Python package onnxruntime-gpu \
+                holds one), or write `device: cpu`";
+    site.problem(Problem::at(device.place, reason).help(help));
 }
 
 struct Builder {

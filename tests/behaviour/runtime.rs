@@ -214,3 +214,40 @@ fn the_wheel_is_fetched_checked_and_computes() {
     assert_eq!(kept(&study).len(), 1);
     runtime(&study, &[]).succeeds().says("▸ your own folder");
 }
+
+const PROBED: &str = "\
+name: study
+device: cuda
+seeds: 1
+datasets:
+  digits:
+    csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }
+    split: { train: 100, val: 50, test: 60 }
+stages:
+  source:
+    pretrain:
+      dataset: digits
+      architecture: { plain_cnn: { channels: 4, dense: 8 } }
+      input: { size: 8, channels: 1, scale: 16 }
+      epochs: 1
+  scores:
+    evaluate: { of: [source] }
+";
+
+#[test]
+fn cuda_without_a_library_that_has_it_is_told_where_it_was_asked_for() {
+    let study = Study::new(PROBED).with_digits(300);
+    assert_snapshot!(study.refusal(), @"");
+}
+
+/// Where a GPU and a library for it are at hand, the same graphs run there and tell much the same.
+#[test]
+fn a_study_runs_on_a_gpu_where_there_is_one() {
+    let Some(library) = std::env::var_os("TL_CUDA_LIBRARY") else {
+        println!("skipped: TL_CUDA_LIBRARY names no ONNX Runtime library for CUDA");
+        return;
+    };
+    let study = Study::new(PROBED).with_digits(300);
+    let told = study.run_with(&Backend::Library(library.into()), &[]);
+    assert_eq!(told.code, Some(0), "{told}");
+}

@@ -2,8 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::base::language::{Count, FilePath, OneOrMore, Read, choice, keys, unexpected};
-use crate::base::{Entry, Found, Located, Problem, Value, Written};
+use crate::base::language::{Count, FilePath, OneOrMore, Read, keys, unexpected};
+use crate::base::{Entry, Found, Located, Place, Problem, Value, Written};
+use crate::onnx::runtime::Device;
 use crate::data::{Format, InputRule, OnBad, Select, SplitRule, format_words};
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
@@ -15,7 +16,7 @@ keys! {
         /// Paired repetitions: how many, or a list of numbers.
         seeds: Seeds = Seeds((0..5).collect()),
         /// What computes.
-        device: Device = Device::Cpu,
+        device: Located<Device> = Located::new(Device::Cpu, Place::default()),
         /// Values that `${name}` stands for; `--set name=value` replaces them.
         vars: Vars = Vars(vec![]),
         /// Data sets by name.
@@ -24,14 +25,6 @@ keys! {
         models: Table<ModelSpec> = Table::default(),
         /// Stages by name.
         stages: Table<StageSpec>,
-    }
-}
-
-choice! {
-    /// What computes.
-    pub enum Device {
-        /// The processor.
-        "cpu" => Cpu,
     }
 }
 

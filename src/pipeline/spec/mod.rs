@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::base::language::Read;
 use crate::base::{Found, Located, Problem, Problems, Value, Written};
+use crate::onnx::runtime::Device;
 use crate::stages::Name;
 
 pub use document::{DatasetSpec, Document, ModelSpec, Seeds, StageSpec, Table, Vars, schema};
@@ -94,7 +95,7 @@ fn readable_rest(root: &Written) -> Document {
     Document {
         name: Located::new(Name("unnamed".to_owned()), root.place),
         seeds: Seeds(vec![0]),
-        device: document::Device::Cpu,
+        device: Located::new(Device::Cpu, root.place),
         vars: Vars(vec![]),
         datasets: table(root, "datasets"),
         models: table(root, "models"),
