@@ -3,18 +3,32 @@
 mod activation;
 mod arithmetic;
 mod batch_normalization;
+mod channel_normalization;
+mod choice;
 mod concat;
 mod conv;
+mod cumsum;
+mod elementary;
+mod gelu;
 mod gemm;
+mod layer_normalization;
 mod layout;
+mod lp_normalization;
+mod lrn;
 mod matmul;
 mod pad;
 mod pool;
-mod reduce_mean;
+mod pow;
+mod rectifier;
+mod reduce;
+mod rms_normalization;
 mod slice;
 mod softmax;
+mod squashing;
+mod standard;
 #[cfg(test)]
 mod suite;
+mod variadic;
 
 use super::site::{Forward, Gradients, Refusal, Site};
 use super::tape::{Tape, Var};
@@ -33,21 +47,38 @@ pub(crate) struct Rule {
 }
 
 /// The rules, by family.
-static RULES: [&[Rule]; 13] = [
+static RULES: &[&[Rule]] = &[
     activation::RULES,
     arithmetic::RULES,
     batch_normalization::RULES,
+    channel_normalization::RULES,
+    choice::RULES,
     concat::RULES,
     conv::RULES,
+    cumsum::RULES,
+    elementary::RULES,
+    gelu::RULES,
     gemm::RULES,
+    layer_normalization::RULES,
     layout::RULES,
+    lp_normalization::RULES,
+    lrn::RULES,
     matmul::RULES,
     pad::RULES,
     pool::RULES,
-    reduce_mean::RULES,
+    pow::RULES,
+    rectifier::RULES,
+    reduce::RULES,
+    rms_normalization::RULES,
     slice::RULES,
     softmax::RULES,
+    squashing::RULES,
+    variadic::RULES,
 ];
+
+/// Operators with several outputs whose rule takes the gradients of all of them
+/// ([`Site::gradient`]). Of any other only the first output may lead to the loss.
+pub(crate) const SEVERAL: [&str; 2] = ["Split", "TopK"];
 
 /// Every rule.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
