@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
-use super::rules::{Rule, rule};
-use super::site::{Forward, Mode, Refusal, Site};
+use super::rules::{Rule, SEVERAL, rule};
+use super::site::{Forward, Gradients, Mode, Refusal, Site};
 use super::tape::{Tape, Var};
 
 /// A graph emitted on a tape, with what backward needs.
@@ -26,6 +26,27 @@ pub(super) struct Done<'a> {
 impl Done<'_> {
     pub(super) fn node(&self) -> &Node {
         self.site.node
+    }
+
+    /// The gradients of its inputs; none at all if none of its outputs leads to the loss.
+    fn backward(
+        &self,
+        known: &BTreeMap<String, Var>,
+        tape: &mut Tape,
+    ) -> Result<Gradients, Refusal> {
+        let names = self.site.node.outputs.iter();
+        let given: Vec<Option<Var>> = names.map(|name| known.get(name).cloned()).collect();
+        if given.iter().all(Option::is_none) {
+            return Ok(vec![]);
+        }
+        let further = given.iter().skip(1).position(Option::is_some);
+        if let Some(further) = further.filter(|_| !SEVERAL.contains(&self.rule.op)) {
+            let name = &self.site.node.outputs[further + 1];
+            return Err(self.site.refuse(format!("no gradient is known for its output `{name}`")));
+        }
+        let site = Site { gradients: given, ..self.site.clone() };
+        let dy = site.gradient(0, tape);
+        (self.rule.backward)(&site, &self.forward, &dy, tape)
     }
 }
 
@@ -62,6 +83,7 @@ pub(super) fn forward<'a>(
         match result {
             Err(refusal) => refused.push(refusal),
             Ok(forward) => {
+                refused.extend(unmade(graph, &site, &forward));
                 for (name, var) in node.outputs.iter().zip(&forward.outputs) {
                     passed.vars.insert(name.clone(), var.clone());
                 }
@@ -73,6 +95,14 @@ pub(super) fn forward<'a>(
         }
     }
     if refused.is_empty() { Ok(passed) } else { Err(refused) }
+}
+
+/// A rule need not emit further outputs of its operator; but then nobody may read them.
+fn unmade(graph: &Graph, site: &Site<'_>, forward: &Forward) -> Option<Refusal> {
+    let mut missing = site.node.outputs.iter().skip(forward.outputs.len());
+    let read = |name: &&String| graph.nodes.iter().any(|node| node.inputs.contains(name));
+    let name = missing.find(|name| !name.is_empty() && read(name))?;
+    Some(site.refuse(format!("its output `{name}` is read, and is not made while training")))
 }
 
 /// Operators whose outputs are shapes and positions: no gradient passes. They are named since those
@@ -156,6 +186,7 @@ fn site<'a>(
         wanted,
         constants: node.inputs.iter().map(|name| graph.initializers.get(name)).collect(),
         mode,
+        gradients: vec![],
     })
 }
 
@@ -173,11 +204,19 @@ impl<'a> Passed<'a> {
         gradient: Var,
         tape: &mut Tape,
     ) -> Result<BTreeMap<String, Var>, Vec<Refusal>> {
-        let mut gradients = BTreeMap::from([(output.to_owned(), gradient)]);
+        self.backward_from(BTreeMap::from([(output.to_owned(), gradient)]), tape)
+    }
+
+    /// The same for several tensors with given gradients.
+    pub(super) fn backward_from(
+        &self,
+        given: BTreeMap<String, Var>,
+        tape: &mut Tape,
+    ) -> Result<BTreeMap<String, Var>, Vec<Refusal>> {
+        let mut gradients = given;
         let mut refused = Vec::new();
         for done in self.steps.iter().rev() {
-            let Some(dy) = gradients.get(done.site.node.output()).cloned() else { continue };
-            match (done.rule.backward)(&done.site, &done.forward, &dy, tape) {
+            match done.backward(&gradients, tape) {
                 Err(refusal) => refused.push(refusal),
                 Ok(inputs) => add_up(&done.site, inputs, &mut gradients, tape),
             }

@@ -333,6 +333,12 @@ impl Tape {
         self.op("Slice", &[a, &starts, &ends, &which, &steps], &[], &dims)
     }
 
+    /// Zeros of this shape.
+    pub(crate) fn zeros(&mut self, dims: &[usize]) -> Var {
+        let zero = self.number(0.0);
+        self.expand(&zero, dims)
+    }
+
     /// Zeros added before and after each axis.
     pub(crate) fn pad(&mut self, a: &Var, before: &[usize], after: &[usize]) -> Var {
         if before.iter().chain(after).all(|&count| count == 0) {

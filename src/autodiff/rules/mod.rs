@@ -49,6 +49,10 @@ static RULES: [&[Rule]; 13] = [
     softmax::RULES,
 ];
 
+/// Operators with several outputs whose rule takes the gradients of all of them
+/// ([`Site::gradient`]). Of any other only the first output may lead to the loss.
+pub(crate) const SEVERAL: [&str; 2] = ["Split", "TopK"];
+
 /// Every rule.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().copied().flatten()
