@@ -173,7 +173,16 @@ impl<'a> Passed<'a> {
         gradient: Var,
         tape: &mut Tape,
     ) -> Result<BTreeMap<String, Var>, Vec<Refusal>> {
-        let mut gradients = BTreeMap::from([(output.to_owned(), gradient)]);
+        self.backward_from(BTreeMap::from([(output.to_owned(), gradient)]), tape)
+    }
+
+    /// The same for several tensors with given gradients.
+    pub(super) fn backward_from(
+        &self,
+        given: BTreeMap<String, Var>,
+        tape: &mut Tape,
+    ) -> Result<BTreeMap<String, Var>, Vec<Refusal>> {
+        let mut gradients = given;
         let mut refused = Vec::new();
         for done in self.steps.iter().rev() {
             let Some(dy) = gradients.get(done.site.node.output()).cloned() else { continue };
