@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, FilePath, OneOrMore, Read, keys, unexpected};
 use crate::base::{Entry, Found, Located, Place, Problem, Value, Written};
-use crate::onnx::runtime::Device;
 use crate::data::{Format, InputRule, OnBad, Select, SplitRule, format_words};
+use crate::onnx::runtime::Device;
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
 keys! {
