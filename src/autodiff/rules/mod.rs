@@ -5,14 +5,22 @@ mod arithmetic;
 mod batch_normalization;
 mod concat;
 mod conv;
+mod conv_transpose;
+mod depth_space;
+mod expand;
+mod gather;
 mod gemm;
+mod global_pool;
 mod layout;
 mod matmul;
 mod pad;
 mod pool;
 mod reduce_mean;
+mod resize;
+mod scatter;
 mod slice;
 mod softmax;
+mod split;
 #[cfg(test)]
 mod suite;
 
@@ -33,25 +41,33 @@ pub(crate) struct Rule {
 }
 
 /// The rules, by family.
-static RULES: [&[Rule]; 13] = [
+static RULES: &[&[Rule]] = &[
     activation::RULES,
     arithmetic::RULES,
     batch_normalization::RULES,
     concat::RULES,
     conv::RULES,
+    conv_transpose::RULES,
+    depth_space::RULES,
+    expand::RULES,
+    gather::RULES,
     gemm::RULES,
+    global_pool::RULES,
     layout::RULES,
     matmul::RULES,
     pad::RULES,
     pool::RULES,
     reduce_mean::RULES,
+    resize::RULES,
+    scatter::RULES,
     slice::RULES,
     softmax::RULES,
+    split::RULES,
 ];
 
 /// Operators with several outputs whose rule takes the gradients of all of them
 /// ([`Site::gradient`]). Of any other only the first output may lead to the loss.
-pub(crate) const SEVERAL: [&str; 2] = ["Split", "TopK"];
+pub(crate) const SEVERAL: [&str; 1] = ["Split"];
 
 /// Every rule.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
