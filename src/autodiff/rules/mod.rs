@@ -7,10 +7,15 @@ mod channel_normalization;
 mod choice;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod cumsum;
+mod depth_space;
 mod elementary;
+mod expand;
+mod gather;
 mod gelu;
 mod gemm;
+mod global_pool;
 mod layer_normalization;
 mod layout;
 mod lp_normalization;
@@ -21,9 +26,12 @@ mod pool;
 mod pow;
 mod rectifier;
 mod reduce;
+mod resize;
 mod rms_normalization;
+mod scatter;
 mod slice;
 mod softmax;
+mod split;
 mod squashing;
 mod standard;
 #[cfg(test)]
@@ -55,10 +63,15 @@ static RULES: &[&[Rule]] = &[
     choice::RULES,
     concat::RULES,
     conv::RULES,
+    conv_transpose::RULES,
     cumsum::RULES,
+    depth_space::RULES,
     elementary::RULES,
+    expand::RULES,
+    gather::RULES,
     gelu::RULES,
     gemm::RULES,
+    global_pool::RULES,
     layer_normalization::RULES,
     layout::RULES,
     lp_normalization::RULES,
@@ -69,16 +82,19 @@ static RULES: &[&[Rule]] = &[
     pow::RULES,
     rectifier::RULES,
     reduce::RULES,
+    resize::RULES,
     rms_normalization::RULES,
+    scatter::RULES,
     slice::RULES,
     softmax::RULES,
+    split::RULES,
     squashing::RULES,
     variadic::RULES,
 ];
 
 /// Operators with several outputs whose rule takes the gradients of all of them
 /// ([`Site::gradient`]). Of any other only the first output may lead to the loss.
-pub(crate) const SEVERAL: [&str; 2] = ["Split", "TopK"];
+pub(crate) const SEVERAL: [&str; 1] = ["Split"];
 
 /// Every rule.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {

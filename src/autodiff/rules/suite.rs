@@ -37,9 +37,9 @@ impl Case {
             varied: vec![],
             constants: vec![],
             mode: Mode::Frozen,
-            opset: 18,
             floats: 1,
             library_only: None,
+            opset: 18,
         })
     }
 
@@ -109,6 +109,11 @@ impl Case {
     /// Not run on the embedded backend, for the reason given.
     pub(crate) fn library_only(mut self, reason: &'static str) -> Self {
         self.library_only = Some(reason);
+        self
+    }
+
+    pub(crate) fn at_opset(mut self, opset: i64) -> Self {
+        self.opset = opset;
         self
     }
 
