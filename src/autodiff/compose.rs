@@ -17,7 +17,7 @@ impl Tape {
     }
 
     /// c − a
-    pub(super) fn from_number(&mut self, number: f32, a: &Var) -> Var {
+    pub(super) fn number_minus(&mut self, number: f32, a: &Var) -> Var {
         let number = self.number(number);
         self.sub(&number, a)
     }
@@ -25,7 +25,7 @@ impl Tape {
     /// 1 − a²
     pub(super) fn one_minus_square(&mut self, a: &Var) -> Var {
         let square = self.square(a);
-        self.from_number(1.0, &square)
+        self.number_minus(1.0, &square)
     }
 
     /// 1 / a

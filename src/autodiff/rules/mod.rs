@@ -2,12 +2,15 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod batch_normalization;
 mod channel_normalization;
 mod choice;
 mod concat;
 mod conv;
 mod cumsum;
+mod dropout;
+mod einsum;
 mod elementary;
 mod gelu;
 mod gemm;
@@ -28,6 +31,7 @@ mod squashing;
 mod standard;
 #[cfg(test)]
 mod suite;
+mod trilu;
 mod variadic;
 
 use super::site::{Forward, Gradients, Refusal, Site};
@@ -50,12 +54,15 @@ pub(crate) struct Rule {
 static RULES: &[&[Rule]] = &[
     activation::RULES,
     arithmetic::RULES,
+    attention::RULES,
     batch_normalization::RULES,
     channel_normalization::RULES,
     choice::RULES,
     concat::RULES,
     conv::RULES,
     cumsum::RULES,
+    dropout::RULES,
+    einsum::RULES,
     elementary::RULES,
     gelu::RULES,
     gemm::RULES,
@@ -73,6 +80,7 @@ static RULES: &[&[Rule]] = &[
     slice::RULES,
     softmax::RULES,
     squashing::RULES,
+    trilu::RULES,
     variadic::RULES,
 ];
 

@@ -1,8 +1,7 @@
-//! Smooth and piecewise activations between a floor and a line: Softplus, Softsign, Mish, Swish,
-//! HardSigmoid and HardSwish.
+//! Activations between a floor and a ceiling or a line, smooth or piecewise.
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
-use super::super::tape::{Tape, Var};
+use super::super::tape::{Dialect, Tape, Var};
 use super::elementary::along;
 #[cfg(test)]
 use super::suite::Case;
@@ -51,12 +50,16 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         op: "Swish",
-        forward: as_it_is,
+        forward: swish_forward,
         backward: swish,
         #[cfg(test)]
         cases: || {
-            let case = || Case::of("Swish", |case| case.opset(24).varied("x", &[2, 3, 4]));
-            vec![case(), case().moved(3.0, 0.0), case().with("alpha", 1.7_f32)]
+            let case = || Case::of("Swish", |case| case.at_opset(24).varied("x", &[2, 3, 4]));
+            vec![
+                case(),
+                case().moved(3.0, 0.0),
+                case().with("alpha", 1.7_f32).wrong_when_embedded("α is not read"),
+            ]
         },
     },
 ];
@@ -64,14 +67,14 @@ pub(super) const RULES: &[Rule] = &[
 /// Values around 0, and values a factor farther out.
 #[cfg(test)]
 fn near_and_far(op: &'static str, factor: f32) -> Vec<Case> {
-    let case = || Case::of(op, |case| case.opset(22).varied("x", &[2, 3, 4]));
+    let case = || Case::of(op, |case| case.at_opset(22).varied("x", &[2, 3, 4]));
     vec![case(), case().moved(factor, 0.0)]
 }
 
 /// y = x / (1 + |x|), so y' = (1 − |y|)².
 fn softsign(_: &Var, y: &Var, tape: &mut Tape) -> Var {
     let size = tape.unary("Abs", y);
-    let rest = tape.from_number(1.0, &size);
+    let rest = tape.number_minus(1.0, &size);
     tape.square(&rest)
 }
 
@@ -98,6 +101,7 @@ fn hard_swish(x: &Var, _: &Var, tape: &mut Tape) -> Var {
 }
 
 /// dx = α dy strictly between 0 and 1.
+#[expect(clippy::unnecessary_wraps, reason = "every rule has the same signature")]
 fn hard_sigmoid(
     site: &Site<'_>,
     forward: &Forward,
@@ -106,11 +110,22 @@ fn hard_sigmoid(
 ) -> Result<Gradients, Refusal> {
     let y = &forward.outputs[0];
     let above = tape.positive(y);
-    let room = tape.from_number(1.0, y);
+    let room = tape.number_minus(1.0, y);
     let below = tape.positive(&room);
     let inside = tape.mul(&above, &below);
     let slope = tape.scale(&inside, site.node.float("alpha").unwrap_or(0.2));
     Ok(vec![Some(tape.mul(dy, &slope))])
+}
+
+/// The embedded backend's own operator takes α for 1; there it is written out.
+fn swish_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    if tape.dialect() == Dialect::Library {
+        return as_it_is(site, tape);
+    }
+    let x = site.input(0)?;
+    let scaled = tape.scale(x, site.node.float("alpha").unwrap_or(1.0));
+    let s = tape.sigmoid(&scaled);
+    Ok(Forward { outputs: vec![tape.mul(x, &s)], ..Forward::default() })
 }
 
 /// y = x σ(αx), so y' = s + α y (1 − s) with s = σ(αx).
@@ -123,7 +138,7 @@ fn swish(
     let alpha = site.node.float("alpha").unwrap_or(1.0);
     let scaled = tape.scale(site.input(0)?, alpha);
     let s = tape.sigmoid(&scaled);
-    let rest = tape.from_number(1.0, &s);
+    let rest = tape.number_minus(1.0, &s);
     let rising = tape.mul(&forward.outputs[0], &rest);
     let rising = tape.scale(&rising, alpha);
     let slope = tape.add(&s, &rising);
