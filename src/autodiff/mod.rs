@@ -2,6 +2,7 @@
 //! out, which any runtime runs. Knows models, not data, epochs or stages.
 
 mod along;
+mod compose;
 mod derive;
 mod flat;
 mod loss;

@@ -264,7 +264,8 @@ impl Tape {
         self.reduce("ReduceMax", a, axes)
     }
 
-    fn reduce(&mut self, op: &str, a: &Var, axes: &[usize]) -> Var {
+    /// A reduction over axes, which stay with extent 1.
+    pub(super) fn reduce(&mut self, op: &str, a: &Var, axes: &[usize]) -> Var {
         if axes.is_empty() {
             return a.clone();
         }

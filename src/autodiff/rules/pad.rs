@@ -139,7 +139,7 @@ fn cases() -> Vec<Case> {
             c.varied("x", &[2, 3, 4])
                 .integers("pads", &[0, 1, 3, 0, 2, 0])
                 .with("mode", "wrap")
-                .at_opset(19)
+                .opset(19)
                 .library_only("this mode is not known there")
         }),
     ]
