@@ -73,6 +73,22 @@ impl Tape {
         self.unary("Sigmoid", a)
     }
 
+    /// ln(1 + eᵃ). The embedded backend's own operator overflows for large values; there it is
+    /// written out: max(a, 0) + ln(1 + e^(−|a|)).
+    pub(super) fn softplus(&mut self, a: &Var) -> Var {
+        if self.dialect() == Dialect::Library {
+            return self.unary("Softplus", a);
+        }
+        let zero = self.number(0.0);
+        let above = self.op("Max", &[a, &zero], &[], a.dims());
+        let size = self.unary("Abs", a);
+        let size = self.neg(&size);
+        let exp = self.unary("Exp", &size);
+        let more = self.plus(&exp, 1.0);
+        let ln = self.unary("Log", &more);
+        self.add(&above, &ln)
+    }
+
     /// The density of the standard normal distribution, e^(−a²/2) / √(2π).
     pub(super) fn normal_density(&mut self, a: &Var) -> Var {
         let square = self.square(a);

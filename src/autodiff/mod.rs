@@ -1,6 +1,7 @@
 //! Gradients as ONNX: a forward graph goes in, an ordinary ONNX graph of one training step comes
 //! out, which any runtime runs. Knows models, not data, epochs or stages.
 
+mod along;
 mod compose;
 mod derive;
 mod flat;

@@ -17,9 +17,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
 
 #[cfg(test)]
 fn case(q: &'static [usize], k: &'static [usize], v: &'static [usize]) -> Case {
-    Case::of("Attention", move |case| {
-        case.at_opset(23).varied("q", q).varied("k", k).varied("v", v)
-    })
+    Case::of("Attention", move |case| case.opset(23).varied("q", q).varied("k", k).varied("v", v))
 }
 
 #[cfg(test)]
@@ -45,7 +43,7 @@ fn with_mask() -> Vec<Case> {
         plain().varied("mask", &[3, 5]),
         plain().varied("mask", &[2, 1, 3, 5]),
         plain().varied("mask", &[3, 5]).with("is_causal", 1_i64),
-        plain().mask("mask", &[3, 5], &pattern),
+        plain().mask("mask", &[3, 5], &pattern).library_only("it takes no truth values"),
     ]
 }
 

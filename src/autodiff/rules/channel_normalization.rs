@@ -59,7 +59,7 @@ pub(super) const RULES: &[Rule] = &[
 fn group_cases() -> Vec<Case> {
     let case = |opset: i64, dims: &'static [usize], weights: usize, groups: i64| {
         Case::of("GroupNormalization", move |case| {
-            case.at_opset(opset)
+            case.opset(opset)
                 .varied("x", dims)
                 .varied("scale", &[weights])
                 .varied("bias", &[weights])

@@ -14,7 +14,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     backward,
     #[cfg(test)]
     cases: || {
-        let case = || Case::of("Gelu", |case| case.at_opset(20).varied("x", &[2, 3, 4]));
+        let case = || Case::of("Gelu", |case| case.opset(20).varied("x", &[2, 3, 4]));
         vec![
             case(),
             case().moved(3.0, 0.0),

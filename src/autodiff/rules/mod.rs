@@ -8,12 +8,17 @@ mod channel_normalization;
 mod choice;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod cumsum;
+mod depth_space;
 mod dropout;
 mod einsum;
 mod elementary;
+mod expand;
+mod gather;
 mod gelu;
 mod gemm;
+mod global_pool;
 mod layer_normalization;
 mod layout;
 mod lp_normalization;
@@ -24,9 +29,12 @@ mod pool;
 mod pow;
 mod rectifier;
 mod reduce;
+mod resize;
 mod rms_normalization;
+mod scatter;
 mod slice;
 mod softmax;
+mod split;
 mod squashing;
 mod standard;
 #[cfg(test)]
@@ -60,12 +68,17 @@ static RULES: &[&[Rule]] = &[
     choice::RULES,
     concat::RULES,
     conv::RULES,
+    conv_transpose::RULES,
     cumsum::RULES,
+    depth_space::RULES,
     dropout::RULES,
     einsum::RULES,
     elementary::RULES,
+    expand::RULES,
+    gather::RULES,
     gelu::RULES,
     gemm::RULES,
+    global_pool::RULES,
     layer_normalization::RULES,
     layout::RULES,
     lp_normalization::RULES,
@@ -76,9 +89,12 @@ static RULES: &[&[Rule]] = &[
     pow::RULES,
     rectifier::RULES,
     reduce::RULES,
+    resize::RULES,
     rms_normalization::RULES,
+    scatter::RULES,
     slice::RULES,
     softmax::RULES,
+    split::RULES,
     squashing::RULES,
     trilu::RULES,
     variadic::RULES,
@@ -86,7 +102,7 @@ static RULES: &[&[Rule]] = &[
 
 /// Operators with several outputs whose rule takes the gradients of all of them
 /// ([`Site::gradient`]). Of any other only the first output may lead to the loss.
-pub(crate) const SEVERAL: [&str; 2] = ["Split", "TopK"];
+pub(crate) const SEVERAL: [&str; 1] = ["Split"];
 
 /// Every rule.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {

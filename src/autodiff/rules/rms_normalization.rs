@@ -15,7 +15,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
     cases: || {
         let case = |dims: &'static [usize], scale: &'static [usize]| {
             Case::of("RMSNormalization", move |case| {
-                case.at_opset(23).varied("x", dims).varied("scale", scale)
+                case.opset(23).varied("x", dims).varied("scale", scale)
             })
         };
         vec![

@@ -10,7 +10,7 @@ use super::{Rule, as_it_is};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         op: "Softplus",
-        forward: as_it_is,
+        forward: softplus_forward,
         backward: |s, f, dy, tape| along(s, f, dy, tape, |x, _, tape| tape.sigmoid(x)),
         #[cfg(test)]
         cases: || near_and_far("Softplus", 3.0),
@@ -24,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         op: "Mish",
-        forward: as_it_is,
+        forward: mish_forward,
         backward: |s, f, dy, tape| along(s, f, dy, tape, mish),
         #[cfg(test)]
         cases: || near_and_far("Mish", 3.0),
@@ -54,7 +54,7 @@ pub(super) const RULES: &[Rule] = &[
         backward: swish,
         #[cfg(test)]
         cases: || {
-            let case = || Case::of("Swish", |case| case.at_opset(24).varied("x", &[2, 3, 4]));
+            let case = || Case::of("Swish", |case| case.opset(24).varied("x", &[2, 3, 4]));
             vec![
                 case(),
                 case().moved(3.0, 0.0),
@@ -67,8 +67,24 @@ pub(super) const RULES: &[Rule] = &[
 /// Values around 0, and values a factor farther out.
 #[cfg(test)]
 fn near_and_far(op: &'static str, factor: f32) -> Vec<Case> {
-    let case = || Case::of(op, |case| case.at_opset(22).varied("x", &[2, 3, 4]));
+    let case = || Case::of(op, |case| case.opset(22).varied("x", &[2, 3, 4]));
     vec![case(), case().moved(factor, 0.0)]
+}
+
+fn softplus_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    let y = tape.softplus(site.input(0)?);
+    Ok(Forward { outputs: vec![y], ..Forward::default() })
+}
+
+/// The embedded backend's own operator overflows for large x; there it is written out.
+fn mish_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    if tape.dialect() == Dialect::Library {
+        return as_it_is(site, tape);
+    }
+    let x = site.input(0)?;
+    let soft = tape.softplus(x);
+    let t = tape.unary("Tanh", &soft);
+    Ok(Forward { outputs: vec![tape.mul(x, &t)], ..Forward::default() })
 }
 
 /// y = x / (1 + |x|), so y' = (1 − |y|)².
@@ -80,7 +96,7 @@ fn softsign(_: &Var, y: &Var, tape: &mut Tape) -> Var {
 
 /// y = x t with t = tanh(softplus(x)), so y' = t + x (1 − t²) σ(x) (Misra 2019).
 fn mish(x: &Var, _: &Var, tape: &mut Tape) -> Var {
-    let soft = tape.unary("Softplus", x);
+    let soft = tape.softplus(x);
     let t = tape.unary("Tanh", &soft);
     let flat = tape.one_minus_square(&t);
     let sigmoid = tape.sigmoid(x);

@@ -4,7 +4,7 @@ use super::Case;
 use crate::autodiff::refusals::refusals;
 
 fn refusal(case: &Case) -> String {
-    let (graph, seen) = (case.graph(), case.observed());
+    let (graph, seen) = (case.graph_of_one_input(), case.observed());
     let wanted = case.varied.iter().map(|(name, _)| name.clone()).collect();
     let told = refusals(&graph, &seen, &wanted);
     told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -41,7 +41,7 @@ fn a_file_in_training_mode_is_refused() {
 #[test]
 fn attention_that_remembers_is_refused() {
     let told = of("Attention", |case| {
-        let case = case.at_opset(23).varied("q", &[1, 2, 3, 4]).varied("k", &[1, 2, 3, 4]);
+        let case = case.opset(23).varied("q", &[1, 2, 3, 4]).varied("k", &[1, 2, 3, 4]);
         let case = case.varied("v", &[1, 2, 3, 4]).left_out();
         let case = case.varied("past_k", &[1, 2, 2, 4]).varied("past_v", &[1, 2, 2, 4]);
         case.outputs(&["y", "present_k", "present_v"], 3)

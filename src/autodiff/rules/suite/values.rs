@@ -7,6 +7,18 @@ use crate::onnx::tensor::{Data, Tensor};
 const BOOL: i32 = 9;
 
 impl Case {
+    /// Written at this opset, for operators that came later than 18.
+    pub(crate) fn opset(mut self, opset: i64) -> Self {
+        self.opset = opset;
+        self
+    }
+
+    /// Not run on the embedded backend, where it would end the whole process.
+    pub(crate) fn aborts_when_embedded(mut self, reason: &'static str) -> Self {
+        self.aborts = true;
+        self.library_only(reason)
+    }
+
     /// The embedded backend's own operator gives other values than ONNX defines; the rule emits
     /// something else in its place.
     pub(crate) fn wrong_when_embedded(mut self, reason: &'static str) -> Self {
