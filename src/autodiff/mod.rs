@@ -7,15 +7,16 @@ mod derive;
 mod flat;
 mod loss;
 mod optimiser;
+mod refusals;
 mod rules;
 mod site;
 mod step;
 mod tape;
 mod window;
 
-pub use derive::refusals;
 pub use flat::{Flat, Slot};
 pub use optimiser::{AdamW, Optimiser, Sgd};
+pub use refusals::refusals;
 pub use site::{Mode, Refusal};
 pub use step::{Port, Step, StepGraphs, build};
 pub use tape::Dialect;

@@ -206,7 +206,7 @@ fn average_cases() -> Vec<Case> {
                 .with("auto_pad", "SAME_LOWER")
                 .with("count_include_pad", 1_i64)
         }),
-        square(&[1, 2, 6, 6], 2, |c| c.with("dilations", vec![2_i64, 3]).at_opset(19)),
+        square(&[1, 2, 6, 6], 2, |c| c.with("dilations", vec![2_i64, 3]).opset(19)),
         of(&[2, 3, 7], vec![3], |c| c.with("strides", vec![2_i64])),
         of(&[1, 2, 4, 3, 4], vec![2, 2, 2], |c| {
             c.with("strides", vec![2_i64, 1, 2]).with("pads", vec![0_i64, 1, 0, 0, 1, 0])
