@@ -6,7 +6,10 @@ mod compose;
 mod derive;
 mod flat;
 mod loss;
+mod operators;
 mod optimiser;
+#[cfg(test)]
+mod real_models;
 mod rules;
 mod site;
 mod step;
@@ -15,6 +18,7 @@ mod window;
 
 pub use derive::refusals;
 pub use flat::{Flat, Slot};
+pub use operators::{Operator, State, operators};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use site::{Mode, Refusal};
 pub use step::{Port, Step, StepGraphs, build};
