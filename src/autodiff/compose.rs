@@ -17,7 +17,7 @@ impl Tape {
     }
 
     /// c − a
-    pub(super) fn from_number(&mut self, number: f32, a: &Var) -> Var {
+    pub(super) fn number_minus(&mut self, number: f32, a: &Var) -> Var {
         let number = self.number(number);
         self.sub(&number, a)
     }
@@ -25,7 +25,7 @@ impl Tape {
     /// 1 − a²
     pub(super) fn one_minus_square(&mut self, a: &Var) -> Var {
         let square = self.square(a);
-        self.from_number(1.0, &square)
+        self.number_minus(1.0, &square)
     }
 
     /// 1 / a
@@ -71,6 +71,22 @@ impl Tape {
     /// 1 / (1 + e⁻ᵃ)
     pub(super) fn sigmoid(&mut self, a: &Var) -> Var {
         self.unary("Sigmoid", a)
+    }
+
+    /// ln(1 + eᵃ). The embedded backend's own operator overflows for large values; there it is
+    /// written out: max(a, 0) + ln(1 + e^(−|a|)).
+    pub(super) fn softplus(&mut self, a: &Var) -> Var {
+        if self.dialect() == Dialect::Library {
+            return self.unary("Softplus", a);
+        }
+        let zero = self.number(0.0);
+        let above = self.op("Max", &[a, &zero], &[], a.dims());
+        let size = self.unary("Abs", a);
+        let size = self.neg(&size);
+        let exp = self.unary("Exp", &size);
+        let more = self.plus(&exp, 1.0);
+        let ln = self.unary("Log", &more);
+        self.add(&above, &ln)
     }
 
     /// The density of the standard normal distribution, e^(−a²/2) / √(2π).

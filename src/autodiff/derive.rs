@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
+use super::refusals::{floats, stops, unknown};
 use super::rules::{Rule, SEVERAL, rule};
 use super::site::{Forward, Gradients, Mode, Refusal, Site};
 use super::tape::{Tape, Var};
@@ -60,7 +61,7 @@ pub(super) fn forward<'a>(
     mode: Mode,
     tape: &mut Tape,
 ) -> Result<Passed<'a>, Vec<Refusal>> {
-    let mut refused = refusals(graph, seen, wanted);
+    let mut refused = unknown(graph, seen, wanted);
     if !refused.is_empty() {
         return Err(refused);
     }
@@ -74,7 +75,9 @@ pub(super) fn forward<'a>(
                 continue;
             }
         };
-        let carries = site.wanted.iter().any(|wanted| *wanted);
+        // Whole numbers and truth values carry no gradient: the path stops there.
+        let floats: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
+        let carries = site.wanted.contains(&true) && !floats.is_empty();
         let known = rule(&node.domain, &node.op).filter(|_| carries);
         let result = match known {
             Some(rule) => (rule.forward)(&site, tape),
@@ -88,7 +91,7 @@ pub(super) fn forward<'a>(
                     passed.vars.insert(name.clone(), var.clone());
                 }
                 if let Some(rule) = known {
-                    carrying.extend(node.writes().map(str::to_owned));
+                    carrying.extend(floats.into_iter().map(str::to_owned));
                     passed.steps.push(Done { site, forward, rule });
                 }
             }
@@ -105,34 +108,6 @@ fn unmade(graph: &Graph, site: &Site<'_>, forward: &Forward) -> Option<Refusal> 
     Some(site.refuse(format!("its output `{name}` is read, and is not made while training")))
 }
 
-/// Operators whose outputs are shapes and positions: no gradient passes. They are named since those
-/// that upgrading a model has added were never seen.
-pub(super) const STOPS: [&str; 5] = ["Shape", "Size", "ArgMax", "ArgMin", "NonZero"];
-
-/// Every node that stands between a wanted parameter and the output without a rule.
-pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Refusal> {
-    let mut carrying: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
-    let mut refused = Vec::new();
-    for node in &graph.nodes {
-        if !node.reads().any(|name| carrying.contains(name)) {
-            continue;
-        }
-        if STOPS.contains(&node.op.as_str()) {
-            continue;
-        }
-        // Integers and masks carry no gradient: the path stops there.
-        carrying.extend(node.writes().filter(|name| seen.is_float(name)));
-        if node.writes().any(|name| seen.is_float(name)) && rule(&node.domain, &node.op).is_none() {
-            refused.push(Refusal {
-                node: node.name.clone(),
-                op: node.op.clone(),
-                reason: "no gradient is known for this operator".to_owned(),
-            });
-        }
-    }
-    refused
-}
-
 fn site<'a>(
     graph: &'a Graph,
     seen: &Observation,
@@ -142,7 +117,7 @@ fn site<'a>(
     mode: Mode,
     tape: &mut Tape,
 ) -> Result<Site<'a>, Refusal> {
-    let unknown = |tensor: &str| Refusal {
+    let unseen = |tensor: &str| Refusal {
         node: node.name.clone(),
         op: node.op.clone(),
         reason: format!("the shape of `{tensor}` was not seen"),
@@ -163,27 +138,27 @@ fn site<'a>(
         let var = var.or_else(|| seen.shape(graph, name).map(|dims| Var::new(name.clone(), dims)));
         // Shapes and positions computed by the model may be unseen; no rule asks for their shape.
         let var = var.or_else(|| (!seen.is_float(name)).then(|| Var::new(name.clone(), &[])));
-        inputs.push(Some(var.ok_or_else(|| unknown(name))?));
+        inputs.push(Some(var.ok_or_else(|| unseen(name))?));
     }
     let dims = |name: &String| match name.is_empty() {
         true => Some(vec![]),
         false => seen.shape(graph, name).map(<[usize]>::to_vec),
     };
-    let stops = STOPS.contains(&node.op.as_str());
     let wanted: Vec<bool> =
-        node.inputs.iter().map(|name| !stops && carrying.contains(name)).collect();
+        node.inputs.iter().map(|name| !stops(node) && carrying.contains(name)).collect();
     let carries = wanted.contains(&true);
     let output_dims = node.outputs.iter().map(|name| match dims(name) {
         Some(dims) => Ok(dims),
         // Where no gradient passes, nobody asks for the shape.
         None if !carries => Ok(vec![]),
-        None => Err(unknown(name)),
+        None => Err(unseen(name)),
     });
     Ok(Site {
         node,
         inputs,
         output_dims: output_dims.collect::<Result<_, _>>()?,
         wanted,
+        floats: floats(graph, seen, node),
         constants: node.inputs.iter().map(|name| graph.initializers.get(name)).collect(),
         mode,
         gradients: vec![],

@@ -10,16 +10,17 @@ mod operators;
 mod optimiser;
 #[cfg(test)]
 mod real_models;
+mod refusals;
 mod rules;
 mod site;
 mod step;
 mod tape;
 mod window;
 
-pub use derive::refusals;
 pub use flat::{Flat, Slot};
 pub use operators::{Operator, State, operators};
 pub use optimiser::{AdamW, Optimiser, Sgd};
+pub use refusals::refusals;
 pub use site::{Mode, Refusal};
 pub use step::{Port, Step, StepGraphs, build};
 pub use tape::Dialect;

@@ -1,6 +1,6 @@
 //! What becomes of each operator on the way from the loss to a parameter, for people.
 
-use super::derive::STOPS;
+use super::refusals::STOPS;
 use super::rules::rules;
 use crate::onnx::upgrade::operators as readable;
 
@@ -72,23 +72,7 @@ pub fn operators() -> Vec<Operator> {
 
 /// Operators that never hand on floats.
 fn of_no_floats(name: &str) -> bool {
-    const NO_FLOATS: [&str; 14] = [
-        "And",
-        "BitShift",
-        "ConstantOfShape",
-        "Equal",
-        "EyeLike",
-        "Greater",
-        "GreaterOrEqual",
-        "IsInf",
-        "IsNaN",
-        "Less",
-        "LessOrEqual",
-        "Not",
-        "Or",
-        "Xor",
-    ];
-    NO_FLOATS.contains(&name)
+    ["BitShift", "ConstantOfShape", "Xor"].contains(&name)
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub(crate) struct Site<'a> {
     pub(crate) output_dims: Vec<Vec<usize>>,
     /// For each input, whether its gradient is wanted.
     pub(crate) wanted: Vec<bool>,
+    /// For each input, whether it holds floats.
+    pub(crate) floats: Vec<bool>,
     /// For each input, its values if it is a constant.
     pub(crate) constants: Vec<Option<&'a Tensor>>,
     /// What the graph is emitted for.

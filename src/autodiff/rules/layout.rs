@@ -82,14 +82,6 @@ pub(super) const RULES: &[Rule] = &[
         #[cfg(test)]
         cases: || vec![Case::of("Cast", |case| case.varied("x", &[2, 3]).with("to", 1_i64))],
     },
-    // Dropout is off while training, as it is at inference.
-    Rule {
-        op: "Dropout",
-        forward: passed_through,
-        backward: pass_back,
-        #[cfg(test)]
-        cases: || vec![Case::of("Dropout", |case| case.varied("x", &[2, 3]))],
-    },
 ];
 
 /// Floats of other precisions have become single ones when the model was read.

@@ -23,7 +23,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
             shapes(&[2, 1, 3, 4], &[3, 4, 2]),
             shapes(&[2, 3, 4], &[1, 4, 5]),
             shapes(&[1, 3, 4], &[2, 4, 5]),
-            shapes(&[4], &[4]),
+            shapes(&[4], &[4]).library_only("no product of two vectors"),
             shapes(&[4], &[4, 5]),
             shapes(&[3, 4], &[4]),
             shapes(&[4], &[2, 4, 5]),

@@ -2,6 +2,7 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod batch_normalization;
 mod channel_normalization;
 mod choice;
@@ -10,6 +11,8 @@ mod conv;
 mod conv_transpose;
 mod cumsum;
 mod depth_space;
+mod dropout;
+mod einsum;
 mod elementary;
 mod expand;
 mod gather;
@@ -36,6 +39,7 @@ mod squashing;
 mod standard;
 #[cfg(test)]
 mod suite;
+mod trilu;
 mod variadic;
 
 use super::site::{Forward, Gradients, Refusal, Site};
@@ -58,6 +62,7 @@ pub(crate) struct Rule {
 static RULES: &[&[Rule]] = &[
     activation::RULES,
     arithmetic::RULES,
+    attention::RULES,
     batch_normalization::RULES,
     channel_normalization::RULES,
     choice::RULES,
@@ -66,6 +71,8 @@ static RULES: &[&[Rule]] = &[
     conv_transpose::RULES,
     cumsum::RULES,
     depth_space::RULES,
+    dropout::RULES,
+    einsum::RULES,
     elementary::RULES,
     expand::RULES,
     gather::RULES,
@@ -89,6 +96,7 @@ static RULES: &[&[Rule]] = &[
     softmax::RULES,
     split::RULES,
     squashing::RULES,
+    trilu::RULES,
     variadic::RULES,
 ];
 

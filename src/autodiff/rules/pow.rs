@@ -1,7 +1,7 @@
 //! `Pow`: one tensor to the power of another, broadcast.
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
-use super::super::tape::{Tape, Var};
+use super::super::tape::{Tape, Var, broadcast_dims};
 #[cfg(test)]
 use super::suite::Case;
 use super::{Rule, as_it_is};
@@ -32,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[Rule {
 
 /// da = dy · b · a^(b−1), db = dy · y · ln a.
 ///
-/// As in PyTorch, da is 0 where b is 0, and db is 0 where a is 0 and b is not negative.
+/// As `torch` has it, da is 0 where b is 0, and db is 0 where a is 0 and b is not negative.
 fn backward(
     site: &Site<'_>,
     forward: &Forward,
@@ -43,7 +43,10 @@ fn backward(
     let da = site.wants(0).then(|| {
         let slope = match one_exponent(site) {
             Some(exponent) => slope_of(&a, exponent, tape),
-            None => slope(&a, &b, tape),
+            None => {
+                let b = if site.floats[1] { b.clone() } else { tape.as_floats(&b) };
+                slope(&a, &b, tape)
+            }
         };
         let gradient = tape.mul(dy, &slope);
         tape.unbroadcast(&gradient, a.dims())
@@ -88,12 +91,11 @@ fn slope_of(a: &Var, b: f32, tape: &mut Tape) -> Var {
 }
 
 fn slope(a: &Var, b: &Var, tape: &mut Tape) -> Var {
-    let b = tape.as_floats(b);
-    let lower = tape.plus(&b, -1.0);
-    let dims = super::super::tape::broadcast_dims(a.dims(), b.dims());
+    let lower = tape.plus(b, -1.0);
+    let dims = broadcast_dims(a.dims(), b.dims());
     let power = tape.op("Pow", &[a, &lower], &[], &dims);
-    let slope = tape.mul(&power, &b);
-    let none = tape.compare_number("Equal", &b, 0.0);
+    let slope = tape.mul(&power, b);
+    let none = tape.compare_number("Equal", b, 0.0);
     let zero = tape.number(0.0);
     tape.choose(&none, &zero, &slope)
 }

@@ -1,7 +1,7 @@
 //! Relatives of Relu: one slope above zero, another function below.
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
-use super::super::tape::{Tape, Var};
+use super::super::tape::{Dialect, Tape, Var};
 #[cfg(test)]
 use super::suite::Case;
 use super::{Rule, as_it_is};
@@ -47,10 +47,14 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         op: "Celu",
-        forward: as_it_is,
+        forward: celu_forward,
         backward: celu,
         #[cfg(test)]
-        cases: || with_settings("Celu", &[("alpha", 0.7)]),
+        cases: || {
+            let mut cases = with_settings("Celu", &[("alpha", 0.7)]).into_iter();
+            let wrong = "α is not divided by inside";
+            cases.next().into_iter().chain(cases.map(|c| c.wrong_when_embedded(wrong))).collect()
+        },
     },
     Rule {
         op: "ThresholdedRelu",
@@ -60,6 +64,19 @@ pub(super) const RULES: &[Rule] = &[
         cases: || {
             let case = || Case::of("ThresholdedRelu", |case| case.varied("x", &[2, 3, 4]));
             vec![case().with("alpha", 0.6_f32), case().moved(1.0, 0.4), case().with("alpha", 0_f32)]
+        },
+    },
+    Rule {
+        op: "Shrink",
+        forward: as_it_is,
+        backward: shrink,
+        #[cfg(test)]
+        cases: || {
+            let case = |bound: f32| {
+                let case = Case::of("Shrink", |case| case.varied("x", &[2, 3, 4]));
+                case.with("lambd", bound)
+            };
+            vec![case(0.6), case(0.6).with("bias", 0.2_f32)]
         },
     },
 ];
@@ -115,6 +132,23 @@ fn selu(site: &Site<'_>, f: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradi
     Ok(vec![Some(tape.mul(dy, &slope))])
 }
 
+/// The embedded backend's own operator is right for α = 1 alone; for others it is written out:
+/// max(x, 0) + min(0, α (e^(x/α) − 1)).
+fn celu_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    let alpha = site.node.float("alpha").unwrap_or(1.0);
+    if tape.dialect() == Dialect::Library || alpha.to_bits() == 1.0_f32.to_bits() {
+        return as_it_is(site, tape);
+    }
+    let (x, zero) = (site.input(0)?, tape.number(0.0));
+    let scaled = tape.scale(x, 1.0 / alpha);
+    let exp = tape.unary("Exp", &scaled);
+    let less = tape.plus(&exp, -1.0);
+    let below = tape.scale(&less, alpha);
+    let below = tape.op("Min", &[&below, &zero], &[], x.dims());
+    let above = tape.op("Max", &[x, &zero], &[], x.dims());
+    Ok(Forward { outputs: vec![tape.add(&above, &below)], ..Forward::default() })
+}
+
 /// y = α (e^(x/α) − 1) below zero, so y' = y/α + 1 there.
 fn celu(site: &Site<'_>, f: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let share = tape.scale(&f.outputs[0], 1.0 / site.node.float("alpha").unwrap_or(1.0));
@@ -131,5 +165,13 @@ fn thresholded(
 ) -> Result<Gradients, Refusal> {
     let threshold = tape.number(site.node.float("alpha").unwrap_or(1.0));
     let open = tape.greater(site.input(0)?, &threshold);
+    Ok(vec![Some(tape.mul(dy, &open))])
+}
+
+/// y = x moved towards 0 outside of ±λ, 0 inside.
+fn shrink(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
+    let bound = tape.number(site.node.float("lambd").unwrap_or(0.5));
+    let size = tape.unary("Abs", site.input(0)?);
+    let open = tape.greater(&size, &bound);
     Ok(vec![Some(tape.mul(dy, &open))])
 }

@@ -134,7 +134,7 @@ fn reduced_axes(site: &Site<'_>) -> Result<Vec<usize>, Refusal> {
     }
 }
 
-/// The largest (or smallest) element takes all; equal ones share it evenly, as in PyTorch's `amax`.
+/// The largest (or smallest) element takes all; equal ones share it evenly, as in `torch.amax`.
 fn among_equals(over: &Over, tape: &mut Tape) -> Var {
     let chosen = tape.equal(&over.x, &over.y);
     let count = tape.reduce_sum(&chosen, &over.axes);

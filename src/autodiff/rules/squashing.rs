@@ -1,8 +1,7 @@
-//! Smooth and piecewise activations between a floor and a line: Softplus, Softsign, Mish, Swish,
-//! HardSigmoid and HardSwish.
+//! Activations between a floor and a ceiling or a line, smooth or piecewise.
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
-use super::super::tape::{Tape, Var};
+use super::super::tape::{Dialect, Tape, Var};
 use super::elementary::along;
 #[cfg(test)]
 use super::suite::Case;
@@ -11,7 +10,7 @@ use super::{Rule, as_it_is};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         op: "Softplus",
-        forward: as_it_is,
+        forward: softplus_forward,
         backward: |s, f, dy, tape| along(s, f, dy, tape, |x, _, tape| tape.sigmoid(x)),
         #[cfg(test)]
         cases: || near_and_far("Softplus", 3.0),
@@ -25,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         op: "Mish",
-        forward: as_it_is,
+        forward: mish_forward,
         backward: |s, f, dy, tape| along(s, f, dy, tape, mish),
         #[cfg(test)]
         cases: || near_and_far("Mish", 3.0),
@@ -51,12 +50,16 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         op: "Swish",
-        forward: as_it_is,
+        forward: swish_forward,
         backward: swish,
         #[cfg(test)]
         cases: || {
             let case = || Case::of("Swish", |case| case.opset(24).varied("x", &[2, 3, 4]));
-            vec![case(), case().moved(3.0, 0.0), case().with("alpha", 1.7_f32)]
+            vec![
+                case(),
+                case().moved(3.0, 0.0),
+                case().with("alpha", 1.7_f32).wrong_when_embedded("α is not read"),
+            ]
         },
     },
 ];
@@ -68,16 +71,32 @@ fn near_and_far(op: &'static str, factor: f32) -> Vec<Case> {
     vec![case(), case().moved(factor, 0.0)]
 }
 
+fn softplus_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    let y = tape.softplus(site.input(0)?);
+    Ok(Forward { outputs: vec![y], ..Forward::default() })
+}
+
+/// The embedded backend's own operator overflows for large x; there it is written out.
+fn mish_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    if tape.dialect() == Dialect::Library {
+        return as_it_is(site, tape);
+    }
+    let x = site.input(0)?;
+    let soft = tape.softplus(x);
+    let t = tape.unary("Tanh", &soft);
+    Ok(Forward { outputs: vec![tape.mul(x, &t)], ..Forward::default() })
+}
+
 /// y = x / (1 + |x|), so y' = (1 − |y|)².
 fn softsign(_: &Var, y: &Var, tape: &mut Tape) -> Var {
     let size = tape.unary("Abs", y);
-    let rest = tape.from_number(1.0, &size);
+    let rest = tape.number_minus(1.0, &size);
     tape.square(&rest)
 }
 
 /// y = x t with t = tanh(softplus(x)), so y' = t + x (1 − t²) σ(x) (Misra 2019).
 fn mish(x: &Var, _: &Var, tape: &mut Tape) -> Var {
-    let soft = tape.unary("Softplus", x);
+    let soft = tape.softplus(x);
     let t = tape.unary("Tanh", &soft);
     let flat = tape.one_minus_square(&t);
     let sigmoid = tape.sigmoid(x);
@@ -98,6 +117,7 @@ fn hard_swish(x: &Var, _: &Var, tape: &mut Tape) -> Var {
 }
 
 /// dx = α dy strictly between 0 and 1.
+#[expect(clippy::unnecessary_wraps, reason = "every rule has the same signature")]
 fn hard_sigmoid(
     site: &Site<'_>,
     forward: &Forward,
@@ -106,11 +126,22 @@ fn hard_sigmoid(
 ) -> Result<Gradients, Refusal> {
     let y = &forward.outputs[0];
     let above = tape.positive(y);
-    let room = tape.from_number(1.0, y);
+    let room = tape.number_minus(1.0, y);
     let below = tape.positive(&room);
     let inside = tape.mul(&above, &below);
     let slope = tape.scale(&inside, site.node.float("alpha").unwrap_or(0.2));
     Ok(vec![Some(tape.mul(dy, &slope))])
+}
+
+/// The embedded backend's own operator takes α for 1; there it is written out.
+fn swish_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    if tape.dialect() == Dialect::Library {
+        return as_it_is(site, tape);
+    }
+    let x = site.input(0)?;
+    let scaled = tape.scale(x, site.node.float("alpha").unwrap_or(1.0));
+    let s = tape.sigmoid(&scaled);
+    Ok(Forward { outputs: vec![tape.mul(x, &s)], ..Forward::default() })
 }
 
 /// y = x σ(αx), so y' = s + α y (1 − s) with s = σ(αx).
@@ -123,7 +154,7 @@ fn swish(
     let alpha = site.node.float("alpha").unwrap_or(1.0);
     let scaled = tape.scale(site.input(0)?, alpha);
     let s = tape.sigmoid(&scaled);
-    let rest = tape.from_number(1.0, &s);
+    let rest = tape.number_minus(1.0, &s);
     let rising = tape.mul(&forward.outputs[0], &rest);
     let rising = tape.scale(&rising, alpha);
     let slope = tape.add(&s, &rising);

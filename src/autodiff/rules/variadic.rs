@@ -65,7 +65,7 @@ fn mean(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradi
 }
 
 /// The largest (or smallest) tensor takes all, element by element; equal ones share it evenly, as
-/// PyTorch's `maximum` does.
+/// `torch.maximum` does.
 fn among_equals(
     site: &Site<'_>,
     forward: &Forward,

@@ -1,4 +1,4 @@
-//! Inputs of cases in other ranges, and cases of later opsets.
+//! Inputs of cases in other ranges, and what the embedded backend makes of a case.
 
 use super::Case;
 use crate::onnx::tensor::{Data, Tensor};
@@ -10,6 +10,26 @@ impl Case {
     /// Written at this opset, for operators that came later than 18.
     pub(crate) fn opset(mut self, opset: i64) -> Self {
         self.opset = opset;
+        self
+    }
+
+    /// Not run on the embedded backend, where it would end the whole process.
+    pub(crate) fn aborts_when_embedded(mut self, reason: &'static str) -> Self {
+        self.aborts = true;
+        self.library_only(reason)
+    }
+
+    /// The embedded backend's own operator gives other values than ONNX defines; the rule emits
+    /// something else in its place.
+    pub(crate) fn wrong_when_embedded(mut self, reason: &'static str) -> Self {
+        self.wrong_when_embedded = Some(reason);
+        self
+    }
+
+    /// An input with these values.
+    pub(crate) fn exact(mut self, name: &str, dims: &[usize], values: &[f32]) -> Self {
+        self.node.inputs.push(name.to_owned());
+        self.varied.push((name.to_owned(), Tensor::f32(dims, values.to_vec())));
         self
     }
 
@@ -34,7 +54,7 @@ impl Case {
 
     /// A constant whole number without axes.
     pub(crate) fn integer(self, name: &str, value: i64) -> Self {
-        self.fixed(name, Tensor { dims: vec![], data: Data::I64(vec![value]) })
+        self.table(name, &[], &[value])
     }
 
     /// A constant mask of truth values.
