@@ -6,7 +6,10 @@ mod compose;
 mod derive;
 mod flat;
 mod loss;
+mod operators;
 mod optimiser;
+#[cfg(test)]
+mod real_models;
 mod refusals;
 mod rules;
 mod site;
@@ -15,6 +18,7 @@ mod tape;
 mod window;
 
 pub use flat::{Flat, Slot};
+pub use operators::{Operator, State, operators};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use refusals::refusals;
 pub use site::{Mode, Refusal};

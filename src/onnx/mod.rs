@@ -3,6 +3,8 @@
 pub mod architecture;
 pub mod batch;
 pub mod build;
+pub mod external;
+pub mod fold;
 pub mod freeze;
 pub mod graph;
 pub mod head;
