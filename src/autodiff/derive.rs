@@ -77,7 +77,7 @@ pub(super) fn forward<'a>(
 
 /// Operators whose outputs are shapes and positions: no gradient passes. They are named since those
 /// that upgrading a model has added were never seen.
-const STOPS: [&str; 5] = ["Shape", "Size", "ArgMax", "ArgMin", "NonZero"];
+pub(super) const STOPS: [&str; 5] = ["Shape", "Size", "ArgMax", "ArgMin", "NonZero"];
 
 /// Every node that stands between a wanted parameter and the output without a rule.
 pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Refusal> {

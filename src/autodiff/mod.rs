@@ -1,7 +1,9 @@
 //! Gradients as ONNX: a forward graph goes in, an ordinary ONNX graph of one training step comes
 //! out, which any runtime runs. Knows models, not data, epochs or stages.
 
+mod check;
 mod derive;
+mod differences;
 mod flat;
 mod loss;
 mod optimiser;
@@ -11,7 +13,9 @@ mod step;
 mod tape;
 mod window;
 
+pub use check::{GradientGraphs, Question, State, gradient_graphs, states};
 pub use derive::refusals;
+pub use differences::{Compared, NoComparison, TOLERANCE, Verdict, compare, try_out};
 pub use flat::{Flat, Slot};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use site::{Mode, Refusal};

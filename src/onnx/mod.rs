@@ -3,6 +3,7 @@
 pub mod architecture;
 pub mod batch;
 pub mod build;
+pub mod example;
 pub mod freeze;
 pub mod graph;
 pub mod head;
