@@ -2,8 +2,10 @@
 //! out, which any runtime runs. Knows models, not data, epochs or stages.
 
 mod along;
+mod check;
 mod compose;
 mod derive;
+mod differences;
 mod flat;
 mod loss;
 mod operators;
@@ -17,6 +19,8 @@ mod step;
 mod tape;
 mod window;
 
+pub use check::{GradientGraphs, Passage, Question, gradient_graphs, states};
+pub use differences::{Compared, NoComparison, TOLERANCE, Verdict, compare, try_out};
 pub use flat::{Flat, Slot};
 pub use operators::{Operator, State, operators};
 pub use optimiser::{AdamW, Optimiser, Sgd};
