@@ -9,11 +9,13 @@ mod rules;
 mod site;
 mod step;
 mod tape;
+mod update;
 mod window;
 
 pub use derive::refusals;
 pub use flat::{Flat, Slot};
+pub use loss::{Huber, Link, Loss};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use site::{Mode, Refusal};
-pub use step::{Port, Step, StepGraphs, build};
+pub use step::{Port, Step, StepGraphs, Terms, build};
 pub use tape::Dialect;
