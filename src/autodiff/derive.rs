@@ -61,14 +61,43 @@ pub(super) fn forward<'a>(
     mode: Mode,
     tape: &mut Tape,
 ) -> Result<Passed<'a>, Vec<Refusal>> {
-    let mut refused = unknown(graph, seen, wanted);
+    forward_partly(graph, seen, given, &Learning::all(wanted), mode, tape)
+}
+
+/// Which parameters a graph is emitted for.
+pub(super) struct Learning<'a> {
+    /// Those whose values are no constants; what depends on them is written as rules write it.
+    pub(super) varying: &'a BTreeSet<String>,
+    /// Those whose gradients will be asked for, some or all of the former. Where nothing of them
+    /// comes in, normalisations use running statistics, which stay.
+    pub(super) wanted: &'a BTreeSet<String>,
+}
+
+impl<'a> Learning<'a> {
+    /// All that varies learns.
+    pub(super) fn all(wanted: &'a BTreeSet<String>) -> Self {
+        Self { varying: wanted, wanted }
+    }
+}
+
+/// Like [`forward`], for a graph of which only a part learns.
+pub(super) fn forward_partly<'a>(
+    graph: &'a Graph,
+    seen: &'a Observation,
+    given: BTreeMap<String, Var>,
+    learning: &Learning<'_>,
+    mode: Mode,
+    tape: &mut Tape,
+) -> Result<Passed<'a>, Vec<Refusal>> {
+    let mut refused = unknown(graph, seen, learning.varying);
     if !refused.is_empty() {
         return Err(refused);
     }
     let mut passed = Passed { vars: given, steps: Vec::new() };
-    let mut carrying = wanted.clone();
+    let mut reached =
+        Reached { varying: learning.varying.clone(), carrying: learning.wanted.clone() };
     for node in &graph.nodes {
-        let site = match site(graph, seen, &mut passed.vars, node, &carrying, mode, tape) {
+        let site = match site(graph, seen, &mut passed.vars, node, &reached, mode, tape) {
             Ok(site) => site,
             Err(refusal) => {
                 refused.push(refusal);
@@ -77,8 +106,9 @@ pub(super) fn forward<'a>(
         };
         // Whole numbers and truth values carry no gradient: the path stops there.
         let floats: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
-        let carries = site.wanted.contains(&true) && !floats.is_empty();
-        let known = rule(&node.domain, &node.op).filter(|_| carries);
+        let carries = site.wanted.contains(&true);
+        let known = rule(&node.domain, &node.op);
+        let known = known.filter(|_| reached.varies(node) && !floats.is_empty());
         let result = match known {
             Some(rule) => (rule.forward)(&site, tape),
             None => Ok(site.copy(tape)),
@@ -90,8 +120,10 @@ pub(super) fn forward<'a>(
                 for (name, var) in node.outputs.iter().zip(&forward.outputs) {
                     passed.vars.insert(name.clone(), var.clone());
                 }
-                if let Some(rule) = known {
-                    carrying.extend(floats.into_iter().map(str::to_owned));
+                let Some(rule) = known else { continue };
+                reached.varying.extend(floats.iter().map(|name| (*name).to_owned()));
+                if carries {
+                    reached.carrying.extend(floats.into_iter().map(str::to_owned));
                     passed.steps.push(Done { site, forward, rule });
                 }
             }
@@ -108,12 +140,26 @@ fn unmade(graph: &Graph, site: &Site<'_>, forward: &Forward) -> Option<Refusal> 
     Some(site.refuse(format!("its output `{name}` is read, and is not made while training")))
 }
 
+/// Tensors that parameters have reached so far.
+struct Reached {
+    /// Depend on a parameter that is no constant.
+    varying: BTreeSet<String>,
+    /// Carry a gradient.
+    carrying: BTreeSet<String>,
+}
+
+impl Reached {
+    fn varies(&self, node: &Node) -> bool {
+        !stops(node) && node.inputs.iter().any(|name| self.varying.contains(name))
+    }
+}
+
 fn site<'a>(
     graph: &'a Graph,
     seen: &Observation,
     vars: &mut BTreeMap<String, Var>,
     node: &'a Node,
-    carrying: &BTreeSet<String>,
+    reached: &Reached,
     mode: Mode,
     tape: &mut Tape,
 ) -> Result<Site<'a>, Refusal> {
@@ -145,12 +191,17 @@ fn site<'a>(
         false => seen.shape(graph, name).map(<[usize]>::to_vec),
     };
     let wanted: Vec<bool> =
-        node.inputs.iter().map(|name| !stops(node) && carrying.contains(name)).collect();
-    let carries = wanted.contains(&true);
+        node.inputs.iter().map(|name| !stops(node) && reached.carrying.contains(name)).collect();
+    let varies = reached.varies(node);
+    // What does not learn stays as it is, its statistics included.
+    let mode = match mode {
+        Mode::Train if !wanted.contains(&true) => Mode::Infer,
+        mode => mode,
+    };
     let output_dims = node.outputs.iter().map(|name| match dims(name) {
         Some(dims) => Ok(dims),
-        // Where no gradient passes, nobody asks for the shape.
-        None if !carries => Ok(vec![]),
+        // Where no rule writes, nobody asks for the shape.
+        None if !varies => Ok(vec![]),
         None => Err(unseen(name)),
     });
     Ok(Site {

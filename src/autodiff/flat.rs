@@ -17,6 +17,10 @@ pub struct Slot {
     pub rate: f32,
     /// Whether weight decay applies; not to biases and normalisations.
     pub decays: bool,
+    /// How strongly it is pulled to where it started.
+    pub pull: f32,
+    /// Which of the cohorts it belongs to, that begin to learn one after the other, from 0.
+    pub cohort: usize,
 }
 
 impl Slot {
@@ -76,6 +80,27 @@ impl Flat {
         }
     }
 
+    /// The slots of cohorts before `learning`, in order.
+    pub(super) fn cohorts(&self, learning: usize) -> Self {
+        Self::new(self.slots.iter().filter(|slot| slot.cohort < learning).cloned().collect())
+    }
+
+    /// Number of elements of cohorts before `learning`.
+    pub fn cohort_length(&self, learning: usize) -> usize {
+        self.slots.iter().filter(|slot| slot.cohort < learning).map(Slot::len).sum()
+    }
+
+    /// How many cohorts there are.
+    pub fn cohort_count(&self) -> usize {
+        self.slots.iter().map(|slot| slot.cohort + 1).max().unwrap_or_default()
+    }
+
+    /// Stretches of slots of one cohort, in order.
+    pub(super) fn stretches(&self) -> Vec<Self> {
+        let same = |a: &Slot, b: &Slot| a.cohort == b.cohort;
+        self.slots.chunk_by(same).map(|slots| Self::new(slots.to_vec())).collect()
+    }
+
     /// One value for each element, the same within a slot; `None` if all slots have 1.
     pub(super) fn per_element(&self, value: impl Fn(&Slot) -> f32) -> Option<Vec<f32>> {
         if self.slots.iter().all(|slot| value(slot).to_bits() == 1.0_f32.to_bits()) {
@@ -88,15 +113,7 @@ impl Flat {
     /// Emits the tensors of a vector.
     pub(super) fn split(&self, vector: &Var, tape: &mut Tape) -> Vec<Var> {
         let lengths: Vec<usize> = self.slots.iter().map(Slot::len).collect();
-        let pieces = if let [only] = lengths[..] {
-            debug_assert_eq!(vector.dims(), [only]);
-            vec![vector.clone()]
-        } else {
-            let sizes = tape.integers(&super::tape::signed(&lengths));
-            let dims: Vec<[usize; 1]> = lengths.iter().map(|&length| [length]).collect();
-            let dims: Vec<&[usize]> = dims.iter().map(<[usize; 1]>::as_slice).collect();
-            tape.many("Split", &[vector, &sizes], &[("axis", 0_i64.into())], &dims)
-        };
+        let pieces = pieces(vector, &lengths, tape);
         let shaped = self.slots.iter().zip(&pieces);
         shaped.map(|(slot, piece)| tape.reshape(piece, &slot.dims)).collect()
     }
@@ -113,6 +130,18 @@ impl Flat {
     }
 }
 
+/// Emits pieces of these lengths, which make up the vector.
+pub(super) fn pieces(vector: &Var, lengths: &[usize], tape: &mut Tape) -> Vec<Var> {
+    debug_assert_eq!(vector.dims(), [lengths.iter().sum::<usize>()]);
+    if let [_] = lengths {
+        return vec![vector.clone()];
+    }
+    let sizes = tape.integers(&super::tape::signed(lengths));
+    let dims: Vec<[usize; 1]> = lengths.iter().map(|&length| [length]).collect();
+    let dims: Vec<&[usize]> = dims.iter().map(<[usize; 1]>::as_slice).collect();
+    tape.many("Split", &[vector, &sizes], &[("axis", 0_i64.into())], &dims)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +154,8 @@ mod tests {
             dims: dims.to_vec(),
             rate: 1.0,
             decays: true,
+            pull: 0.0,
+            cohort: 0,
         };
         let flat = Flat::new(vec![slot("b", &[2]), slot("a", &[2, 2])]);
         let mut graph = Graph::default();

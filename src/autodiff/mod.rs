@@ -17,14 +17,16 @@ mod rules;
 mod site;
 mod step;
 mod tape;
+mod update;
 mod window;
 
 pub use check::{GradientGraphs, Passage, Question, gradient_graphs, states};
 pub use differences::{Compared, NoComparison, TOLERANCE, Verdict, compare, try_out};
 pub use flat::{Flat, Slot};
+pub use loss::{Huber, Link, Loss};
 pub use operators::{Operator, State, operators};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use refusals::refusals;
 pub use site::{Mode, Refusal};
-pub use step::{Port, Step, StepGraphs, build};
+pub use step::{Port, Step, StepGraphs, Terms, build};
 pub use tape::Dialect;

@@ -183,6 +183,8 @@ mod tests {
             dims: dims.to_vec(),
             rate: if decays { 0.5 } else { 1.0 },
             decays,
+            pull: 0.0,
+            cohort: 0,
         };
         let flat = Flat::new(vec![slot("w", &[2], true), slot("b", &[1], false)]);
         let mut tape = Tape::new(18, Dialect::Library);

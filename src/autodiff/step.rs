@@ -9,12 +9,13 @@ use crate::onnx::observe::Observation;
 use crate::onnx::parameters::{Parameter, Role};
 use crate::onnx::tensor::{Shape, elements};
 
-use super::derive::{self, Passed};
+use super::derive::{self, Learning, Passed};
 use super::flat::{Flat, Slot};
-use super::loss::cross_entropy;
-use super::optimiser::{Optimiser, Update};
+use super::loss::{Loss, shares};
+use super::optimiser::Optimiser;
 use super::site::{Mode, Refusal};
 use super::tape::{Dialect, Tape, Var};
+use super::update::Updating;
 
 /// What a training step is built from.
 pub struct Step<'a> {
@@ -34,6 +35,37 @@ pub struct Step<'a> {
     pub batch_statistics: bool,
     /// Which of equal formulations is emitted.
     pub dialect: Dialect,
+    /// What is made small, who learns, and how a step is put together.
+    pub terms: &'a Terms<'a>,
+}
+
+/// What a step makes small, who learns, and whether it comes in pieces.
+pub struct Terms<'a> {
+    /// What is made small.
+    pub loss: Loss,
+    /// How strongly a parameter is pulled to where it started, by name; `None` if none is.
+    pub pull: Option<&'a dyn Fn(&str) -> f32>,
+    /// Which of the cohorts a parameter belongs to, by name: they begin to learn one after the
+    /// other, the first at once.
+    pub cohort: &'a dyn Fn(&str) -> usize,
+    /// Cohorts that learn: those before this one. The others stay as they are, with their state and
+    /// statistics.
+    pub learning: usize,
+    /// Whether gradients of several batches are summed before an update.
+    pub summed: bool,
+}
+
+impl Default for Terms<'_> {
+    /// Cross-entropy; everything learns, a batch at a time.
+    fn default() -> Self {
+        Self {
+            loss: Loss::CrossEntropy,
+            pull: None,
+            cohort: &|_| 0,
+            learning: usize::MAX,
+            summed: false,
+        }
+    }
 }
 
 /// An input that carries data, by name and shape.
@@ -48,13 +80,20 @@ pub struct Port {
 /// The graphs of training, as ordinary ONNX models.
 ///
 /// Inputs of `train`, in order: the cuts, `targets`, `item_weights`, `weights`, the optimiser's
-/// state, `statistics` (if any), `rate`, the corrections. Outputs: `loss`, new weights, new state,
-/// new statistics (if any).
+/// state, `statistics` (if any), `start` (if weights are pulled there), `rate`, the corrections of
+/// each cohort that learns. Outputs: `loss`, new weights, new state, new statistics (if any).
+///
+/// If gradients are summed, `item_weights` are the items' shares of the whole step, and `train` only
+/// adds to the sum. Its inputs: the cuts, `targets`, `item_weights`, `weights`, `sum`, `statistics`
+/// (if any). Outputs: `loss`, the new sum, new statistics (if any). Inputs of `update`: `sum`,
+/// `weights`, the state, `start` (if any), `rate`, the corrections. Outputs: new weights, new state.
 ///
 /// Inputs of `score`: the cuts, `weights`, `statistics` (if any). Output: the scores.
 pub struct StepGraphs {
-    /// One step.
+    /// One step, or what one batch adds to it.
     pub train: Graph,
+    /// What ends a step whose gradient was summed.
+    pub update: Option<Graph>,
     /// Scores of a batch with running statistics.
     pub score: Graph,
     /// What goes in besides weights and targets.
@@ -79,9 +118,12 @@ pub fn build(step: &Step<'_>) -> Result<StepGraphs, Vec<Refusal>> {
     let classes = step.seen.shape(suffix, scores).and_then(|dims| dims.last()).copied();
     let Some(classes) = classes else { return Err(vec![unseen(scores)]) };
     let parts = Parts { step, cuts: &cuts, weights: &weights, statistics: &statistics };
-    let train = parts.train(scores, classes)?;
+    let (train, update) = match step.terms.summed {
+        true => (parts.sum(scores, classes)?, Some(parts.update())),
+        false => (parts.train(scores, classes)?, None),
+    };
     let score = parts.score(scores)?;
-    Ok(StepGraphs { train, score, cuts, weights, statistics, classes })
+    Ok(StepGraphs { train, update, score, cuts, weights, statistics, classes })
 }
 
 /// The model with shapes as they are at this batch; what moves while training stays.
@@ -117,7 +159,9 @@ fn weight_layout(step: &Step<'_>) -> Flat {
             name: parameter.name.clone(),
             dims: tensor.dims.clone(),
             rate: (step.rate)(&parameter.name),
-            decays: matches!(parameter.role, Role::Weight { .. }),
+            decays: matches!(parameter.role, Role::Weight { .. }) && step.terms.pull.is_none(),
+            pull: step.terms.pull.map_or(0.0, |pull| pull(&parameter.name)),
+            cohort: (step.terms.cohort)(&parameter.name),
         })
     };
     Flat::new(step.divided.trained.iter().filter_map(slot).collect())
@@ -129,7 +173,14 @@ fn statistics_layout(suffix: &Graph) -> Flat {
     let names = norms.flat_map(|node| [node.input(3), node.input(4)]).flatten();
     let slot = |name: &str| {
         let tensor = suffix.initializers.get(name)?;
-        Some(Slot { name: name.to_owned(), dims: tensor.dims.clone(), rate: 0.0, decays: false })
+        Some(Slot {
+            name: name.to_owned(),
+            dims: tensor.dims.clone(),
+            rate: 0.0,
+            decays: false,
+            pull: 0.0,
+            cohort: 0,
+        })
     };
     Flat::new(names.filter_map(slot).collect())
 }
@@ -141,62 +192,173 @@ struct Parts<'a> {
     statistics: &'a Flat,
 }
 
+/// What the first half of a step leaves.
+struct Differentiated {
+    loss: Var,
+    /// Of the slots that learn, as one vector.
+    gradient: Var,
+    /// New running statistics, if there are any.
+    statistics: Option<Var>,
+}
+
+/// What the first half of a step is emitted from.
+struct Fed {
+    given: BTreeMap<String, Var>,
+    targets: Var,
+    /// Share of each item in the loss, items × 1; or weights, from which shares are computed.
+    item_weights: Var,
+    weights: Var,
+    statistics: Option<Var>,
+}
+
 impl<'a> Parts<'a> {
+    fn tape(&self) -> Tape {
+        Tape::new(self.step.divided.suffix.opset, self.step.dialect)
+    }
+
+    /// One step in one graph.
     fn train(&self, scores: &str, classes: usize) -> Result<Graph, Vec<Refusal>> {
         let (step, batch) = (self.step, self.step.batch);
-        let length = self.weights.len();
-        let mut tape = Tape::new(step.divided.suffix.opset, step.dialect);
+        let mut tape = self.tape();
         tape.scope("forward");
-        let mut given = self.cuts(&mut tape);
+        let given = self.cuts(&mut tape);
         let targets = tape.input("targets", &[batch, classes]);
         let item_weights = tape.input("item_weights", &[batch]);
-        let weights = tape.input("weights", &[length]);
-        let state: Vec<Var> =
-            step.optimiser.state().iter().map(|name| tape.input(name, &[length])).collect();
+        let weights = tape.input("weights", &[self.weights.len()]);
+        let state = self.state(&mut tape);
         let statistics = self.statistics_input(&mut tape);
+        let start = self.start(&mut tape);
         let rate = tape.input("rate", &[1]);
-        let corrections: Vec<Var> = (0..step.optimiser.corrections(1).len())
-            .map(|index| tape.input(&format!("correction_{index}"), &[1]))
-            .collect();
-        self.spread(&mut given, &weights, statistics.as_ref(), &mut tape);
-        let mode = if step.batch_statistics { Mode::Train } else { Mode::Frozen };
-        let passed = self.pass(given, mode, &mut tape)?;
-        tape.scope("loss");
-        let output = passed.vars.get(scores).ok_or_else(|| vec![unseen(scores)])?;
-        let (loss, gradient) = cross_entropy(output, &targets, &item_weights, &mut tape);
-        tape.scope("backward");
-        let gradients = passed.backward(scores, gradient, &mut tape)?;
-        let gradient = self.gradient(&gradients, &mut tape);
+        let fed = Fed { given, targets, item_weights, weights: weights.clone(), statistics };
+        let done = self.differentiate(fed, scores, &mut tape)?;
         tape.scope("update");
-        let gradient = match step.clip {
-            Some(most) => clipped(&gradient, most, &mut tape),
-            None => gradient,
-        };
-        let update = Update { flat: self.weights, weights, gradient, state, rate, corrections };
-        let (new, kept) = step.optimiser.emit(&update, &mut tape);
-        tape.output(&loss, "loss");
+        let updating = self.updating(weights, start, state, rate);
+        let (new, kept) = updating.emit(&done.gradient, &mut tape);
+        tape.output(&done.loss, "loss");
         tape.output(&new, "new_weights");
         for (var, name) in kept.iter().zip(step.optimiser.state()) {
             tape.output(var, &format!("new_{name}"));
         }
-        if let Some(old) = statistics {
-            let new = match mode {
-                Mode::Train => self.running(&old, &passed, &mut tape),
-                _ => old,
-            };
+        if let Some(new) = done.statistics {
             tape.output(&new, "new_statistics");
         }
         Ok(tape.finish())
     }
 
+    /// What one batch adds to the gradient of a step.
+    fn sum(&self, scores: &str, classes: usize) -> Result<Graph, Vec<Refusal>> {
+        let batch = self.step.batch;
+        let mut tape = self.tape();
+        tape.scope("forward");
+        let given = self.cuts(&mut tape);
+        let targets = tape.input("targets", &[batch, classes]);
+        let item_weights = tape.input("item_weights", &[batch]);
+        let weights = tape.input("weights", &[self.weights.len()]);
+        let sum = tape.input("sum", &[self.learning().len()]);
+        let statistics = self.statistics_input(&mut tape);
+        let fed = Fed { given, targets, item_weights, weights, statistics };
+        let done = self.differentiate(fed, scores, &mut tape)?;
+        let sum = tape.add(&sum, &done.gradient);
+        tape.output(&done.loss, "loss");
+        tape.output(&sum, "new_sum");
+        if let Some(new) = done.statistics {
+            tape.output(&new, "new_statistics");
+        }
+        Ok(tape.finish())
+    }
+
+    /// What ends a step whose gradient was summed.
+    fn update(&self) -> Graph {
+        let mut tape = self.tape();
+        tape.scope("update");
+        let sum = tape.input("sum", &[self.learning().len()]);
+        let weights = tape.input("weights", &[self.weights.len()]);
+        let state = self.state(&mut tape);
+        let start = self.start(&mut tape);
+        let rate = tape.input("rate", &[1]);
+        let (new, kept) = self.updating(weights, start, state, rate).emit(&sum, &mut tape);
+        tape.output(&new, "new_weights");
+        for (var, name) in kept.iter().zip(self.step.optimiser.state()) {
+            tape.output(var, &format!("new_{name}"));
+        }
+        tape.finish()
+    }
+
+    /// Slots that learn.
+    fn learning(&self) -> Flat {
+        self.weights.cohorts(self.step.terms.learning)
+    }
+
+    fn state(&self, tape: &mut Tape) -> Vec<Var> {
+        let length = self.weights.len();
+        let names = self.step.optimiser.state().iter();
+        names.map(|name| tape.input(name, &[length])).collect()
+    }
+
+    fn start(&self, tape: &mut Tape) -> Option<Var> {
+        let length = self.weights.len();
+        self.step.terms.pull.map(|_| tape.input("start", &[length]))
+    }
+
+    fn updating(
+        &self,
+        weights: Var,
+        start: Option<Var>,
+        state: Vec<Var>,
+        rate: Var,
+    ) -> Updating<'a> {
+        Updating {
+            flat: self.weights,
+            learning: self.step.terms.learning,
+            optimiser: self.step.optimiser,
+            clip: self.step.clip,
+            weights,
+            start,
+            state,
+            rate,
+        }
+    }
+
+    /// Loss, gradient and new statistics of a batch.
+    fn differentiate(
+        &self,
+        fed: Fed,
+        scores: &str,
+        tape: &mut Tape,
+    ) -> Result<Differentiated, Vec<Refusal>> {
+        let (step, batch) = (self.step, self.step.batch);
+        let mut given = fed.given;
+        self.spread(&mut given, &fed.weights, fed.statistics.as_ref(), tape);
+        let mode = if step.batch_statistics { Mode::Train } else { Mode::Frozen };
+        let learning = self.learning();
+        let passed = self.pass(given, &learning, mode, tape)?;
+        tape.scope("loss");
+        let output = passed.vars.get(scores).ok_or_else(|| vec![unseen(scores)])?;
+        let share = match step.terms.summed {
+            true => tape.reshape(&fed.item_weights, &[batch, 1]),
+            false => shares(&fed.item_weights, tape),
+        };
+        let (loss, gradient) = step.terms.loss.emit(output, &fed.targets, &share, tape);
+        tape.scope("backward");
+        let gradients = passed.backward(scores, gradient, tape)?;
+        let gradient = gradient_of(&learning, &gradients, tape);
+        let statistics = fed.statistics.map(|old| match mode {
+            Mode::Train => self.running(&old, &passed, tape),
+            _ => old,
+        });
+        Ok(Differentiated { loss, gradient, statistics })
+    }
+
     fn score(&self, scores: &str) -> Result<Graph, Vec<Refusal>> {
-        let mut tape = Tape::new(self.step.divided.suffix.opset, self.step.dialect);
+        let mut tape = self.tape();
         tape.scope("forward");
         let mut given = self.cuts(&mut tape);
         let weights = tape.input("weights", &[self.weights.len()]);
         let statistics = self.statistics_input(&mut tape);
         self.spread(&mut given, &weights, statistics.as_ref(), &mut tape);
-        let passed = self.pass(given, Mode::Infer, &mut tape)?;
+        let (graph, wanted) = (&self.step.divided.suffix, names(self.weights));
+        let seen = self.step.seen;
+        let passed = derive::forward(graph, seen, given, &wanted, Mode::Infer, &mut tape)?;
         let output = passed.vars.get(scores).ok_or_else(|| vec![unseen(scores)])?.clone();
         tape.output(&output, "scores");
         Ok(tape.finish())
@@ -240,29 +402,14 @@ impl<'a> Parts<'a> {
     fn pass(
         &self,
         given: BTreeMap<String, Var>,
+        learning: &Flat,
         mode: Mode,
         tape: &mut Tape,
     ) -> Result<Passed<'a>, Vec<Refusal>> {
-        let wanted: BTreeSet<String> =
-            self.weights.slots().iter().map(|slot| slot.name.clone()).collect();
-        derive::forward(&self.step.divided.suffix, self.step.seen, given, &wanted, mode, tape)
-    }
-
-    /// The gradient as one vector; zeros for a parameter that does not lead to the scores.
-    fn gradient(&self, gradients: &BTreeMap<String, Var>, tape: &mut Tape) -> Var {
-        let tensors: Vec<Var> = self
-            .weights
-            .slots()
-            .iter()
-            .map(|slot| match gradients.get(&slot.name) {
-                Some(gradient) => gradient.clone(),
-                None => {
-                    let zero = tape.number(0.0);
-                    tape.expand(&zero, &slot.dims)
-                }
-            })
-            .collect();
-        self.weights.join(&tensors, tape)
+        let (varying, wanted) = (names(self.weights), names(learning));
+        let learning = Learning { varying: &varying, wanted: &wanted };
+        let (graph, seen) = (&self.step.divided.suffix, self.step.seen);
+        derive::forward_partly(graph, seen, given, &learning, mode, tape)
     }
 
     /// Running statistics after the batch: kept · old + (1 − kept) · new, the new variance
@@ -299,17 +446,19 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The gradient, shortened to norm `most` if it is longer.
-fn clipped(gradient: &Var, most: f32, tape: &mut Tape) -> Var {
-    let square = tape.mul(gradient, gradient);
-    let sum = tape.reduce_sum(&square, &[0]);
-    let norm = tape.unary("Sqrt", &sum);
-    let tiny = tape.number(1e-6);
-    let norm = tape.add(&norm, &tiny);
-    let most = tape.number(most);
-    let factor = tape.div(&most, &norm);
-    let one = tape.number(1.0);
-    let dims = factor.dims().to_vec();
-    let factor = tape.op("Min", &[&factor, &one], &[], &dims);
-    tape.mul(gradient, &factor)
+fn names(flat: &Flat) -> BTreeSet<String> {
+    flat.slots().iter().map(|slot| slot.name.clone()).collect()
+}
+
+/// The gradient of all slots as one vector; zeros for a parameter that does not lead to the scores.
+fn gradient_of(flat: &Flat, gradients: &BTreeMap<String, Var>, tape: &mut Tape) -> Var {
+    let of_slot = |slot: &Slot| match gradients.get(&slot.name) {
+        Some(gradient) => gradient.clone(),
+        None => {
+            let zero = tape.number(0.0);
+            tape.expand(&zero, &slot.dims)
+        }
+    };
+    let tensors: Vec<Var> = flat.slots().iter().map(of_slot).collect();
+    flat.join(&tensors, tape)
 }

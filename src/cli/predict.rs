@@ -91,7 +91,11 @@ fn header(classes: &[String]) -> Vec<String> {
 fn told(image: &Path, answer: Answer, classes: &[String]) -> Result<Vec<String>, String> {
     let answer = answer?;
     let mut cells = vec![image.display().to_string(), classes[answer.label].clone()];
-    cells.extend(answer.probabilities.iter().map(ToString::to_string));
+    // A loss that gives no probabilities leaves their cells empty.
+    match answer.probabilities {
+        Some(probabilities) => cells.extend(probabilities.iter().map(ToString::to_string)),
+        None => cells.extend(classes.iter().map(|_| String::new())),
+    }
     Ok(cells)
 }
 

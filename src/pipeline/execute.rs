@@ -193,7 +193,7 @@ impl Execution {
         self.listener.hear(&Event::Started { node: index, label: self.label(index) });
         let expected = self.node(index).job.expected(speed(self.workshop.runtime().backend));
         let clock = Clock::start(cores);
-        let outputs = self.work(index, &given, cores)?;
+        let outputs = self.work(index, &given, cores, Some(key))?;
         let record = Record {
             fields,
             outputs: outputs.artifacts,
@@ -210,6 +210,7 @@ impl Execution {
         index: usize,
         given: &BTreeMap<String, Given>,
         cores: usize,
+        key: Option<Key>,
     ) -> Result<Outputs, Failure> {
         let progress = |done: usize, total: usize, note: &str| {
             let note = note.to_owned();
@@ -222,6 +223,7 @@ impl Execution {
             cores,
             progress: &progress,
             stop: &self.stop,
+            key,
         };
         let job = &self.node(index).job;
         let result = catch_unwind(AssertUnwindSafe(|| job.run(&context)));
@@ -258,7 +260,7 @@ impl Execution {
         self.listener.hear(&Event::Warning { label, text });
         let given = self.given(index).map_err(|_| Failure::DamagedInput)?;
         self.repair_inputs(index, &given)?;
-        self.work(index, &given, 1).map(drop)
+        self.work(index, &given, 1, None).map(drop)
     }
 
     /// What `run.json` keeps of each node.

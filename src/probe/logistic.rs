@@ -6,7 +6,7 @@ use linfa::traits::Fit;
 use linfa_logistic::MultiLogisticRegression;
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
-use super::{Classifier, Labelled, ProbeError, check, for_linfa, from_linfa};
+use super::{Classifier, Labelled, ProbeError, Scaler, check, for_linfa, from_linfa};
 
 /// A fitted logistic regression.
 #[derive(Clone, Debug)]
@@ -49,6 +49,23 @@ impl Logistic {
             present,
             classes: data.classes,
         })
+    }
+
+    /// Weights (features × classes) and biases that say of unscaled features what this says of
+    /// those that `scaler` has scaled by mean and deviation: W/σ and b − μ·(W/σ). A class that was
+    /// not in training has zeros.
+    pub fn on_unscaled(&self, scaler: &Scaler) -> (Array2<f64>, Array1<f64>) {
+        let mut weights = Array2::zeros((self.weights.nrows(), self.classes));
+        let mut biases = Array1::zeros(self.classes);
+        for (column, &class) in self.present.iter().enumerate() {
+            weights.column_mut(class).assign(&self.weights.column(column));
+            biases[class] = self.biases[column];
+        }
+        if let Scaler::Standard { mean, deviation } = scaler {
+            weights /= &deviation.view().insert_axis(Axis(1));
+            biases -= &mean.dot(&weights);
+        }
+        (weights, biases)
     }
 
     /// Weights with the biases as a last row, as linfa starts from.

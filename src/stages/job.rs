@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::store::{ArtifactRef, Mapped, Store, StoreError};
-use crate::train::Workshop;
+use crate::store::{ArtifactRef, Key, Mapped, Store, StoreError};
+use crate::train::{Draft, Workshop};
 
 /// Work that can be planned, cached and explained.
 pub trait Job: Send + Sync {
@@ -190,6 +190,21 @@ pub struct Context<'a> {
     pub progress: &'a (dyn Fn(usize, usize, &str) + Sync),
     /// Whether to stop.
     pub stop: &'a AtomicBool,
+    /// The key whose lock is held, under which unfinished work can be left.
+    pub key: Option<Key>,
+}
+
+impl Draft for Context<'_> {
+    fn read(&self) -> Option<Vec<u8>> {
+        self.store.read_draft(self.key?)
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let Some(key) = self.key else { return };
+        if let Err(error) = self.store.write_draft(key, bytes) {
+            tracing::warn!(%key, %error, "unfinished work was not kept");
+        }
+    }
 }
 
 impl Context<'_> {

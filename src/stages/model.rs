@@ -23,6 +23,9 @@ pub mod metadata {
     /// The weight of each class in the loss it was trained with, a JSON list; none where all
     /// counted the same. Its probabilities are divided by them.
     pub const CLASS_WEIGHTS: &str = "tl-run.class_weights";
+    /// What makes probabilities of its scores: `sigmoid`, or `none` if nothing does; not there if a
+    /// softmax does.
+    pub const LINK: &str = "tl-run.link";
     /// What wrote it.
     pub const WRITER: &str = "tl-run.version";
 }

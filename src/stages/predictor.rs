@@ -10,13 +10,14 @@ use ndarray::Array2;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::autodiff::Link;
 use crate::data::{InputRule, pixels_of};
 use crate::onnx::graph::{Dim, Graph};
 use crate::onnx::proto;
 use crate::onnx::runtime::{Runtime, RuntimeError, Session, Tensor};
 
 use super::model::{carried_input, metadata};
-use super::probabilities::{best, log_softmax, shift_prior};
+use super::probabilities::{best, link_of, log_probabilities, shift_prior};
 
 /// Why a file cannot predict.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub struct Predictor {
     classes: Vec<String>,
     input: InputRule,
     class_weights: Option<Vec<f64>>,
+    link: Link,
     /// The batch that the model's file fixes, if it does.
     fixed: Option<usize>,
 }
@@ -47,8 +49,8 @@ pub struct Predictor {
 pub struct Labelled {
     /// Position of the class predicted.
     pub label: usize,
-    /// The probability of each class.
-    pub probabilities: Vec<f64>,
+    /// The probability of each class; nothing if the model was trained with a loss that gives none.
+    pub probabilities: Option<Vec<f64>>,
 }
 
 /// What is said of one image, or why nothing can be.
@@ -72,6 +74,7 @@ impl Predictor {
             classes: classes.ok_or(NoPredictor::Bare { missing: "classes" })?,
             input: input.ok_or(NoPredictor::Bare { missing: "input rule" })?,
             class_weights: carried(&graph, metadata::CLASS_WEIGHTS),
+            link: link_of(graph.metadata.get(metadata::LINK).map(String::as_str)),
             model,
             fixed,
         })
@@ -173,15 +176,17 @@ impl Predictor {
     }
 
     fn labelled(&self, logits: Array2<f64>) -> Vec<Option<Labelled>> {
-        let scores = log_softmax(logits);
+        let scores = log_probabilities(logits, self.link);
         let probabilities = match &self.class_weights {
-            None => scores.mapv(f64::exp),
-            Some(weights) => shift_prior(&scores, weights),
+            _ if self.link == Link::None => None,
+            None => Some(scores.mapv(f64::exp)),
+            Some(weights) => Some(shift_prior(&scores, weights)),
         };
-        let rows = scores.rows().into_iter().zip(probabilities.rows());
-        rows.map(|(scores, probabilities)| {
-            let probabilities = probabilities.to_vec();
-            let finite = probabilities.iter().all(|value| value.is_finite());
+        let rows = scores.rows().into_iter().enumerate();
+        rows.map(|(item, scores)| {
+            let probabilities = probabilities.as_ref().map(|all| all.row(item).to_vec());
+            let told = probabilities.clone().unwrap_or_else(|| scores.to_vec());
+            let finite = told.iter().all(|value| value.is_finite());
             finite.then(|| Labelled { label: best(&scores), probabilities })
         })
         .collect()

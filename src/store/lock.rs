@@ -45,6 +45,8 @@ impl KeyLock<'_> {
         let path = self.store.record_path(self.key);
         let text = serde_json::to_vec_pretty(record)
             .map_err(|error| StoreError::Io { path: path.clone(), cause: error.into() })?;
-        atomic::write(&path, &text).map_err(|cause| StoreError::Io { path, cause })
+        atomic::write(&path, &text).map_err(|cause| StoreError::Io { path, cause })?;
+        self.store.drop_draft(self.key);
+        Ok(())
     }
 }

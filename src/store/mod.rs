@@ -1,10 +1,12 @@
 //! Content-addressed results that survive a crash: blobs by digest, records by key.
 //!
-//! Layout below the root: `v1/blobs`, `v1/records`, `v1/locks`, `v1/tmp`, `v1/quarantine`. Blobs
+//! Layout below the root: `v1/blobs`, `v1/records`, `v1/locks`, `v1/tmp`, `v1/quarantine`, and
+//! `v1/unfinished` for work that a later run can go on with, which is never a result. Blobs
 //! are written first, the record last; a record that exists implies its blobs. Knows nothing of
 //! what the bytes mean.
 
 mod blob;
+mod draft;
 mod lock;
 mod record;
 mod run;
@@ -59,11 +61,14 @@ const SMALL: u64 = 1 << 20;
 /// Temporary files older than this were left by a crash.
 const STALE: Duration = Duration::from_hours(24);
 
+/// Unfinished work that nobody has gone on with for so long will not be missed.
+const FORGOTTEN: Duration = Duration::from_hours(24 * 30);
+
 impl Store {
     /// Opens a store, making its folders.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let root = root.join("v1");
-        for folder in ["blobs", "records", "locks", "tmp", "quarantine"] {
+        for folder in ["blobs", "records", "locks", "tmp", "quarantine", "unfinished"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(|cause| StoreError::Io { path, cause })?;
         }
@@ -74,13 +79,15 @@ impl Store {
 
     /// Removes what a crash left; failure to do so harms nobody.
     fn sweep(&self) {
-        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
-        let now = SystemTime::now();
-        for entry in entries.filter_map(Result::ok) {
-            let written = entry.metadata().and_then(|meta| meta.modified());
-            let age = written.ok().and_then(|written| now.duration_since(written).ok());
-            if age.is_some_and(|age| age > STALE) {
-                let _ = fs::remove_file(entry.path());
+        for (folder, stale) in [("tmp", STALE), ("unfinished", FORGOTTEN)] {
+            let Ok(entries) = fs::read_dir(self.root.join(folder)) else { continue };
+            let now = SystemTime::now();
+            for entry in entries.filter_map(Result::ok) {
+                let written = entry.metadata().and_then(|meta| meta.modified());
+                let age = written.ok().and_then(|written| now.duration_since(written).ok());
+                if age.is_some_and(|age| age > stale) {
+                    let _ = fs::remove_file(entry.path());
+                }
             }
         }
     }

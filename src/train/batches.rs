@@ -7,6 +7,13 @@ pub fn batch_size(asked: usize, items: usize) -> usize {
     asked.min(items).max(1)
 }
 
+/// The size of the pieces that a batch comes in: as many as needed of at most `most` items, as equal
+/// as can be.
+pub fn piece_size(batch: usize, most: Option<usize>) -> usize {
+    let pieces = most.map_or(1, |most| batch.div_ceil(most.max(1)));
+    batch.div_ceil(pieces.max(1)).max(1)
+}
+
 /// Batches without end: full ones, in an order drawn anew each epoch. What does not fill a batch
 /// waits for an epoch in which it comes earlier.
 pub(super) struct Batches<'a> {
@@ -63,5 +70,14 @@ mod tests {
     fn a_batch_is_never_larger_than_the_training_set() {
         assert_eq!(batch_size(32, 10), 10);
         assert_eq!(batch_size(32, 100), 32);
+    }
+
+    #[test]
+    fn pieces_of_a_batch_are_nearly_equal() {
+        assert_eq!(piece_size(32, None), 32);
+        assert_eq!(piece_size(32, Some(64)), 32);
+        assert_eq!(piece_size(32, Some(16)), 16);
+        assert_eq!(piece_size(33, Some(16)), 11);
+        assert_eq!(piece_size(7, Some(1)), 1);
     }
 }

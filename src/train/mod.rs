@@ -3,16 +3,27 @@
 
 mod batches;
 mod budget;
+mod checkpoint;
+mod course;
 mod examples;
+mod look;
+mod mixing;
 mod monitor;
 mod prepared;
+mod range_test;
 mod schedule;
+mod stepping;
 mod trial;
 
-pub use batches::batch_size;
+pub use batches::{batch_size, piece_size};
 pub use budget::{Budget, Length};
+pub use checkpoint::Draft;
+pub use course::{Course, Unfreeze};
 pub use examples::{Examples, Rows};
+pub use look::{Point, score};
+pub use mixing::Mixing;
 pub use monitor::Monitor;
 pub use prepared::{Preparation, PrepareError, Prepared, Workshop, batch_statistics_from};
-pub use schedule::Schedule;
-pub use trial::{Point, Settings, Start, TrainError, Trained, Watch, score, train};
+pub use range_test::{RangeStep, RangeTest, range_test};
+pub use schedule::{Moment, Schedule};
+pub use trial::{Settings, Start, TrainError, Trained, Watch, train};

@@ -4,13 +4,12 @@ use std::cmp::Ordering;
 
 use crate::base::language::choice;
 
-use super::trial::Point;
+use super::look::Point;
 
 choice! {
     /// What on val decides which weights are the best, at which step and learning rate.
     pub enum Monitor {
-        /// The lowest weighted mean cross-entropy. It sees more than right or wrong, and minds
-        /// confidence.
+        /// The lowest weighted mean loss. It sees more than right or wrong, and minds confidence.
         "loss" => Loss,
         /// The highest mean over classes of the share predicted right; of equals the one with the
         /// lower loss. Scores may then be far too sure of themselves.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-use crate::autodiff::{self, Dialect, Flat, Optimiser, Port, Refusal, Step};
+use crate::autodiff::{self, Dialect, Flat, Optimiser, Port, Refusal, Step, Terms};
 use crate::base::Digest;
 use crate::onnx::freeze::Divided;
 use crate::onnx::observe::observe;
@@ -37,6 +37,8 @@ pub struct Preparation<'a> {
     pub optimiser: &'a Optimiser,
     /// Largest norm of the gradient, if it is clipped.
     pub clip: Option<f32>,
+    /// What is made small, who learns, and whether a step comes in pieces.
+    pub terms: &'a Terms<'a>,
 }
 
 /// Why a step graph cannot be prepared.
@@ -58,10 +60,16 @@ fn list(refusals: &[Refusal]) -> String {
 #[derive(Debug)]
 pub struct Prepared {
     pub(super) train: Vec<u8>,
+    /// What ends a step whose gradient was summed.
+    pub(super) update: Option<Vec<u8>>,
     pub(super) score: Vec<u8>,
     pub(super) cuts: Vec<Port>,
     pub(super) batch: usize,
     pub(super) classes: usize,
+    /// Whether weights are pulled to where they started.
+    pub(super) pulled: bool,
+    /// Cohorts that learn.
+    pub(super) learning: usize,
     /// Layout of the weights that learn.
     pub weights: Flat,
     /// Layout of running statistics that move.
@@ -89,14 +97,18 @@ impl Preparation<'_> {
                 Backend::Library => Dialect::Library,
                 Backend::Embedded => Dialect::Embedded,
             },
+            terms: self.terms,
         };
         let graphs = autodiff::build(&step).map_err(PrepareError::Refused)?;
         Ok(Prepared {
             train: proto::encode(&graphs.train),
+            update: graphs.update.as_ref().map(proto::encode),
             score: proto::encode(&graphs.score),
             cuts: graphs.cuts,
             batch: self.batch,
             classes: graphs.classes,
+            pulled: self.terms.pull.is_some(),
+            learning: self.terms.learning.min(graphs.weights.cohort_count()),
             weights: graphs.weights,
             statistics: graphs.statistics,
         })

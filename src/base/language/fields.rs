@@ -21,6 +21,11 @@ impl<'a> Fields<'a> {
         Some(Self { of: of.to_owned(), written, entries, known: vec![] })
     }
 
+    /// What is written, key by key, with the place of each key.
+    pub fn written(&self) -> impl Iterator<Item = (&str, super::super::Place)> {
+        self.entries.iter().map(|entry| (entry.key.as_str(), entry.key.place))
+    }
+
     /// A key that must be there.
     pub fn required<T: Read>(&mut self, key: &'static str, found: &mut Found) -> Option<T> {
         if let Some(value) = self.take(key) {

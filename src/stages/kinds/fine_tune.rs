@@ -9,9 +9,11 @@ use crate::base::language::{Above0, Read, Word, choice, keys, unexpected};
 use crate::base::{Found, Located, Place, Problem, Seed, Value, Written, counted};
 use crate::onnx::{freeze, head, macs, upgrade};
 
+use super::super::data::OpenDataset;
 use super::super::model::{BaseModel, Batch, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
+use super::super::probing::sample;
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
 use super::super::training::{Network, Plan, Recipe, Training, Transfer};
 use super::{Kind, resolved};
@@ -121,10 +123,11 @@ impl Kind for FineTune {
         self.training.check(site)?;
         let (base, data) = (base?, data?);
         site.fitting(&data, &base.input, self.dataset.place)?;
+        let random = self.init == Init::Random;
+        let training = self.settled(&data, random, site)?;
         let head_at = self.head_at(&base, site)?;
         let Frozen { until } = self.frozen(&base, &head_at, site)?;
         self.check_batch(&base, &head_at, until.as_deref(), site)?;
-        let random = self.init == Init::Random;
         let cut = &head_at;
         let recipe = |seed: Seed| {
             Recipe::Transfer(Transfer {
@@ -133,6 +136,7 @@ impl Kind for FineTune {
                 classes: data.classes(),
                 until: until.clone(),
                 body_rate: self.body_lr.get(),
+                head_init: training.head_init.value.clone(),
             })
         };
         let network = self.structure(&recipe(Seed(0)), &base, site)?;
@@ -143,7 +147,7 @@ impl Kind for FineTune {
             kind: Self::WORD,
             recipe: &recipe,
             data: Arc::clone(&data),
-            training: &self.training,
+            training: &training,
             network: &network,
         };
         let runs = plan.add(site)?;
@@ -178,6 +182,15 @@ impl Frozen {
 }
 
 impl FineTune {
+    /// The training with what its protocol fills in.
+    fn settled(&self, data: &Arc<OpenDataset>, random: bool, site: &mut Site) -> Option<Training> {
+        let seed = site.seeds.first().copied();
+        let sample = sample(site, data, self.training.train_size.as_ref(), seed)?;
+        let training = self.training.settled(sample.train.len(), random, site)?;
+        training.check(site)?;
+        Some(training)
+    }
+
     fn head_at(&self, base: &BaseModel, site: &mut Site) -> Option<String> {
         if let Some(head) = &self.head {
             return resolved(base, head.at.place, &head.at.0, site);

@@ -11,10 +11,12 @@ use crate::onnx::graph::Graph;
 use crate::onnx::macs;
 use crate::onnx::observe::Observation;
 
+use super::super::data::OpenDataset;
 use super::super::model::{BaseModel, Batch, Source};
 use super::super::names::{Name, Reference};
+use super::super::probing::sample;
 use super::super::site::{Arm, ClassifierOffer, Offers, Runs, Site};
-use super::super::training::{Network, Plan, Pretraining, Recipe, Training};
+use super::super::training::{HeadInit, Network, Plan, Pretraining, Recipe, Training};
 use super::Kind;
 
 keys! {
@@ -53,6 +55,7 @@ impl Kind for Pretrain {
         }
         let data = data?;
         site.fitting(&data, &self.input, self.dataset.place)?;
+        let training = self.settled(&data, site)?;
         let told = |message: String| Problem::at(self.architecture.place, message);
         let graph = self.architecture.build(self.input.extents(), data.classes()).map_err(told);
         let graph = site.found.keep(graph)?;
@@ -77,7 +80,7 @@ impl Kind for Pretrain {
             kind: Self::WORD,
             recipe: &recipe,
             data: Arc::clone(&data),
-            training: &self.training,
+            training: &training,
             network: &network,
         };
         let runs = plan.add(site)?;
@@ -101,6 +104,21 @@ impl Kind for Pretrain {
 }
 
 impl Pretrain {
+    /// The training with what its protocol fills in.
+    fn settled(&self, data: &Arc<OpenDataset>, site: &mut Site) -> Option<Training> {
+        let head = &self.training.head_init;
+        if head.value != HeadInit::Random {
+            site.problem(
+                Problem::at(head.place, "all of a network that is pretrained starts random")
+                    .help("leave `head_init` out"),
+            );
+            return None;
+        }
+        let seed = site.seeds.first().copied();
+        let sample = sample(site, data, self.training.train_size.as_ref(), seed)?;
+        self.training.settled(sample.train.len(), true, site)
+    }
+
     /// Shapes for one item.
     fn seen(&self, graph: &Graph, site: &mut Site) -> Option<Observation> {
         let shape: Vec<usize> = std::iter::once(1).chain(self.input.item()).collect();

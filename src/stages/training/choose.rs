@@ -3,6 +3,7 @@
 use ndarray::Array2;
 use serde_json::{Value as Json, json};
 
+use crate::autodiff::Link;
 use crate::onnx::graph::Graph;
 use crate::onnx::proto;
 use crate::onnx::tensor::Tensor;
@@ -14,10 +15,10 @@ use super::super::artifacts::{
 use super::super::class_weights::ClassWeights;
 use super::super::job::{Context, Failure, Job, Outputs, Speed};
 use super::super::model::metadata;
-use super::super::probabilities::{log_softmax, shift_prior};
+use super::super::probabilities::{link_word, log_probabilities, no_probabilities, shift_prior};
 use super::super::probing::told;
 use super::trial::{STATISTICS, WEIGHTS};
-use super::{Network, Task};
+use super::{Network, Task, range_test};
 
 /// Takes the best of several trainings.
 pub(super) struct Choose {
@@ -55,7 +56,7 @@ impl Job for Choose {
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let task = &self.task;
-        let trials: Vec<TrialResult> = (0..task.training.rates().len())
+        let trials: Vec<TrialResult> = (0..task.training.lr.tried().len())
             .map(|index| get_json(context, &trial_ports(index)[0]))
             .collect::<Result<_, _>>()?;
         let best = self.best(&trials)?;
@@ -63,14 +64,15 @@ impl Job for Choose {
         let (weights, statistics) =
             (read_vectors(&weights, WEIGHTS)?, read_vectors(&weights, STATISTICS)?);
         let network = task.recipe.build(task.seed, context)?;
-        let prepared = task.prepare(&network, context)?;
+        let phases = task.prepare(&network, context)?;
+        let prepared = &**phases.last().ok_or_else(|| Failure::new("prepare any phase"))?;
         let mut trained = network.graph.clone();
         prepared.weights.scatter(&weights, &mut trained);
         prepared.statistics.scatter(&statistics, &mut trained);
         self.describe(&mut trained);
         let model = proto::encode(&trained);
         let proved = prove_frozen(&network, &model)?;
-        let predictions = self.predict(&trials, best, &prepared, &weights, &statistics, context)?;
+        let predictions = self.predict(&trials, best, prepared, &weights, &statistics, context)?;
         let (all, learning) = network.parameters();
         let mut outputs = Outputs::default()
             .with("model", context.store.put("model", &model)?)
@@ -82,6 +84,9 @@ impl Job for Choose {
             .fact("parameters", all)
             .fact("trained_parameters", learning)
             .fact("frozen_tensors_identical", proved);
+        if let Ok(curve) = context.artifact(range_test::CURVE) {
+            outputs = outputs.with(range_test::CURVE, curve.clone());
+        }
         if let Outcome::Trained { best, stopped_at, total, .. } = &trials[best].outcome {
             outputs = outputs
                 .fact("best_step", best.step)
@@ -138,6 +143,9 @@ impl Choose {
             let weights = text(json!(self.task.class_weights()));
             graph.metadata.insert(metadata::CLASS_WEIGHTS.to_owned(), weights);
         }
+        if let Some(link) = link_word(self.task.training.loss.link()) {
+            graph.metadata.insert(metadata::LINK.to_owned(), link.to_owned());
+        }
     }
 
     fn predict(
@@ -168,9 +176,10 @@ impl Choose {
         let scores = scores.into_iter().map(f64::from).collect();
         let scores = Array2::from_shape_vec((items.len(), classes), scores)
             .map_err(|error| Failure::new(error.to_string()))?;
-        let scores = log_softmax(scores);
-        let mut predictions = told(&task.sample, scores, None);
-        if task.training.class_weights == ClassWeights::Balanced {
+        let link = task.training.loss.link();
+        let scores = log_probabilities(scores, link);
+        let mut predictions = told(&task.sample, scores, no_probabilities(link));
+        if task.training.class_weights == ClassWeights::Balanced && link != Link::None {
             let shifted = shift_prior(&predictions.scores, &class_weights);
             predictions.probabilities = Ok(shifted);
         }

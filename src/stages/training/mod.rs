@@ -6,19 +6,27 @@ mod network;
 mod options;
 mod pixelate;
 mod planned;
+mod probe_head;
+mod protocol;
+mod range_test;
+mod rates;
 mod trial;
 
 pub(super) use network::{Network, Pretraining, Recipe, Transfer};
-pub(super) use options::Training;
+pub(super) use options::{HeadInit, Training};
 pub(super) use pixelate::Pixelate;
 pub(super) use planned::Plan;
 
 use choose::Choose;
+use probe_head::ProbeHead;
+use range_test::RangeTest;
+use rates::Rate;
 use trial::Trial;
 
 use std::sync::Arc;
 
-use crate::train::{Examples, Rows};
+use crate::autodiff::Terms;
+use crate::train::{Course, Examples, Preparation, Prepared, Rows, Settings, Start};
 
 use super::artifacts::{ArrayRows, PixelRows};
 use super::data::Sample;
@@ -56,13 +64,10 @@ pub(super) struct Task {
 impl Task {
     /// What of it belongs into a key.
     pub(super) fn key(&self) -> Result<serde_json::Value, Failure> {
-        let mut training = serde_json::json!(self.training);
-        // Rates are tried in ascending order, however they were written.
-        training["lr"] = serde_json::json!(self.training.rates());
         Ok(serde_json::json!({
             "recipe": self.recipe.key(),
             "sample": self.sample.key()?,
-            "training": training,
+            "training": self.training.key(),
             "seed": self.seed,
         }))
     }
@@ -114,6 +119,18 @@ impl Task {
         crate::train::batch_size(self.training.batch.0, self.sample.train.len())
     }
 
+    /// Items that are computed at a time.
+    fn piece(&self) -> usize {
+        let most = self.training.micro_batch.map(|count| count.0);
+        crate::train::piece_size(self.batch(), most)
+    }
+
+    /// Steps of an epoch, and steps at most.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        let per_epoch = (self.sample.train.len() / self.batch().max(1)).max(1);
+        (per_epoch, self.training.budget().steps(per_epoch))
+    }
+
     /// Seconds that one trial is thought to take: a step costs three forward passes, a look at val
     /// one.
     pub(super) fn expected(&self, speed: Speed) -> f64 {
@@ -124,29 +141,101 @@ impl Task {
         SESSIONS + speed.seconds(forward, self.macs)
     }
 
-    /// The step graphs, made once and shared.
+    /// How to train at a rate.
+    pub(super) fn settings(&self, rate: f64, threads: usize) -> Settings<'_> {
+        Settings {
+            rate,
+            schedule: &self.training.schedule,
+            unfreeze: &self.training.unfreeze,
+            optimiser: &self.training.optimizer,
+            loss: &self.training.loss,
+            mixing: self.training.mixing(),
+            batch: self.batch(),
+            budget: self.training.budget(),
+            monitor: &self.training.monitor,
+            seed: self.seed,
+            threads,
+        }
+    }
+
+    /// Where training starts.
+    pub(super) fn start(&self, network: &Network, prepared: &Prepared) -> Start {
+        let weights = prepared.weights.gather(&network.graph);
+        let anchor = match self.training.l2_sp {
+            None => vec![],
+            Some(_) => {
+                let home = |slot: &crate::autodiff::Slot| {
+                    !self.recipe.is_random() && !network.is_head(&slot.name)
+                };
+                let slots = prepared.weights.slots().iter();
+                let kept = slots.flat_map(|slot| std::iter::repeat_n(home(slot), slot.len()));
+                weights.iter().zip(kept).map(|(w, kept)| if kept { *w } else { 0.0 }).collect()
+            }
+        };
+        let statistics = prepared.statistics.gather(&network.graph);
+        Start { weights, statistics, anchor }
+    }
+
+    /// The step graphs of each phase of the training, made once and shared; the last one's has
+    /// everything that learns.
     pub(super) fn prepare(
         &self,
         network: &Network,
         context: &Context<'_>,
-    ) -> Result<Arc<crate::train::Prepared>, Failure> {
+    ) -> Result<Vec<Arc<Prepared>>, Failure> {
+        let (per_epoch, total) = self.lengths();
+        let (schedule, unfreeze) = (&self.training.schedule, &self.training.unfreeze.value);
+        let cohorts = unfreeze.cohort(network.depth()) + 1;
+        let course = Course::new(schedule, unfreeze, cohorts, per_epoch, total);
+        let learning = (0..course.phases()).map(|phase| course.learning(phase));
+        learning.map(|learning| self.prepare_phase(network, learning, context)).collect()
+    }
+
+    fn prepare_phase(
+        &self,
+        network: &Network,
+        learning: usize,
+        context: &Context<'_>,
+    ) -> Result<Arc<Prepared>, Failure> {
+        let training = &self.training;
         let items = self.item_shapes(context)?;
-        let clip = self.training.clip.map(|clip| clip.get() as f32);
-        let preparation = crate::train::Preparation {
+        let clip = training.clip.map(|clip| clip.get() as f32);
+        let pull = training.l2_sp.as_ref().map(|l2_sp| {
+            |name: &str| match network.is_head(name) {
+                true => l2_sp.beta.get() as f32,
+                false => l2_sp.alpha.get() as f32,
+            }
+        });
+        let terms = Terms {
+            loss: training.loss.clone(),
+            pull: pull.as_ref().map(|pull| pull as &dyn Fn(&str) -> f32),
+            cohort: &|name| training.unfreeze.cohort(network.depth_of(name)),
+            learning,
+            summed: self.piece() < self.batch(),
+        };
+        let body_rate = self.recipe.body_rate();
+        let preparation = Preparation {
             divided: &network.divided,
             items: &items,
-            batch: self.batch(),
-            rate: &|name| network.rate(name, self.recipe.body_rate()),
-            optimiser: &self.training.optimizer,
+            batch: self.piece(),
+            rate: &|name| network.rate(name, body_rate, training),
+            optimiser: &training.optimizer,
             clip,
+            terms: &terms,
         };
         let identity = serde_json::json!({
             "skeleton": network.skeleton(),
             "items": items,
-            "batch": self.batch(),
-            "body_rate": self.recipe.body_rate(),
-            "optimizer": self.training.optimizer,
+            "batch": self.piece(),
+            "body_rate": body_rate,
+            "optimizer": training.optimizer,
             "clip": clip,
+            "loss": training.loss,
+            "l2_sp": training.l2_sp,
+            "unfreeze": training.unfreeze,
+            "rates": [json_of(&training.decay_per_group), json_of(&training.lowest_lr)],
+            "learning": learning,
+            "summed": terms.summed,
         });
         let key = crate::base::Digest::of_json(&identity);
         context.workshop.prepare(key, &preparation).map_err(|error| {
@@ -156,4 +245,8 @@ impl Task {
             )
         })
     }
+}
+
+fn json_of(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::json!(value)
 }

@@ -1,12 +1,13 @@
 //! The network that a stage trains: where it comes from, what of it learns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Hasher, Seed};
 use crate::data::InputRule;
-use crate::onnx::freeze::{Divided, divide};
+use crate::onnx::freeze::{Divided, divide, groups};
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::parameters::parameters;
@@ -15,6 +16,8 @@ use crate::onnx::{head, init};
 
 use super::super::job::{Context, Failure};
 use super::super::model::{BaseModel, ModelPart};
+use super::options::{HeadInit, Training};
+use super::probe_head;
 
 /// How the network comes about.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub(in super::super) struct Transfer {
     pub(in super::super) until: Option<String>,
     /// Factor on the learning rate below the head.
     pub(in super::super) body_rate: f64,
+    /// Where the head starts.
+    pub(in super::super) head_init: HeadInit,
 }
 
 /// An architecture of ours.
@@ -76,7 +81,15 @@ impl Recipe {
         }
     }
 
-    /// What of it belongs into a key.
+    /// Whether its body starts from random weights.
+    pub(in super::super) fn is_random(&self) -> bool {
+        match self {
+            Self::Transfer(transfer) => transfer.model.random.is_some(),
+            Self::Pretrain(_) => true,
+        }
+    }
+
+    /// What of it belongs into a key. Where the head starts is an option of the training.
     pub(super) fn key(&self) -> Json {
         match self {
             Self::Transfer(transfer) => json!({
@@ -103,7 +116,13 @@ impl Recipe {
         match self {
             Self::Transfer(transfer) => {
                 let body = transfer.model.load(context)?;
-                transfer.assemble(&body, seed)
+                let mut network = transfer.assemble(&body, seed)?;
+                match transfer.head_init {
+                    HeadInit::Random => {}
+                    HeadInit::Zero => network.zero_head(),
+                    HeadInit::Probe => probe_head::put_on(&mut network, context)?,
+                }
+                Ok(network)
             }
             Self::Pretrain(pretraining) => {
                 let mut graph = pretraining.base.graph.clone();
@@ -135,6 +154,8 @@ pub(in super::super) struct Network {
     /// Split by what learns.
     pub(in super::super) divided: Divided,
     head: (String, String),
+    /// How many layer groups below the head each parameter that learns lies.
+    depths: BTreeMap<String, usize>,
 }
 
 impl Network {
@@ -142,7 +163,36 @@ impl Network {
         let head = head::parameters(&graph)
             .ok_or_else(|| Failure::new("the network does not end in a linear layer"))?;
         let divided = divide(&graph, until);
-        Ok(Self { graph, divided, head })
+        let depths = depths(&graph, &divided);
+        Ok(Self { graph, divided, head, depths })
+    }
+
+    /// Names of weights and biases of the head.
+    pub(super) fn head(&self) -> (&str, &str) {
+        (&self.head.0, &self.head.1)
+    }
+
+    /// Whether a parameter is the head's.
+    pub(super) fn is_head(&self, name: &str) -> bool {
+        name == self.head.0 || name == self.head.1
+    }
+
+    fn zero_head(&mut self) {
+        for name in [&self.head.0, &self.head.1] {
+            if let Some(tensor) = self.graph.initializers.get_mut(name) {
+                *tensor = Tensor::f32(&tensor.dims.clone(), vec![0.0; tensor.len()]);
+            }
+        }
+    }
+
+    /// How many layer groups below the head a parameter lies, counting those that learn.
+    pub(super) fn depth_of(&self, name: &str) -> usize {
+        self.depths.get(name).copied().unwrap_or_default()
+    }
+
+    /// Layer groups below the head that learn.
+    pub(in super::super) fn depth(&self) -> usize {
+        self.depths.values().copied().max().unwrap_or_default()
     }
 
     /// A network that ends in its head and learns as a whole.
@@ -150,9 +200,20 @@ impl Network {
         Self::new(graph, None)
     }
 
-    /// Factor on the learning rate of a parameter.
-    pub(super) fn rate(&self, name: &str, body_rate: f64) -> f32 {
-        if name == self.head.0 || name == self.head.1 { 1.0 } else { body_rate as f32 }
+    /// Factor on the learning rate of a parameter: 1 for the head. So many groups below it, the
+    /// body's factor by qᵍ (Howard & Ruder 2018), or such that the lowest group has what is asked
+    /// for.
+    pub(super) fn rate(&self, name: &str, body_rate: f64, training: &Training) -> f32 {
+        if self.is_head(name) {
+            return 1.0;
+        }
+        let depth = self.depth_of(name) as f64;
+        let decay = match (&training.decay_per_group, &training.lowest_lr) {
+            (Some(q), _) => q.get().powf(-depth),
+            (None, Some(lowest)) => lowest.get().powf(depth / self.depth().max(1) as f64),
+            (None, None) => 1.0,
+        };
+        (body_rate * decay) as f32
     }
 
     /// Parameters of all of it, without running statistics, and of what learns.
@@ -172,6 +233,30 @@ impl Network {
         };
         skeleton_of(&self.divided.suffix, &learns)
     }
+}
+
+/// For each parameter that learns, how many layer groups lie above it: 0 in the head and wherever no
+/// group is. Groups in which nothing learns do not count.
+fn depths(graph: &Graph, divided: &Divided) -> BTreeMap<String, usize> {
+    let Some(read) = graph.nodes.last().and_then(|node| node.input(0)) else {
+        return BTreeMap::new();
+    };
+    let mut left: Vec<&str> = divided.trained.iter().map(|p| p.name.as_str()).collect();
+    let mut from_below: Vec<Vec<&str>> = Vec::new();
+    for group in groups(graph, read) {
+        let above = divide(graph, Some(&group.end)).trained;
+        let (above, here): (Vec<&str>, Vec<&str>) =
+            left.into_iter().partition(|name| above.iter().any(|p| p.name == *name));
+        left = above;
+        if !here.is_empty() {
+            from_below.push(here);
+        }
+    }
+    let count = from_below.len();
+    let below = from_below.into_iter().enumerate().flat_map(|(index, names)| {
+        names.into_iter().map(move |name| (name.to_owned(), count - index))
+    });
+    left.iter().map(|name| ((*name).to_owned(), 0)).chain(below).collect()
 }
 
 /// A graph's nodes, the shapes of all its constants, and the values of those that are not skipped.

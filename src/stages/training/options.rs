@@ -1,32 +1,64 @@
 //! How a network is trained, in the words of the file.
 
-use crate::autodiff::Optimiser;
-use crate::base::language::{Above0, Count, Natural, OneOrMore, defaults, keys};
-use crate::base::{Located, Problem};
-use crate::train::{Budget, Length, Monitor, Schedule};
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::autodiff::{Loss, Optimiser};
+use crate::base::language::{
+    Above0, Count, Fields, Fraction, Keys, Natural, Share, choice, defaults, keys,
+};
+use crate::base::{Found, Located, Place, Problem};
+use crate::train::{Budget, Length, Mixing, Monitor, Schedule, Unfreeze};
 
 use super::super::class_weights::ClassWeights;
 use super::super::site::Site;
+use super::protocol::Protocol;
+use super::rates::Rates;
 
 keys! {
     /// How a network is trained.
-    pub struct Training {
+    pub struct Options {
         /// Passes over the training items at most; 20 if neither this nor `steps` is said.
         epochs: Option<Located<Count>> = None,
         /// Steps at most, instead of `epochs`; 0 keeps the weights as they start.
         steps: Option<Located<Natural>> = None,
         /// Items in a step; never more than there are training items.
         batch: Count = Count(32),
-        /// Learning rates of the head to choose from, on val.
-        lr: OneOrMore<Above0> = OneOrMore(
-            [3e-4, 1e-3, 3e-3].into_iter().filter_map(Above0::new).collect()
-        ),
+        /// Items that are computed at a time, if a whole batch needs too much memory. The
+        /// gradients of the pieces are summed before weights move, which is the same to rounding;
+        /// only normalisations that use the statistics of the batch use those of each piece.
+        micro_batch: Option<Count> = None,
+        /// Learning rates of the head to choose from, on val; or `range_test`.
+        lr: Rates = Rates::from([3e-4, 1e-3, 3e-3].as_slice()),
         /// How weights follow gradients.
         optimizer: Optimiser = Optimiser::AdamW(defaults()),
         /// How the learning rate changes over the steps.
         schedule: Schedule = Schedule::Cosine(defaults()),
+        /// What training makes small.
+        loss: Loss = Loss::CrossEntropy,
         /// How much each class counts in the loss.
         class_weights: ClassWeights = ClassWeights::None,
+        /// Share of each target that is spread evenly over the classes (Szegedy et al. 2016). The
+        /// loss on val is that of the plain targets.
+        label_smoothing: Located<Share> = nowhere(share(0.0)),
+        /// Mixes each batch with itself in another order, inputs and targets alike, by shares from
+        /// Beta(α, α) (Zhang et al. 2018): α, such as 0.1. Where layers are frozen, what comes out
+        /// of them is mixed.
+        mixup: Option<Above0> = None,
+        /// Pulls the body to where it started instead of weight decay (Li et al. 2018).
+        l2_sp: Option<L2Sp> = None,
+        /// When layer groups begin to learn.
+        unfreeze: Located<Unfreeze> = nowhere(Unfreeze::AtOnce),
+        /// How many times smaller the learning rate of each layer group is than that of the one
+        /// above it, such as 2.6; the head is at the top.
+        decay_per_group: Option<Located<Above0>> = None,
+        /// Factor on the learning rate of the lowest layer group, instead of `decay_per_group`:
+        /// those between it and the head have rates at equal ratios.
+        lowest_lr: Option<Located<Fraction>> = None,
+        /// Where the head starts.
+        head_init: Located<HeadInit> = nowhere(HeadInit::Random),
         /// What on val decides which weights are the best, and which learning rate.
         monitor: Monitor = Monitor::Loss,
         /// Evaluations on val without anything better after which training stops; there are twenty
@@ -37,13 +69,105 @@ keys! {
         clip: Option<Above0> = None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
+        /// A published protocol, which fills in whatever is not said here. `check` tells what it
+        /// fills in, and what of it is not done.
+        protocol: Option<Located<Protocol>> = None,
     }
 }
+
+keys! {
+    /// The penalty α/2 ‖w − w₀‖² + β/2 ‖v‖² on a body w and a head v. A body that starts from random
+    /// weights is pulled to 0. Takes the place of the optimiser's weight decay.
+    pub struct L2Sp {
+        /// α: how strongly the body is pulled to where it started.
+        alpha: Share,
+        /// β: how strongly the head is pulled to 0.
+        beta: Share = share(0.01),
+    }
+}
+
+choice! {
+    /// Where a new head starts.
+    pub enum HeadInit {
+        /// Small random weights.
+        "random" => Random,
+        /// Zeros: every class is equally likely.
+        "zero" => Zero,
+        /// A logistic regression on the features that the head reads, its strength chosen on val.
+        "probe" => Probe,
+    }
+}
+
+fn share(value: f64) -> Share {
+    Share::new(value).expect("a default between 0 and 1")
+}
+
+fn nowhere<T>(value: T) -> Located<T> {
+    Located::new(value, Place::default())
+}
+
+/// Options that came later: where they are as if not said, keys are those of before.
+const LATER: [&str; 10] = [
+    "micro_batch",
+    "loss",
+    "label_smoothing",
+    "mixup",
+    "l2_sp",
+    "unfreeze",
+    "decay_per_group",
+    "lowest_lr",
+    "head_init",
+    "protocol",
+];
 
 /// Epochs where nothing is said.
 const EPOCHS: usize = 20;
 
+/// How a network is trained, and which of it the file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    options: Options,
+    /// Keys that the file says, with their places.
+    said: BTreeMap<String, Place>,
+}
+
+impl Deref for Training {
+    type Target = Options;
+
+    fn deref(&self) -> &Options {
+        &self.options
+    }
+}
+
+impl DerefMut for Training {
+    fn deref_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+}
+
+impl serde::Serialize for Training {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.options.serialize(serializer)
+    }
+}
+
+impl Keys for Training {
+    fn read_keys(fields: &mut Fields<'_>, found: &mut Found) -> Option<Self> {
+        let said = fields.written().map(|(key, place)| (key.to_owned(), place)).collect();
+        Some(Self { options: Options::read_keys(fields, found)?, said })
+    }
+
+    fn describe(properties: &mut Map<String, Json>, required: &mut Vec<&'static str>) {
+        Options::describe(properties, required);
+    }
+}
+
 impl Training {
+    /// Where a key is said, if it is.
+    pub(super) fn said(&self, key: &str) -> Option<Place> {
+        self.said.get(key).copied()
+    }
+
     /// How long, and when to stop.
     pub(super) fn budget(&self) -> Budget {
         let length = match (&self.epochs, &self.steps) {
@@ -54,23 +178,66 @@ impl Training {
         Budget { length, patience: self.patience.0 }
     }
 
-    /// The learning rates, ascending, each once.
-    pub(super) fn rates(&self) -> Vec<f64> {
-        let mut rates: Vec<f64> = self.lr.0.iter().map(|rate| rate.get()).collect();
-        rates.sort_by(f64::total_cmp);
-        rates.dedup();
-        rates
+    /// How targets and inputs are softened.
+    pub(super) fn mixing(&self) -> Mixing {
+        let mixup = self.mixup.map(Above0::get);
+        Mixing { label_smoothing: self.label_smoothing.get(), mixup }
+    }
+
+    /// What of it belongs into a key. A protocol does by what it fills in.
+    pub(super) fn key(&self) -> Json {
+        let mut key = json!(self.options);
+        let plain = json!(defaults::<Options>());
+        key["lr"] = self.lr.key();
+        if let Json::Object(fields) = &mut key {
+            fields.remove("protocol");
+            fields.retain(|name, value| {
+                !LATER.contains(&name.as_str()) || plain.get(name) != Some(value)
+            });
+        }
+        key
     }
 
     /// Adds what contradicts itself.
     pub(in super::super) fn check(&self, site: &mut Site) -> Option<()> {
+        let problems = self.contradictions();
+        let fine = problems.is_empty();
+        for problem in problems {
+            site.problem(problem);
+        }
+        fine.then_some(())
+    }
+
+    fn contradictions(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
         if let (Some(_), Some(steps)) = (&self.epochs, &self.steps) {
-            site.problem(
+            problems.push(
                 Problem::at(steps.place, "both `epochs` and `steps` are given")
                     .help("keep one of them"),
             );
-            return None;
         }
-        Some(())
+        if let (Some(_), Some(lowest)) = (&self.decay_per_group, &self.lowest_lr) {
+            problems.push(
+                Problem::at(lowest.place, "both `decay_per_group` and `lowest_lr` are given")
+                    .help("keep one of them"),
+            );
+        }
+        let loss = self.loss.word();
+        let is_entropy = matches!(self.loss, Loss::CrossEntropy | Loss::BinaryCrossEntropy);
+        if self.label_smoothing.get() > 0.0 && !is_entropy {
+            let message = format!("`{loss}` has no probabilities that labels could be smoothed to");
+            problems.push(
+                Problem::at(self.label_smoothing.place, message)
+                    .help("leave `label_smoothing` out, or take a cross-entropy as `loss`"),
+            );
+        }
+        if self.head_init.value == HeadInit::Probe && self.loss != Loss::CrossEntropy {
+            let message = format!("a probe is fitted by `cross_entropy`, not by `{loss}`");
+            problems.push(
+                Problem::at(self.head_init.place, message)
+                    .help("start the head at `zero` or `random`, or leave `loss` out"),
+            );
+        }
+        problems
     }
 }

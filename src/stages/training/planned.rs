@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::base::Seed;
+use crate::base::{Problem, Seed, counted};
 use crate::onnx::graph::{Graph, Port};
 use crate::onnx::macs;
 
 use super::super::data::{OpenDataset, Sample};
 use super::super::kinds::{Pass, pass_runs};
 use super::super::model::ModelPart;
-use super::super::probing::sample;
+use super::super::probing::{FEATURES, sample};
 use super::super::site::{Input, NodeId, Runs, Site};
 use super::choose::trial_ports;
-use super::{Choose, Cut, Network, Pixelate, Recipe, Task, Training, Trial, cut_port};
+use super::options::HeadInit;
+use super::{
+    Choose, Cut, Network, Pixelate, ProbeHead, RangeTest, Rate, Recipe, Task, Training, Transfer,
+    Trial, cut_port, probe_head, range_test,
+};
 
 /// A training to be planned.
 pub(in super::super) struct Plan<'a> {
@@ -61,17 +65,71 @@ impl Plan<'_> {
         let mut shared = Self::model_input(&recipe, position);
         shared.extend(self.cut_inputs(site, position, &recipe, cuts)?);
         let macs = macs::forward_macs(&self.network.divided.suffix, recipe.seen(), 1);
+        if let Recipe::Transfer(transfer) = &recipe
+            && transfer.head_init == HeadInit::Probe
+        {
+            shared.push(self.probe_input(site, position, seed, transfer, &sample)?);
+        }
         let training = self.training.clone();
         let task = Task { recipe, sample, training, seed, cuts: cuts.to_vec(), macs };
+        self.check_unfreezing(&task, site)?;
         let mut inputs = shared.clone();
-        for (index, rate) in self.training.rates().into_iter().enumerate() {
+        for (index, rate) in self.training.lr.tried().into_iter().enumerate() {
+            let mut of_trial = shared.clone();
+            if rate == Rate::Tested {
+                let test = RangeTest { task: task.clone() };
+                let node = site.add("lr range test", Some(seed), test, shared.clone());
+                let curve = Input::new(range_test::CURVE, node, range_test::CURVE);
+                of_trial.push(curve.clone());
+                inputs.push(curve);
+            }
             let trial = Trial { task: task.clone(), rate };
-            let node = site.add(&format!("lr={rate}"), Some(seed), trial, shared.clone());
+            let node = site.add(&rate.label(), Some(seed), trial, of_trial);
             let [result, weights] = trial_ports(index);
             inputs.push(Input::new(&result, node, "result"));
             inputs.push(Input::new(&weights, node, "weights"));
         }
         Some(site.add("", Some(seed), Choose { task, kind: self.kind }, inputs))
+    }
+
+    /// Layer groups that begin one after the other must all have begun before the end.
+    fn check_unfreezing(&self, task: &Task, site: &mut Site) -> Option<()> {
+        let unfreeze = &self.training.unfreeze;
+        let cohorts = unfreeze.cohort(self.network.depth()) + 1;
+        let (per_epoch, total) = task.lengths();
+        let needed = unfreeze.epochs(cohorts);
+        if total == 0 || needed * per_epoch < total {
+            return Some(());
+        }
+        let message = format!(
+            "it takes {} until everything learns, and training takes {}",
+            counted(needed, "epoch"),
+            counted(total / per_epoch, "epoch"),
+        );
+        let place = self.training.said("unfreeze").or_else(|| self.training.said("protocol"));
+        site.problem(
+            Problem::at(place.unwrap_or(site.place), message)
+                .help("train for more epochs, or freeze the lower layer groups with `freeze`"),
+        );
+        None
+    }
+
+    /// A probe on the features that the head reads, as the head's start.
+    fn probe_input(
+        &self,
+        site: &mut Site,
+        position: usize,
+        seed: Seed,
+        transfer: &Transfer,
+        sample: &Sample,
+    ) -> Option<Input> {
+        let model = &transfer.model;
+        let node = self.pass(site, position, model, &[&transfer.head_at], Some(1))?;
+        let class_weights = self.training.class_weights.clone();
+        let job = ProbeHead { sample: sample.clone(), class_weights };
+        let features = Input::new(FEATURES, node, &transfer.head_at);
+        let probe = site.add("probe as head", Some(seed), job, vec![features]);
+        Some(Input::new(probe_head::HEAD, probe, probe_head::HEAD))
     }
 
     /// The model itself, if a stage makes it.
@@ -100,7 +158,7 @@ impl Plan<'_> {
             .collect();
         let pass = match recipe {
             Recipe::Transfer(transfer) if !tensors.is_empty() => {
-                Some(self.prefix(site, position, &transfer.model, &tensors)?)
+                Some(self.pass(site, position, &transfer.model, &tensors, None)?)
             }
             // Nothing is frozen, so the cut is the input.
             _ => None,
@@ -116,13 +174,15 @@ impl Plan<'_> {
         Some(inputs)
     }
 
-    /// The part that never changes, computed once for each item and shared by all who cut there.
-    fn prefix(
+    /// The part that never changes, computed once for each item and shared by all who cut there;
+    /// maps pooled to `spatial` rows and columns if that is said.
+    fn pass(
         &self,
         site: &mut Site,
         position: usize,
         model: &ModelPart,
         tensors: &[&String],
+        spatial: Option<usize>,
     ) -> Option<NodeId> {
         let ends: Vec<Port> = tensors.iter().map(|name| Port::named(name)).collect();
         let frozen = model.base.graph.part(&model.base.graph.inputs, &ends);
@@ -130,12 +190,13 @@ impl Plan<'_> {
             data: Arc::clone(&self.data),
             model: model.clone(),
             tensors: tensors.iter().map(|name| (*name).clone()).collect(),
-            spatial: None,
+            spatial,
             macs: macs::forward_macs(&frozen, &model.base.seen, 1),
         };
         let until: Vec<&str> = tensors.iter().map(|name| name.as_str()).collect();
         let label = format!(
-            "prefix of {}{} on {} up to {}",
+            "{} of {}{} on {} up to {}",
+            if spatial.is_some() { "features" } else { "prefix" },
             model.base.name,
             if model.random.is_some() { " (random)" } else { "" },
             self.data.name,

@@ -2,16 +2,17 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::train::{self, Settings, Start, TrainError, Trained};
+use crate::train::{self, TrainError, Trained};
 
-use super::super::artifacts::{Outcome, TrialResult, put_json, write_vectors};
+use super::super::artifacts::{Outcome, TrialResult, get_json, put_json, write_vectors};
 use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
-use super::Task;
+use super::range_test::CURVE;
+use super::{Rate, Task};
 
 /// One training.
 pub(super) struct Trial {
     pub(super) task: Task,
-    pub(super) rate: f64,
+    pub(super) rate: Rate,
 }
 
 /// Name of the vector of weights.
@@ -33,7 +34,11 @@ impl Job for Trial {
         let mut task = self.task.key()?;
         // The other rates of the list do not change this one.
         task["training"]["lr"] = Json::Null;
-        Ok(json!({ "task": task, "rate": self.rate }))
+        let rate = match self.rate {
+            Rate::Known(rate) => json!(rate),
+            Rate::Tested => Json::Null,
+        };
+        Ok(json!({ "task": task, "rate": rate }))
     }
 
     fn computes(&self) -> bool {
@@ -51,38 +56,39 @@ impl Job for Trial {
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let task = &self.task;
         let network = task.recipe.build(task.seed, context)?;
-        let prepared = task.prepare(&network, context)?;
+        let phases = task.prepare(&network, context)?;
+        let prepared = phases.last().ok_or_else(|| Failure::new("prepare any phase"))?;
         let sources = task.open(context)?;
         let labels = task.sample.data.dataset.labels();
         let class_weights = task.class_weights();
         let examples = task.examples(&sources, &labels, &class_weights);
-        let settings = Settings {
-            rate: self.rate,
-            schedule: &task.training.schedule,
-            optimiser: &task.training.optimizer,
-            budget: task.training.budget(),
-            monitor: &task.training.monitor,
-            seed: task.seed,
-            threads: context.cores,
-        };
-        let start = Start {
-            weights: prepared.weights.gather(&network.graph),
-            statistics: prepared.statistics.gather(&network.graph),
-        };
+        let rate = self.rate(context)?;
+        let settings = task.settings(rate, context.cores);
+        let start = task.start(&network, prepared);
         let watch = |done: usize, total: usize, note: &str| {
             (context.progress)(done, total, note);
             !context.stopped()
         };
-        let trained =
-            train::train(context.workshop, &prepared, &examples, &settings, start, &watch);
-        self.outputs(trained, context)
+        let workshop = context.workshop;
+        let trained = train::train(workshop, &phases, &examples, &settings, start, context, &watch);
+        Self::outputs(rate, trained, context)
     }
 }
 
 impl Trial {
+    fn rate(&self, context: &Context<'_>) -> Result<f64, Failure> {
+        match self.rate {
+            Rate::Known(rate) => Ok(rate),
+            Rate::Tested => {
+                let test: train::RangeTest = get_json(context, CURVE)?;
+                test.rate.ok_or_else(|| Failure::new("find a learning rate in the range test"))
+            }
+        }
+    }
+
     /// What is kept of a training; one that diverged is a result too.
     fn outputs(
-        &self,
+        rate: f64,
         trained: Result<Trained, TrainError>,
         context: &Context<'_>,
     ) -> Result<Outputs, Failure> {
@@ -103,12 +109,11 @@ impl Trial {
             Err(TrainError::Runtime(error)) => return Err(error.into()),
         };
         let vectors = [(WEIGHTS, weights.as_slice()), (STATISTICS, statistics.as_slice())];
-        let result = TrialResult { rate: self.rate, outcome };
+        let result = TrialResult { rate, outcome };
         let mut outputs = Outputs::default()
             .with("weights", write_vectors(context.store, &vectors)?)
             .with("result", put_json(context.store, "trial", &result)?);
         if let Outcome::Diverged { step, loss } = &result.outcome {
-            let rate = self.rate;
             outputs
                 .warnings
                 .push(format!("diverged at lr {rate}: the loss was {loss} at step {step}"));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::autodiff::Terms;
 use crate::base::Digest;
 use crate::base::language::defaults;
 use crate::onnx::architecture::Architecture;
@@ -37,6 +38,16 @@ impl Rows for Halves {
     }
 }
 
+struct NoDraft;
+
+impl Draft for NoDraft {
+    fn read(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn write(&self, _: &[u8]) {}
+}
+
 fn network(architecture: &Architecture, seed: u64) -> Graph {
     let mut graph = architecture.build([1, 8, 8], 2).unwrap();
     init::randomise(&mut graph, Seed(seed), "body");
@@ -72,6 +83,7 @@ fn run(architecture: &Architecture, until: Option<&str>, rate: f64, steps: usize
         rate: &|_| 1.0,
         optimiser: &optimiser,
         clip: Some(5.0),
+        terms: &Terms::default(),
     };
     let prepared = workshop.prepare(Digest::of(b"halves"), &preparation).unwrap();
     let examples = Examples {
@@ -84,7 +96,11 @@ fn run(architecture: &Architecture, until: Option<&str>, rate: f64, steps: usize
     let settings = Settings {
         rate,
         schedule: &Schedule::Constant,
+        unfreeze: &Unfreeze::AtOnce,
         optimiser: &optimiser,
+        loss: &Loss::CrossEntropy,
+        mixing: Mixing::default(),
+        batch: prepared.batch,
         budget: Budget { length: Length::Steps(steps), patience: 0 },
         monitor: &Monitor::Loss,
         seed: Seed(1),
@@ -93,8 +109,10 @@ fn run(architecture: &Architecture, until: Option<&str>, rate: f64, steps: usize
     let start = Start {
         weights: prepared.weights.gather(&graph),
         statistics: prepared.statistics.gather(&graph),
+        anchor: vec![],
     };
-    let trained = train(&workshop, &prepared, &examples, &settings, start, &|_, _, _| true);
+    let phases = [Arc::clone(&prepared)];
+    let trained = train(&workshop, &phases, &examples, &settings, start, &NoDraft, &|_, _, _| true);
     Run { trained, graph, prepared, frozen: divided.frozen }
 }
 

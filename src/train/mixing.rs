@@ -1,0 +1,216 @@
+//! What is fed to a step: inputs, targets and weights of a batch, smoothed and mixed if asked for.
+
+use crate::autodiff::Loss;
+use crate::base::{Seed, Stream};
+
+use super::examples::Examples;
+
+/// How targets and inputs are softened.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mixing {
+    /// Share of each target that is spread evenly.
+    pub label_smoothing: f64,
+    /// α of the Beta distribution that mixed pairs take their shares from, if they are mixed.
+    pub mixup: Option<f64>,
+}
+
+/// A batch, row by row.
+pub(super) struct Fed {
+    /// Values of each input of the part that learns.
+    pub(super) sources: Vec<Vec<f32>>,
+    /// Items × classes.
+    pub(super) targets: Vec<f32>,
+    /// One for each item.
+    pub(super) weights: Vec<f32>,
+}
+
+/// A batch mixed with itself in another order.
+struct Pairs {
+    /// The share that an item keeps.
+    kept: f32,
+    partners: Vec<usize>,
+}
+
+impl Pairs {
+    /// a ← λ a + (1 − λ) b, row by row, where b is the row of the partner.
+    fn mix(&self, values: &mut [f32], width: usize) {
+        let before = values.to_vec();
+        for (row, partner) in values.chunks_exact_mut(width.max(1)).zip(&self.partners) {
+            let other = &before[partner * width..(partner + 1) * width];
+            for (value, other) in row.iter_mut().zip(other) {
+                *value = self.kept * *value + (1.0 - self.kept) * other;
+            }
+        }
+    }
+}
+
+impl Mixing {
+    /// What is fed for these items at this step.
+    pub(super) fn feed(
+        &self,
+        examples: &Examples<'_>,
+        items: &[usize],
+        (loss, classes): (&Loss, usize),
+        (seed, step): (Seed, usize),
+    ) -> Fed {
+        let source = |source| examples.gather(source, items, items.len());
+        let mut fed = Fed {
+            sources: (0..examples.sources.len()).map(source).collect(),
+            targets: self.targets(examples, items, loss, classes),
+            weights: items
+                .iter()
+                .map(|&item| examples.class_weights[examples.labels[item]] as f32)
+                .collect(),
+        };
+        if let Some(alpha) = self.mixup {
+            Self::pairs(alpha, items.len(), seed, step).apply(&mut fed, examples, classes);
+        }
+        fed
+    }
+
+    /// One row an item: 1 for its class and 0 for the others, less what is smoothed away. What is
+    /// smoothed is spread over all classes, or, if each class is a question of its own, over yes
+    /// and no.
+    fn targets(
+        &self,
+        examples: &Examples<'_>,
+        items: &[usize],
+        loss: &Loss,
+        classes: usize,
+    ) -> Vec<f32> {
+        let answers = if *loss == Loss::BinaryCrossEntropy { 2 } else { classes };
+        let spread = (self.label_smoothing / answers as f64) as f32;
+        let mut targets = vec![spread; items.len() * classes];
+        for (row, &item) in items.iter().enumerate() {
+            targets[row * classes + examples.labels[item]] =
+                (1.0 - self.label_smoothing) as f32 + spread;
+        }
+        targets
+    }
+
+    /// Pairs of a step, from streams of its own.
+    fn pairs(alpha: f64, items: usize, seed: Seed, step: usize) -> Pairs {
+        let step = step.to_string();
+        let mut partners: Vec<usize> = (0..items).collect();
+        seed.stream("mixup pairs", &step).shuffle(&mut partners);
+        Pairs { kept: beta(alpha, &mut seed.stream("mixup share", &step)) as f32, partners }
+    }
+}
+
+impl Pairs {
+    /// Mixes inputs and targets. An item counts as much as what it is made of does, so the loss is
+    /// λ wᵢ l(yᵢ) + (1 − λ) wⱼ l(yⱼ) where it is linear in the targets.
+    fn apply(&self, fed: &mut Fed, examples: &Examples<'_>, classes: usize) {
+        for (values, rows) in fed.sources.iter_mut().zip(&examples.sources) {
+            self.mix(values, rows.length());
+        }
+        let rows = fed.targets.chunks_exact_mut(classes).zip(&fed.weights);
+        rows.for_each(|(row, weight)| row.iter_mut().for_each(|target| *target *= weight));
+        self.mix(&mut fed.targets, classes);
+        self.mix(&mut fed.weights, 1);
+        let rows = fed.targets.chunks_exact_mut(classes).zip(&fed.weights);
+        rows.for_each(|(row, weight)| row.iter_mut().for_each(|target| *target /= weight));
+    }
+}
+
+/// A draw from Beta(α, α): X / (X + Y) with X, Y from Gamma(α), in logarithms, since both may be
+/// too small for a number.
+fn beta(alpha: f64, stream: &mut Stream) -> f64 {
+    let (x, y) = (ln_gamma_draw(alpha, stream), ln_gamma_draw(alpha, stream));
+    1.0 / (1.0 + (y - x).exp())
+}
+
+/// The logarithm of a draw from Gamma(shape, 1) (Marsaglia & Tsang 2000); below a shape of 1, of a
+/// draw for shape + 1 times U^(1/shape).
+fn ln_gamma_draw(shape: f64, stream: &mut Stream) -> f64 {
+    if shape < 1.0 {
+        let uniform = 1.0 - stream.uniform();
+        return ln_gamma_draw(shape + 1.0, stream) + uniform.ln() / shape;
+    }
+    let d = shape - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        let normal = stream.normal();
+        let cube = (1.0 + c * normal).powi(3);
+        if cube <= 0.0 {
+            continue;
+        }
+        let uniform = 1.0 - stream.uniform();
+        if uniform.ln() < 0.5 * normal * normal + d - d * cube + d * cube.ln() {
+            return (d * cube).ln();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Rows;
+
+    struct Numbers;
+
+    impl Rows for Numbers {
+        fn length(&self) -> usize {
+            2
+        }
+
+        fn copy(&self, row: usize, into: &mut [f32]) {
+            into.copy_from_slice(&[row as f32, 10.0 * row as f32]);
+        }
+    }
+
+    fn fed(mixing: Mixing, loss: &Loss) -> Fed {
+        let examples = Examples {
+            sources: vec![&Numbers],
+            labels: &[0, 1, 2, 0],
+            train: &[],
+            val: &[],
+            class_weights: &[1.0, 2.0, 4.0],
+        };
+        mixing.feed(&examples, &[0, 1, 2, 3], (loss, 3), (Seed(5), 7))
+    }
+
+    #[test]
+    fn targets_are_smoothed_over_classes_or_over_yes_and_no() {
+        let smooth = Mixing { label_smoothing: 0.3, mixup: None };
+        let row = |loss: &Loss| fed(smooth, loss).targets[..3].to_vec();
+        assert_eq!(row(&Loss::CrossEntropy), [0.7 + 0.1, 0.1, 0.1]);
+        assert_eq!(row(&Loss::BinaryCrossEntropy), [0.7 + 0.15, 0.15, 0.15]);
+        assert_eq!(fed(Mixing::default(), &Loss::CrossEntropy).targets[3..6], [0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn inputs_targets_and_weights_are_mixed_alike() {
+        let plain = fed(Mixing::default(), &Loss::CrossEntropy);
+        let mixing = Mixing { mixup: Some(0.4), ..Mixing::default() };
+        let mixed = fed(mixing, &Loss::CrossEntropy);
+        let pairs = Mixing::pairs(0.4, 4, Seed(5), 7);
+        assert_eq!(pairs.partners.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+        let (kept, given) = (pairs.kept, 1.0 - pairs.kept);
+        for (item, &other) in pairs.partners.iter().enumerate() {
+            let near = |found: f32, expected: f32| assert!((found - expected).abs() < 1e-5);
+            let weight = kept * plain.weights[item] + given * plain.weights[other];
+            near(mixed.weights[item], weight);
+            near(mixed.sources[0][2 * item], kept * item as f32 + given * other as f32);
+            for class in 0..3 {
+                let part = |row: usize| plain.weights[row] * plain.targets[row * 3 + class];
+                let expected = (kept * part(item) + given * part(other)) / weight;
+                near(mixed.targets[item * 3 + class], expected);
+            }
+        }
+    }
+
+    /// Beta(α, α) has mean ½ and variance 1 / (4 (2α + 1)).
+    #[test]
+    fn shares_have_the_moments_of_a_beta_distribution() {
+        for alpha in [0.1, 0.4, 1.0, 3.0] {
+            let mut stream = Seed(1).stream("beta", "moments");
+            let draws: Vec<f64> = (0..20_000).map(|_| beta(alpha, &mut stream)).collect();
+            assert!(draws.iter().all(|draw| (0.0..=1.0).contains(draw)));
+            let mean = draws.iter().sum::<f64>() / 20_000.0;
+            let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 20_000.0;
+            assert!((mean - 0.5).abs() < 0.01, "{alpha}: {mean}");
+            assert!((variance - 0.25 / (2.0 * alpha + 1.0)).abs() < 0.01, "{alpha}: {variance}");
+        }
+    }
+}
