@@ -203,7 +203,15 @@ impl<'a> Parts<'a> {
     }
 
     fn cuts(&self, tape: &mut Tape) -> BTreeMap<String, Var> {
-        let input = |port: &Port| (port.name.clone(), tape.input(&port.name, &port.dims));
+        let declared = &self.step.divided.suffix.inputs;
+        let input = |port: &Port| {
+            let kind = declared.iter().find(|known| known.name == port.name && !known.is_float());
+            let var = match kind {
+                Some(known) => tape.input_of_kind(&port.name, known.kind, &port.dims),
+                None => tape.input(&port.name, &port.dims),
+            };
+            (port.name.clone(), var)
+        };
         self.cuts.iter().map(input).collect()
     }
 

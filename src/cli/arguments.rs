@@ -93,6 +93,14 @@ pub(super) enum Command {
         /// The library.
         library: PathBuf,
     },
+    /// Runs gradients of a model in a process of its own, which may crash.
+    #[command(hide = true, name = "check-gradients")]
+    CheckGradients {
+        /// The model.
+        model: PathBuf,
+        /// What is asked, as JSON.
+        asked: String,
+    },
     /// Looks at a model in a process of its own, which may crash.
     #[command(hide = true, name = "look-at-model")]
     Look {

@@ -6,6 +6,7 @@ mod compare;
 mod crash;
 mod look;
 mod model;
+mod model_check;
 mod operators;
 mod pip;
 mod plan;
@@ -88,6 +89,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             let request = compare::Request { runs, pipeline, metric, output: output.as_deref() };
             compare::compare(&request, &arguments.common)
         }
+        Some(Command::CheckGradients { model, asked }) => model_check::child(model, asked),
         Some(Command::TryLibrary { library }) => runtime::child(library),
         None => match &arguments.file {
             Some(file) => run::run(file, &arguments.common),

@@ -3,6 +3,7 @@
 pub mod architecture;
 pub mod batch;
 pub mod build;
+pub mod example;
 pub mod external;
 pub mod fold;
 pub mod freeze;
