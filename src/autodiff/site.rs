@@ -1,5 +1,6 @@
 //! Where a rule is applied: one node of the model, with all that is known of its tensors.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::onnx::graph::Node;
@@ -8,7 +9,7 @@ use crate::onnx::tensor::Tensor;
 use super::tape::{Tape, Var};
 
 /// Why a node cannot be differentiated.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
 #[error("`{node}` ({op}): {reason}")]
 pub struct Refusal {
     /// The node.

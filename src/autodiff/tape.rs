@@ -77,6 +77,12 @@ impl Tape {
         Var::new(name, dims)
     }
 
+    /// Declares an input of another element type than floats, by ONNX's number.
+    pub(crate) fn input_of_kind(&mut self, name: &str, kind: i32, dims: &[usize]) -> Var {
+        self.graph.inputs.push(Port { kind, ..Port::floats(name, dims) });
+        Var::new(name, dims)
+    }
+
     /// Declares an output; the tensor is passed on under this name.
     pub(crate) fn output(&mut self, var: &Var, name: &str) {
         self.graph.nodes.push(Node::new(name, "Identity", &[var.name()], name));

@@ -41,6 +41,10 @@ pub(super) enum Command {
         /// Prints the reference page instead, as Markdown.
         #[arg(long)]
         reference: bool,
+        /// Prints a page about operators instead, as Markdown: which of them can be trained
+        /// through.
+        #[arg(long, conflicts_with = "reference")]
+        operators: bool,
     },
     /// Tells what one's own model is.
     Model {
@@ -88,6 +92,14 @@ pub(super) enum Command {
     TryLibrary {
         /// The library.
         library: PathBuf,
+    },
+    /// Runs gradients of a model in a process of its own, which may crash.
+    #[command(hide = true, name = "check-gradients")]
+    CheckGradients {
+        /// The model.
+        model: PathBuf,
+        /// What is asked, as JSON.
+        asked: String,
     },
     /// Looks at a model in a process of its own, which may crash.
     #[command(hide = true, name = "look-at-model")]

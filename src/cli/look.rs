@@ -127,13 +127,22 @@ fn in_child<T: DeserializeOwned>(
         crate::base::atomic::write(&path, model).context("write the model for a trial")?;
         Ok(path)
     };
-    let program = std::env::current_exe().context("find this program")?;
-    let mut child = Command::new(program);
+    let mut child = program()?;
     child.arg("look-at-model").arg(write("model.onnx", model)?);
     child.arg(serde_json::to_string(shapes)?).args(["--runtime", "embedded"]);
     if let Some(freed) = freed {
         child.arg("--freed").arg(write("freed.onnx", freed)?);
     }
+    answered(child)
+}
+
+/// This program, about to be started once more.
+pub(super) fn program() -> anyhow::Result<Command> {
+    Ok(Command::new(std::env::current_exe().context("find this program")?))
+}
+
+/// What a child says on standard output, or why it ended otherwise.
+pub(super) fn answered<T: DeserializeOwned>(mut child: Command) -> anyhow::Result<T> {
     let output = child.output().context("try the model in a process of its own")?;
     if output.status.success() {
         return serde_json::from_slice(&output.stdout).context("read what the trial saw");

@@ -6,6 +6,8 @@ mod compare;
 mod crash;
 mod look;
 mod model;
+mod model_check;
+mod operators;
 mod pip;
 mod plan;
 mod predict;
@@ -71,7 +73,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Run { file }) => run::run(file, &arguments.common),
         Some(Command::Check { file }) => check::check(file, &arguments.common),
         Some(Command::Plan { file }) => plan::plan(file, &arguments.common),
-        Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
+        Some(Command::Schema { operators: true, .. }) => Ok(operators::print()),
+        Some(Command::Schema { reference, .. }) => Ok(reference::print(*reference)),
         Some(Command::Model { command }) => model::model(command, &arguments.common),
         Some(Command::Look { model, shapes, freed }) => {
             look::child(model, shapes, freed.as_deref())
@@ -86,6 +89,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             let request = compare::Request { runs, pipeline, metric, output: output.as_deref() };
             compare::compare(&request, &arguments.common)
         }
+        Some(Command::CheckGradients { model, asked }) => model_check::child(model, asked),
         Some(Command::TryLibrary { library }) => runtime::child(library),
         None => match &arguments.file {
             Some(file) => run::run(file, &arguments.common),

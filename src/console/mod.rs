@@ -5,6 +5,7 @@ mod compare;
 mod forecast;
 mod lines;
 mod model;
+mod model_check;
 mod summary;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -16,6 +17,7 @@ pub use bars::Counter;
 pub use compare::{render_comparison, render_runs};
 pub use forecast::{forecast, time};
 pub use model::{InspectedPort, Inspection, inspection};
+pub use model_check::{Found, ModelCheck, NodeState, Obstacle, model_check};
 pub use summary::render;
 
 /// How progress is shown.

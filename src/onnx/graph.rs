@@ -47,6 +47,10 @@ pub enum Dim {
 
 /// ONNX's number for 32-bit floats.
 pub const FLOAT: i32 = 1;
+/// ONNX's number for 32-bit integers.
+pub const INT32: i32 = 6;
+/// ONNX's number for truth values.
+pub const BOOL: i32 = 9;
 /// ONNX's number for 64-bit integers.
 pub const INT64: i32 = 7;
 
@@ -64,6 +68,11 @@ impl Port {
             dims.insert(0, Dim::Free("batch".to_owned()));
         }
         port
+    }
+
+    /// Whether it holds floats, as far as the file says.
+    pub fn is_float(&self) -> bool {
+        [0, FLOAT].contains(&self.kind)
     }
 
     /// Its shape for people: `N × 3 × 224 × 224`, with `?` for an axis without a name.

@@ -41,6 +41,9 @@ pub fn observe(
     let mut seen = Observation::default();
     for (port, shape) in graph.inputs.iter().zip(shapes) {
         seen.shapes.insert(port.name.clone(), shape.clone());
+        if !port.is_float() {
+            seen.not_floats.insert(port.name.clone(), Kind::Other);
+        }
     }
     let about_shapes = about_shapes(graph);
     for name in &about_shapes {
@@ -51,9 +54,11 @@ pub fn observe(
         *port = Port { kind: port.kind.max(FLOAT), ..Port::floats(&port.name, shape) };
     }
     let mut session = runtime.load(&proto::encode(&open), 1)?;
-    let inputs: Vec<Tensor> = shapes
+    let inputs: Vec<Tensor> = graph
+        .inputs
         .iter()
-        .map(|shape| Tensor::f32(shape, ramp(elements(shape))))
+        .zip(shapes)
+        .map(|(port, shape)| example(port, shape))
         .collect::<Result<_, _>>()?;
     let outputs = session.run(&inputs.iter().collect::<Vec<_>>())?;
     for (port, value) in open.outputs.iter().zip(&outputs) {
@@ -63,6 +68,14 @@ pub fn observe(
         }
     }
     Ok(seen)
+}
+
+/// Something to feed: for indices, masks and kinds of tokens 0 is always in range.
+fn example(port: &Port, shape: &Shape) -> Result<Tensor, RuntimeError> {
+    match port.is_float() {
+        true => Tensor::f32(shape, ramp(elements(shape))),
+        false => Tensor::whole(shape, port.kind, vec![0; elements(shape)]),
+    }
 }
 
 /// The model with every tensor as an output, but for those about shapes alone.

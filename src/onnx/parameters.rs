@@ -59,7 +59,7 @@ pub fn parameters(graph: &Graph) -> Vec<Parameter> {
                 found.push(Parameter { name: name.to_owned(), role, node: index });
             }
         }
-        if after_weights || is_weighted(graph, node) {
+        if after_weights || is_weighted(graph, node) || table(graph, node).is_some() {
             weighted.extend(node.writes());
         }
     }
@@ -72,7 +72,8 @@ pub fn root<'a>(graph: &'a Graph, tensor: &'a str) -> Option<&'a str> {
         return constant.floats().map(|_| tensor);
     }
     let node = graph.producer(tensor)?;
-    let layout = ["Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten"];
+    let layout =
+        ["Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Expand"];
     layout.contains(&node.op.as_str()).then(|| root(graph, node.input(0)?))?
 }
 
@@ -81,6 +82,14 @@ fn roles(graph: &Graph, node: &Node, after_weights: bool) -> Vec<(usize, Role)> 
         "BatchNormalization" => {
             vec![(1, Role::Scale), (2, Role::Bias), (3, Role::Mean), (4, Role::Variance)]
         }
+        "LayerNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "RMSNormalization" => vec![(1, Role::Scale), (2, Role::Bias)],
+        "PRelu" => vec![(1, Role::Scale)],
+        "Gather" => table(graph, node).map(|role| (0, role)).into_iter().collect(),
+        // Something learned that is put beside the data, as the token of a class.
+        "Concat" if after_weights => (0..node.inputs.len()).map(|at| (at, Role::Bias)).collect(),
         "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => {
             weight_role(graph, node).into_iter().chain([(2, Role::Bias)]).collect()
         }
@@ -92,10 +101,23 @@ fn roles(graph: &Graph, node: &Node, after_weights: bool) -> Vec<(usize, Role)> 
     }
 }
 
+/// The role of a table of which rows are taken by index, as embeddings are.
+fn table(graph: &Graph, node: &Node) -> Option<Role> {
+    if node.op != "Gather" || node.int("axis").unwrap_or(0) != 0 {
+        return None;
+    }
+    match graph.initializers[root(graph, node.input(0)?)?].dims[..] {
+        [rows, width] if rows > 1 && width > 1 => {
+            Some(Role::Weight { fan_in: width, fan_out: width })
+        }
+        _ => None,
+    }
+}
+
 fn per_channel(graph: &Graph, node: &Node, role: Role) -> Vec<(usize, Role)> {
     let is_vector = |position: &usize| {
-        let constant = node.input(*position).and_then(|name| graph.initializers.get(name));
-        constant.is_some_and(|constant| constant.len() > 1)
+        let name = node.input(*position).and_then(|name| root(graph, name));
+        name.is_some_and(|name| graph.initializers[name].len() > 1)
     };
     (0..2).filter(is_vector).map(|position| (position, role)).collect()
 }

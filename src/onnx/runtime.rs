@@ -15,6 +15,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{DynValue, Tensor as OrtTensor};
 use thiserror::Error;
 
+use super::graph::{BOOL, INT32, INT64};
 use super::tensor::{Kind, Shape};
 
 /// What went wrong at the door.
@@ -238,6 +239,26 @@ impl Tensor {
         runtime()?;
         let made = OrtTensor::from_array((dims.to_vec(), values)).map_err(|error| made(&error))?;
         Ok(Self(made.into_dyn()))
+    }
+
+    /// Whole numbers as values of an element type, by ONNX's number: integers of 64 or 32 bits, truth
+    /// values; floats for any other.
+    pub fn whole(dims: &[usize], kind: i32, values: Vec<i64>) -> Result<Self, RuntimeError> {
+        runtime()?;
+        let dims = dims.to_vec();
+        let value = match kind {
+            INT64 => OrtTensor::from_array((dims, values)).map(OrtTensor::into_dyn),
+            INT32 => {
+                let values: Vec<i32> = values.into_iter().map(|value| value as i32).collect();
+                OrtTensor::from_array((dims, values)).map(OrtTensor::into_dyn)
+            }
+            BOOL => {
+                let values: Vec<bool> = values.into_iter().map(|value| value != 0).collect();
+                OrtTensor::from_array((dims, values)).map(OrtTensor::into_dyn)
+            }
+            _ => return Self::f32(&dims, values.into_iter().map(|value| value as f32).collect()),
+        };
+        Ok(Self(value.map_err(|error| made(&error))?))
     }
 
     /// The floats, in row-major order, if it holds floats.
