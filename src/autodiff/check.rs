@@ -9,9 +9,10 @@ use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::tensor::{Shape, Tensor};
 
+use super::derive;
+use super::refusals;
 use super::site::{Mode, Refusal};
 use super::tape::{Dialect, Tape, Var};
-use super::{derive, refusals};
 
 /// Of what the gradients are asked for.
 pub struct Question<'a> {
@@ -90,7 +91,7 @@ fn emit(question: &Question<'_>, backward: bool) -> Result<(Graph, Vec<Shape>), 
 /// What gradients meet at a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Passage {
+pub enum State {
     /// They pass.
     Passes,
     /// They stop: it makes whole numbers or truth values.
@@ -102,21 +103,21 @@ pub enum Passage {
 }
 
 /// What gradients meet at each node, in order, where `wanted` are the parameters that learn.
-pub fn states(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Passage> {
+pub fn states(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<State> {
     let refused = refusals::refusals(graph, seen, wanted);
     let mut carrying: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     let mut states = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let floats: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
-        let stops = floats.is_empty() || refusals::stops(node);
+        let stops = floats.is_empty() || refusals::STOPS.contains(&node.op.as_str());
         states.push(match node.reads().any(|name| carrying.contains(name)) {
-            false => Passage::Before,
-            true if stops => Passage::Stops,
+            false => State::Before,
+            true if stops => State::Stops,
             true => {
                 carrying.extend(floats);
                 match refused.iter().any(|refusal| refusal.node == node.name) {
-                    true => Passage::Refused,
-                    false => Passage::Passes,
+                    true => State::Refused,
+                    false => State::Passes,
                 }
             }
         });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
-use super::refusals::{floats, stops, unknown};
+use super::refusals::{carried, floats, stops, unknown};
 use super::rules::{Rule, SEVERAL, rule};
 use super::site::{Forward, Gradients, Mode, Refusal, Site};
 use super::tape::{Tape, Var};
@@ -104,11 +104,10 @@ pub(super) fn forward_partly<'a>(
                 continue;
             }
         };
-        // Whole numbers and truth values carry no gradient: the path stops there.
-        let floats: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
+        let carried = carried(graph, seen, node);
         let carries = site.wanted.contains(&true);
         let known = rule(&node.domain, &node.op);
-        let known = known.filter(|_| reached.varies(node) && !floats.is_empty());
+        let known = known.filter(|_| reached.varies(node) && !carried.is_empty());
         let result = match known {
             Some(rule) => (rule.forward)(&site, tape),
             None => Ok(site.copy(tape)),
@@ -121,9 +120,9 @@ pub(super) fn forward_partly<'a>(
                     passed.vars.insert(name.clone(), var.clone());
                 }
                 let Some(rule) = known else { continue };
-                reached.varying.extend(floats.iter().map(|name| (*name).to_owned()));
+                reached.varying.extend(carried.iter().map(|name| (*name).to_owned()));
                 if carries {
-                    reached.carrying.extend(floats.into_iter().map(str::to_owned));
+                    reached.carrying.extend(carried.into_iter().map(str::to_owned));
                     passed.steps.push(Done { site, forward, rule });
                 }
             }

@@ -20,11 +20,11 @@ mod tape;
 mod update;
 mod window;
 
-pub use check::{GradientGraphs, Passage, Question, gradient_graphs, states};
+pub use check::{GradientGraphs, Question, State, gradient_graphs, states};
 pub use differences::{Compared, NoComparison, TOLERANCE, Verdict, compare, try_out};
 pub use flat::{Flat, Slot};
 pub use loss::{Huber, Link, Loss};
-pub use operators::{Operator, State, operators};
+pub use operators::{Operator, Passage, operators};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use refusals::refusals;
 pub use site::{Mode, Refusal};

@@ -6,7 +6,7 @@ use crate::onnx::upgrade::operators as readable;
 
 /// What a gradient meets at an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum Passage {
     /// It passes, by a rule that is checked against finite differences.
     Passes,
     /// It ends: what comes out are shapes, places or truth values.
@@ -21,7 +21,7 @@ pub struct Operator {
     /// Its name.
     pub name: String,
     /// What a gradient meets there.
-    pub state: State,
+    pub passage: Passage,
     /// Which forms are refused, or how it is read.
     pub note: &'static str,
 }
@@ -58,14 +58,14 @@ pub fn operators() -> Vec<Operator> {
     names.dedup();
     let has_rule = |name: &str| rules().any(|rule| rule.op == name);
     let operator = |name: String| {
-        let state = match name.as_str() {
-            name if STOPS.contains(&name) || of_no_floats(name) => State::Stops,
-            "Upsample" | "Scatter" | "Constant" => State::Passes,
-            name if has_rule(name) => State::Passes,
-            _ => State::Refused,
+        let passage = match name.as_str() {
+            name if STOPS.contains(&name) || of_no_floats(name) => Passage::Stops,
+            "Upsample" | "Scatter" | "Constant" => Passage::Passes,
+            name if has_rule(name) => Passage::Passes,
+            _ => Passage::Refused,
         };
         let note = NOTES.iter().find(|(noted, _)| *noted == name).map_or("", |(_, note)| note);
-        Operator { name, state, note }
+        Operator { name, passage, note }
     };
     names.into_iter().map(operator).collect()
 }
@@ -84,7 +84,7 @@ mod tests {
         let all = operators();
         for (name, _) in NOTES {
             let found = all.iter().find(|operator| operator.name == name);
-            assert_eq!(found.map(|operator| operator.state), Some(State::Passes), "{name}");
+            assert_eq!(found.map(|operator| operator.passage), Some(Passage::Passes), "{name}");
         }
     }
 
@@ -93,7 +93,7 @@ mod tests {
         let all = operators();
         for rule in rules() {
             let told = all.iter().find(|operator| operator.name == rule.op).unwrap();
-            assert_eq!(told.state, State::Passes, "{}", rule.op);
+            assert_eq!(told.passage, Passage::Passes, "{}", rule.op);
         }
     }
 }

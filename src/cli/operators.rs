@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::autodiff::{State, operators};
+use crate::autodiff::{Passage, operators};
 use crate::console;
 
 use super::Exit;
@@ -27,10 +27,10 @@ fn page() -> String {
          | operator | gradient | |\n|---|---|---|\n",
     );
     for operator in operators() {
-        let state = match operator.state {
-            State::Passes => "passes",
-            State::Stops => "stops",
-            State::Refused => "refused",
+        let state = match operator.passage {
+            Passage::Passes => "passes",
+            Passage::Stops => "stops",
+            Passage::Refused => "refused",
         };
         let _ = writeln!(page, "| `{}` | {state} | {} |", operator.name, operator.note);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::autodiff::{Compared, Passage, Verdict};
+use crate::autodiff::{Compared, State, Verdict};
 use crate::base::counted;
 use crate::onnx::graph::Graph;
 
@@ -47,7 +47,7 @@ pub struct NodeState {
     /// Its operator.
     pub op: String,
     /// What they meet.
-    pub state: Passage,
+    pub state: State,
 }
 
 /// Something that is in the way of training a model.
@@ -111,8 +111,8 @@ impl ModelCheck {
     }
 
     /// Takes down what gradients meet at each node.
-    pub fn nodes_on_the_way(&mut self, graph: &Graph, states: &[Passage]) {
-        let state = |(node, state): (&crate::onnx::graph::Node, &Passage)| NodeState {
+    pub fn nodes_on_the_way(&mut self, graph: &Graph, states: &[State]) {
+        let state = |(node, state): (&crate::onnx::graph::Node, &State)| NodeState {
             node: node.name.clone(),
             op: node.op.clone(),
             state: *state,
@@ -145,7 +145,7 @@ pub fn model_check(check: &ModelCheck, every_node: bool) -> String {
 
 fn trainable(check: &ModelCheck) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for node in check.nodes.iter().filter(|node| node.state == Passage::Passes) {
+    for node in check.nodes.iter().filter(|node| node.state == State::Passes) {
         *counts.entry(&node.op).or_default() += 1;
     }
     let operators: Vec<String> = counts.iter().map(|(op, count)| format!("{count} {op}")).collect();
@@ -178,10 +178,10 @@ fn obstacles(check: &ModelCheck) -> String {
 fn nodes(check: &ModelCheck) -> String {
     let row = |node: &NodeState| {
         let state = match node.state {
-            Passage::Passes => "gradients pass",
-            Passage::Stops => "gradients stop: whole numbers or truth values",
-            Passage::Refused => "refused: no gradient is known",
-            Passage::Before => "no parameter comes before it",
+            State::Passes => "gradients pass",
+            State::Stops => "gradients stop: whole numbers or truth values",
+            State::Refused => "refused: no gradient is known",
+            State::Before => "no parameter comes before it",
         };
         vec![node.node.clone(), node.op.clone(), state.to_owned()]
     };
