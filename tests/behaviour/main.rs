@@ -13,6 +13,7 @@ mod caching;
 mod compare;
 mod determinism;
 mod diverging;
+mod foreign_forms;
 mod formats;
 mod golden;
 mod harness;
