@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
-use super::refusals::{floats, stops, unknown};
+use super::refusals::{carried, floats, stops, unknown};
 use super::rules::{Rule, SEVERAL, rule};
 use super::site::{Forward, Gradients, Mode, Refusal, Site};
 use super::tape::{Tape, Var};
@@ -75,9 +75,8 @@ pub(super) fn forward<'a>(
                 continue;
             }
         };
-        // Whole numbers and truth values carry no gradient: the path stops there.
-        let floats: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
-        let carries = site.wanted.contains(&true) && !floats.is_empty();
+        let carried = carried(graph, seen, node);
+        let carries = site.wanted.contains(&true) && !carried.is_empty();
         let known = rule(&node.domain, &node.op).filter(|_| carries);
         let result = match known {
             Some(rule) => (rule.forward)(&site, tape),
@@ -91,7 +90,7 @@ pub(super) fn forward<'a>(
                     passed.vars.insert(name.clone(), var.clone());
                 }
                 if let Some(rule) = known {
-                    carrying.extend(floats.into_iter().map(str::to_owned));
+                    carrying.extend(carried.into_iter().map(str::to_owned));
                     passed.steps.push(Done { site, forward, rule });
                 }
             }

@@ -86,8 +86,7 @@ fn on_path<'a>(
     for node in &graph.nodes {
         let wanted: Vec<bool> =
             node.inputs.iter().map(|name| carrying.contains(name.as_str())).collect();
-        // Whole numbers and truth values carry no gradient: the path stops there.
-        let carries: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
+        let carries = carried(graph, seen, node);
         if stops(node) || carries.is_empty() || !wanted.contains(&true) {
             continue;
         }
@@ -95,6 +94,17 @@ fn on_path<'a>(
         on_path.push((node, wanted));
     }
     on_path
+}
+
+/// The outputs of a node that can carry a gradient. Whole numbers and truth values carry none, and
+/// one of several outputs that nobody reads has none: the path stops there.
+pub(super) fn carried<'a>(graph: &Graph, seen: &Observation, node: &'a Node) -> Vec<&'a str> {
+    let read = |name: &str| {
+        node.outputs.len() == 1
+            || graph.outputs.iter().any(|port| port.name == name)
+            || graph.nodes.iter().any(|node| node.reads().any(|read| read == name))
+    };
+    node.writes().filter(|name| seen.is_float(name) && read(name)).collect()
 }
 
 /// Applies a rule to one node for nothing but what it says: a node whose shapes were not seen has

@@ -318,6 +318,28 @@ fn a_model_that_cannot_be_trained_is_refused_with_the_node_in_the_way() {
 }
 
 #[test]
+fn every_node_in_the_way_is_told_before_any_work() {
+    let study = with_model(&models::with_two_nodes_in_the_way(), "odd", "none");
+    assert_snapshot!(study.refusal(), @"
+    exit code 2
+    --- standard error
+    error: `base` cannot be trained through `clip` (Clip): input 1 is computed at run time
+         study.yaml:17:25
+     17 |     fine_tune: { model: base, dataset: pets, freeze: none, steps: 6, lr: 1e-2 }
+        |                         ^^^^
+      help: freeze the model up to a layer after `clip`
+
+    error: `base` cannot be trained through `odd` (Hardmax): no gradient is known for this operator
+         study.yaml:17:25
+     17 |     fine_tune: { model: base, dataset: pets, freeze: none, steps: 6, lr: 1e-2 }
+        |                         ^^^^
+      help: freeze the model up to a layer after `odd`
+
+    2 problems
+    ");
+}
+
+#[test]
 fn a_model_whose_head_reads_a_map_can_be_frozen_on_either_backend() {
     for backend in Backend::all() {
         let study = with_model(&models::that_ends_in_a_convolution(), "relu", "all");

@@ -68,6 +68,15 @@ pub(crate) fn with_an_operator_without_gradient() -> Vec<u8> {
     model(nodes, vec![("kernel", drawn(&[4, 1, 3, 3])), ("weight", drawn(&[3, 256]))])
 }
 
+/// One operator without a gradient, and one whose settings are in the way.
+pub(crate) fn with_two_nodes_in_the_way() -> Vec<u8> {
+    let least = Node::new("least", "ReduceMin", &["conv"], "least").with("keepdims", 0_i64);
+    let clip = Node::new("clip", "Clip", &["conv", "least"], "clipped");
+    let hardmax = Node::new("odd", "Hardmax", &["clipped"], "odd");
+    let nodes = vec![convolution("conv"), least, clip, hardmax, flatten("odd"), dense()];
+    model(nodes, vec![("kernel", drawn(&[4, 1, 3, 3])), ("weight", drawn(&[3, 256]))])
+}
+
 /// Ends in a convolution and an average over space, as `SqueezeNet` does: a new head reads a map.
 pub(crate) fn that_ends_in_a_convolution() -> Vec<u8> {
     let relu = Node::new("relu", "Relu", &["conv"], "relu");

@@ -39,6 +39,7 @@ mod squashing;
 mod standard;
 #[cfg(test)]
 mod suite;
+mod topk;
 mod trilu;
 mod variadic;
 
@@ -96,6 +97,7 @@ static RULES: &[&[Rule]] = &[
     softmax::RULES,
     split::RULES,
     squashing::RULES,
+    topk::RULES,
     trilu::RULES,
     variadic::RULES,
 ];

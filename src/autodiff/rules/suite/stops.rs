@@ -7,7 +7,7 @@ use crate::onnx::graph::{Graph, Node, Port};
 use crate::onnx::observe::observe;
 use crate::onnx::proto;
 use crate::onnx::runtime::runtime;
-use crate::onnx::tensor::Tensor;
+use crate::onnx::tensor::{Tensor, elements};
 
 /// y and the gradient of x in a graph of nodes that lead from `x` to `y`.
 fn passed(nodes: Vec<Node>, constants: &[(&str, Tensor)], x: &[f32]) -> (Vec<f32>, Vec<f32>) {
@@ -21,9 +21,10 @@ fn passed(nodes: Vec<Node>, constants: &[(&str, Tensor)], x: &[f32]) -> (Vec<f32
     };
     let seen = observe(runtime().unwrap(), &graph, &[vec![x.len()]]).unwrap();
     let inputs = [("x".to_owned(), vec![x.len()])];
-    let (step, _) = emitted(&graph, &seen, &inputs, (Mode::Frozen, Dialect::Embedded), true);
+    let (step, y_dims) = emitted(&graph, &seen, &inputs, (Mode::Frozen, Dialect::Embedded), true);
     let mut session = runtime().unwrap().load(&proto::encode(&step), 1).unwrap();
-    let fed = [(vec![x.len()], x.to_vec()), (vec![x.len()], vec![1.0; x.len()])];
+    let ones = vec![1.0; elements(&y_dims[0])];
+    let fed = [(vec![x.len()], x.to_vec()), (y_dims[0].clone(), ones)];
     let mut out = feed(&mut session, &fed).into_iter();
     (out.next().unwrap(), out.next().unwrap())
 }
@@ -70,8 +71,17 @@ fn shapes_and_positions_pass_no_gradient() {
 }
 
 #[test]
-fn a_case_that_stops_everywhere_has_no_rule_to_check() {
-    // Operators that stop must not have a rule as well: it would never be asked.
+fn places_of_the_largest_pass_no_gradient() {
+    let mut largest = Node::new("largest", "TopK", &["x", "k"], "values");
+    largest.outputs.push("places".to_owned());
+    let nodes = vec![largest, Node::new("take", "Gather", &["x", "places"], "y")];
+    let (y, dx) = passed(nodes, &[("k", Tensor::i64(&[2]))], &[1.0, 5.0, 3.0]);
+    assert_eq!((y, dx), (vec![5.0, 3.0], vec![0.0, 1.0, 1.0]));
+}
+
+#[test]
+fn an_operator_that_stops_has_no_rule() {
+    // It would never be asked.
     for rule in super::rules() {
         let node = Case::of(rule.op, |case| case).node;
         assert!(!crate::autodiff::refusals::stops(&node), "{} stops and has a rule", rule.op);
