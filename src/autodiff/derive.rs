@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
-use super::rules::{Rule, rule};
-use super::site::{Forward, Mode, Refusal, Site};
+use super::refusals::{floats, stops, unknown};
+use super::rules::{Rule, SEVERAL, rule};
+use super::site::{Forward, Gradients, Mode, Refusal, Site};
 use super::tape::{Tape, Var};
 
 /// A graph emitted on a tape, with what backward needs.
@@ -27,6 +28,27 @@ impl Done<'_> {
     pub(super) fn node(&self) -> &Node {
         self.site.node
     }
+
+    /// The gradients of its inputs; none at all if none of its outputs leads to the loss.
+    fn backward(
+        &self,
+        known: &BTreeMap<String, Var>,
+        tape: &mut Tape,
+    ) -> Result<Gradients, Refusal> {
+        let names = self.site.node.outputs.iter();
+        let given: Vec<Option<Var>> = names.map(|name| known.get(name).cloned()).collect();
+        if given.iter().all(Option::is_none) {
+            return Ok(vec![]);
+        }
+        let further = given.iter().skip(1).position(Option::is_some);
+        if let Some(further) = further.filter(|_| !SEVERAL.contains(&self.rule.op)) {
+            let name = &self.site.node.outputs[further + 1];
+            return Err(self.site.refuse(format!("no gradient is known for its output `{name}`")));
+        }
+        let site = Site { gradients: given, ..self.site.clone() };
+        let dy = site.gradient(0, tape);
+        (self.rule.backward)(&site, &self.forward, &dy, tape)
+    }
 }
 
 /// Emits `graph`. `given` are the tensors that are already there: inputs, and the parameters in
@@ -39,7 +61,7 @@ pub(super) fn forward<'a>(
     mode: Mode,
     tape: &mut Tape,
 ) -> Result<Passed<'a>, Vec<Refusal>> {
-    let mut refused = refusals(graph, seen, wanted);
+    let mut refused = unknown(graph, seen, wanted);
     if !refused.is_empty() {
         return Err(refused);
     }
@@ -53,7 +75,9 @@ pub(super) fn forward<'a>(
                 continue;
             }
         };
-        let carries = site.wanted.iter().any(|wanted| *wanted);
+        // Whole numbers and truth values carry no gradient: the path stops there.
+        let floats: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
+        let carries = site.wanted.contains(&true) && !floats.is_empty();
         let known = rule(&node.domain, &node.op).filter(|_| carries);
         let result = match known {
             Some(rule) => (rule.forward)(&site, tape),
@@ -62,11 +86,12 @@ pub(super) fn forward<'a>(
         match result {
             Err(refusal) => refused.push(refusal),
             Ok(forward) => {
+                refused.extend(unmade(graph, &site, &forward));
                 for (name, var) in node.outputs.iter().zip(&forward.outputs) {
                     passed.vars.insert(name.clone(), var.clone());
                 }
                 if let Some(rule) = known {
-                    carrying.extend(node.writes().map(str::to_owned));
+                    carrying.extend(floats.into_iter().map(str::to_owned));
                     passed.steps.push(Done { site, forward, rule });
                 }
             }
@@ -75,32 +100,12 @@ pub(super) fn forward<'a>(
     if refused.is_empty() { Ok(passed) } else { Err(refused) }
 }
 
-/// Operators whose outputs are shapes and positions: no gradient passes. They are named since those
-/// that upgrading a model has added were never seen.
-pub(super) const STOPS: [&str; 5] = ["Shape", "Size", "ArgMax", "ArgMin", "NonZero"];
-
-/// Every node that stands between a wanted parameter and the output without a rule.
-pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Refusal> {
-    let mut carrying: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
-    let mut refused = Vec::new();
-    for node in &graph.nodes {
-        if !node.reads().any(|name| carrying.contains(name)) {
-            continue;
-        }
-        if STOPS.contains(&node.op.as_str()) {
-            continue;
-        }
-        // Integers and masks carry no gradient: the path stops there.
-        carrying.extend(node.writes().filter(|name| seen.is_float(name)));
-        if node.writes().any(|name| seen.is_float(name)) && rule(&node.domain, &node.op).is_none() {
-            refused.push(Refusal {
-                node: node.name.clone(),
-                op: node.op.clone(),
-                reason: "no gradient is known for this operator".to_owned(),
-            });
-        }
-    }
-    refused
+/// A rule need not emit further outputs of its operator; but then nobody may read them.
+fn unmade(graph: &Graph, site: &Site<'_>, forward: &Forward) -> Option<Refusal> {
+    let mut missing = site.node.outputs.iter().skip(forward.outputs.len());
+    let read = |name: &&String| graph.nodes.iter().any(|node| node.inputs.contains(name));
+    let name = missing.find(|name| !name.is_empty() && read(name))?;
+    Some(site.refuse(format!("its output `{name}` is read, and is not made while training")))
 }
 
 fn site<'a>(
@@ -112,7 +117,7 @@ fn site<'a>(
     mode: Mode,
     tape: &mut Tape,
 ) -> Result<Site<'a>, Refusal> {
-    let unknown = |tensor: &str| Refusal {
+    let unseen = |tensor: &str| Refusal {
         node: node.name.clone(),
         op: node.op.clone(),
         reason: format!("the shape of `{tensor}` was not seen"),
@@ -133,29 +138,30 @@ fn site<'a>(
         let var = var.or_else(|| seen.shape(graph, name).map(|dims| Var::new(name.clone(), dims)));
         // Shapes and positions computed by the model may be unseen; no rule asks for their shape.
         let var = var.or_else(|| (!seen.is_float(name)).then(|| Var::new(name.clone(), &[])));
-        inputs.push(Some(var.ok_or_else(|| unknown(name))?));
+        inputs.push(Some(var.ok_or_else(|| unseen(name))?));
     }
     let dims = |name: &String| match name.is_empty() {
         true => Some(vec![]),
         false => seen.shape(graph, name).map(<[usize]>::to_vec),
     };
-    let stops = STOPS.contains(&node.op.as_str());
     let wanted: Vec<bool> =
-        node.inputs.iter().map(|name| !stops && carrying.contains(name)).collect();
+        node.inputs.iter().map(|name| !stops(node) && carrying.contains(name)).collect();
     let carries = wanted.contains(&true);
     let output_dims = node.outputs.iter().map(|name| match dims(name) {
         Some(dims) => Ok(dims),
         // Where no gradient passes, nobody asks for the shape.
         None if !carries => Ok(vec![]),
-        None => Err(unknown(name)),
+        None => Err(unseen(name)),
     });
     Ok(Site {
         node,
         inputs,
         output_dims: output_dims.collect::<Result<_, _>>()?,
         wanted,
+        floats: floats(graph, seen, node),
         constants: node.inputs.iter().map(|name| graph.initializers.get(name)).collect(),
         mode,
+        gradients: vec![],
     })
 }
 
@@ -185,8 +191,7 @@ impl<'a> Passed<'a> {
         let mut gradients = given;
         let mut refused = Vec::new();
         for done in self.steps.iter().rev() {
-            let Some(dy) = gradients.get(done.site.node.output()).cloned() else { continue };
-            match (done.rule.backward)(&done.site, &done.forward, &dy, tape) {
+            match done.backward(&gradients, tape) {
                 Err(refusal) => refused.push(refusal),
                 Ok(inputs) => add_up(&done.site, inputs, &mut gradients, tape),
             }

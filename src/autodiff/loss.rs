@@ -1,6 +1,6 @@
 //! The loss and its gradient with respect to the scores.
 
-use super::tape::{Dialect, Tape, Var};
+use super::tape::{Tape, Var};
 
 /// Softmax cross-entropy, averaged with a weight per item:
 ///
@@ -15,7 +15,7 @@ pub(super) fn cross_entropy(
     tape: &mut Tape,
 ) -> (Var, Var) {
     let items = scores.dims()[0];
-    let log_p = log_softmax(scores, tape);
+    let log_p = tape.log_softmax(scores, 1);
     let p = tape.unary("Exp", &log_p);
     let total = tape.reduce_sum(weights, &[0]);
     let share = tape.div(weights, &total);
@@ -28,18 +28,4 @@ pub(super) fn cross_entropy(
     let error = tape.sub(&p, targets);
     let gradient = tape.mul(&error, &share);
     (loss, gradient)
-}
-
-/// ln softmax of each row. The embedded backend's own operator takes the logarithm of a softmax, which
-/// is ln 0 as soon as scores differ by a hundred; there it is written out: x − max − ln Σ exp(x − max).
-fn log_softmax(scores: &Var, tape: &mut Tape) -> Var {
-    if tape.dialect() == Dialect::Library {
-        return tape.op("LogSoftmax", &[scores], &[("axis", 1_i64.into())], scores.dims());
-    }
-    let most = tape.reduce_max(scores, &[1]);
-    let below = tape.sub(scores, &most);
-    let exp = tape.unary("Exp", &below);
-    let sum = tape.reduce_sum(&exp, &[1]);
-    let ln = tape.unary("Log", &sum);
-    tape.sub(&below, &ln)
 }

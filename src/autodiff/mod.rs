@@ -1,12 +1,15 @@
 //! Gradients as ONNX: a forward graph goes in, an ordinary ONNX graph of one training step comes
 //! out, which any runtime runs. Knows models, not data, epochs or stages.
 
+mod along;
 mod check;
+mod compose;
 mod derive;
 mod differences;
 mod flat;
 mod loss;
 mod optimiser;
+mod refusals;
 mod rules;
 mod site;
 mod step;
@@ -14,10 +17,10 @@ mod tape;
 mod window;
 
 pub use check::{GradientGraphs, Question, State, gradient_graphs, states};
-pub use derive::refusals;
 pub use differences::{Compared, NoComparison, TOLERANCE, Verdict, compare, try_out};
 pub use flat::{Flat, Slot};
 pub use optimiser::{AdamW, Optimiser, Sgd};
+pub use refusals::refusals;
 pub use site::{Mode, Refusal};
 pub use step::{Port, Step, StepGraphs, build};
 pub use tape::Dialect;

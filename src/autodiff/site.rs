@@ -32,6 +32,7 @@ pub enum Mode {
 }
 
 /// One node with its tensors.
+#[derive(Clone)]
 pub(crate) struct Site<'a> {
     /// The node.
     pub(crate) node: &'a Node,
@@ -41,10 +42,15 @@ pub(crate) struct Site<'a> {
     pub(crate) output_dims: Vec<Vec<usize>>,
     /// For each input, whether its gradient is wanted.
     pub(crate) wanted: Vec<bool>,
+    /// For each input, whether it holds floats.
+    pub(crate) floats: Vec<bool>,
     /// For each input, its values if it is a constant.
     pub(crate) constants: Vec<Option<&'a Tensor>>,
     /// What the graph is emitted for.
     pub(crate) mode: Mode,
+    /// In backward, the gradient of each output; `None` for one that does not lead to the loss.
+    /// Only rules in [`super::rules::SEVERAL`] have to look: all others get the one there is.
+    pub(crate) gradients: Vec<Option<Var>>,
 }
 
 /// What the forward part of a rule leaves: the node's outputs and whatever backward will need.
@@ -99,6 +105,14 @@ impl Site<'_> {
         let counted = if axis < 0 { axis + rank as i64 } else { axis };
         let outside = || self.refuse(format!("axis {axis} of a tensor with {rank} axes"));
         usize::try_from(counted).ok().filter(|axis| *axis < rank).ok_or_else(outside)
+    }
+
+    /// In backward, the gradient of an output, zeros where nothing leads from it to the loss.
+    pub(crate) fn gradient(&self, output: usize, tape: &mut Tape) -> Var {
+        match self.gradients.get(output) {
+            Some(Some(gradient)) => gradient.clone(),
+            _ => tape.zeros(&self.output_dims[output]),
+        }
     }
 
     /// A refusal that names this node.

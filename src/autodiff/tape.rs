@@ -270,7 +270,8 @@ impl Tape {
         self.reduce("ReduceMax", a, axes)
     }
 
-    fn reduce(&mut self, op: &str, a: &Var, axes: &[usize]) -> Var {
+    /// A reduction over axes, which stay with extent 1.
+    pub(super) fn reduce(&mut self, op: &str, a: &Var, axes: &[usize]) -> Var {
         if axes.is_empty() {
             return a.clone();
         }
@@ -337,6 +338,12 @@ impl Tape {
         let which = self.integers(&signed(axes));
         let steps = self.integers(&parts.iter().map(|part| part.step).collect::<Vec<_>>());
         self.op("Slice", &[a, &starts, &ends, &which, &steps], &[], &dims)
+    }
+
+    /// Zeros of this shape.
+    pub(crate) fn zeros(&mut self, dims: &[usize]) -> Var {
+        let zero = self.number(0.0);
+        self.expand(&zero, dims)
     }
 
     /// Zeros added before and after each axis.

@@ -118,10 +118,24 @@ impl Window {
         self.before.iter().chain(&self.after).any(|&pad| pad > 0)
     }
 
+    /// From the first entry that a window meets to the last.
+    pub(crate) fn full(&self, axis: usize) -> usize {
+        (self.output[axis] - 1) * self.strides[axis] + self.reach(axis)
+    }
+
+    /// Pads and output padding with which a transposed convolution comes out at the input's extent,
+    /// also where ceil mode reached beyond it.
+    pub(crate) fn transposed(&self) -> (Vec<i64>, Vec<i64>) {
+        let left: Vec<i64> = (0..self.kernel.len()).map(|axis| self.left_over(axis)).collect();
+        let before = self.before.iter().map(|&pad| pad as i64);
+        let after = self.after.iter().zip(&left).map(|(&pad, left)| pad as i64 - left.min(&0));
+        (before.chain(after).collect(), left.iter().map(|left| *left.max(&0)).collect())
+    }
+
     /// What a transposed window must add after its output to come out at the input's extent:
     /// rows that no full stride reached. Negative where ceil mode reached beyond the input.
     pub(crate) fn left_over(&self, axis: usize) -> i64 {
-        let reached = (self.output[axis] - 1) * self.strides[axis] + self.reach(axis);
-        (self.input[axis] + self.before[axis] + self.after[axis]) as i64 - reached as i64
+        let padded = self.input[axis] + self.before[axis] + self.after[axis];
+        padded as i64 - self.full(axis) as i64
     }
 }

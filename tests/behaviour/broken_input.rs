@@ -304,7 +304,7 @@ fn a_model_that_cannot_be_trained_is_refused_with_the_node_in_the_way() {
     assert_snapshot!(study.refusal(), @"
     exit code 2
     --- standard error
-    error: `base` cannot be trained through `odd` (Sinh): no gradient is known for this operator
+    error: `base` cannot be trained through `odd` (Hardmax): no gradient is known for this operator
          study.yaml:17:25
      17 |     fine_tune: { model: base, dataset: pets, freeze: none, steps: 6, lr: 1e-2 }
         |                         ^^^^

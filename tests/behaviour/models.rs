@@ -63,8 +63,8 @@ pub(crate) fn with_a_negative_pad() -> Vec<u8> {
 
 /// Has an operator for which no gradient is known.
 pub(crate) fn with_an_operator_without_gradient() -> Vec<u8> {
-    let sinh = Node::new("odd", "Sinh", &["conv"], "odd");
-    let nodes = vec![convolution("conv"), sinh, flatten("odd"), dense()];
+    let hardmax = Node::new("odd", "Hardmax", &["conv"], "odd");
+    let nodes = vec![convolution("conv"), hardmax, flatten("odd"), dense()];
     model(nodes, vec![("kernel", drawn(&[4, 1, 3, 3])), ("weight", drawn(&[3, 256]))])
 }
 

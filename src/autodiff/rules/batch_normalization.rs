@@ -13,9 +13,9 @@ pub(super) const RULES: &[Rule] = &[Rule {
     backward,
     #[cfg(test)]
     cases: || {
-        let case = |mode| {
+        let case = |dims: &'static [usize], mode| {
             Case::of("BatchNormalization", |case| {
-                case.varied("x", &[4, 3, 2, 2])
+                case.varied("x", dims)
                     .varied("scale", &[3])
                     .varied("bias", &[3])
                     .constant("mean", &[3], &[0.1, -0.2, 0.3])
@@ -23,7 +23,9 @@ pub(super) const RULES: &[Rule] = &[Rule {
             })
             .in_mode(mode)
         };
-        vec![case(Mode::Train), case(Mode::Frozen)]
+        let shapes: [&[usize]; 4] = [&[4, 3, 2, 2], &[5, 3], &[4, 3, 3], &[3, 3, 2, 1, 2]];
+        let both = |dims| [case(dims, Mode::Train), case(dims, Mode::Frozen)];
+        shapes.into_iter().flat_map(both).collect()
     },
 }];
 
@@ -35,6 +37,11 @@ fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let x = site.input(0)?.clone();
     if x.rank() < 2 {
         return Err(site.refuse("its input has no channel axis"));
+    }
+    if site.node.int("training_mode") == Some(1) {
+        let reason = "it uses the statistics of each batch wherever the file runs; export the \
+                      model in evaluation mode";
+        return Err(site.refuse(reason));
     }
     let channel = channel_dims(&x);
     let epsilon = tape.number(site.node.float("epsilon").unwrap_or(1e-5));

@@ -37,7 +37,7 @@ fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<G
 }
 
 /// db = Σ dy over items and positions.
-fn bias_gradient(dy: &Var, tape: &mut Tape) -> Var {
+pub(super) fn bias_gradient(dy: &Var, tape: &mut Tape) -> Var {
     let axes: Vec<usize> = (0..dy.rank()).filter(|&axis| axis != 1).collect();
     let sum = tape.reduce_sum(dy, &axes);
     tape.reshape(&sum, &[dy.dims()[1]])
@@ -65,7 +65,8 @@ fn input_gradient(
     tape.op("ConvTranspose", &[dy, w], &settings, x.dims())
 }
 
-fn weight_gradient(
+/// dW, where `dy` is the gradient of what the window makes of `x`.
+pub(super) fn weight_gradient(
     x: &Var,
     w: &Var,
     dy: &Var,
@@ -249,6 +250,28 @@ fn cases() -> Vec<Case> {
             conv(&[1, 2, 4, 4], &[3, 2, 2, 2])(c).with("pads", vec![2_i64, 2, 2, 2])
         }),
         Case::of("Conv", |c| conv(&[2, 3, 7], &[4, 3, 3])(c).with("strides", vec![2_i64])),
+        Case::of("Conv", |c| {
+            let c = conv(&[2, 4, 9], &[4, 2, 3])(c).varied("b", &[4]).with("group", 2_i64);
+            c.with("dilations", vec![2_i64]).with("pads", vec![2_i64, 1])
+        }),
+        Case::of("Conv", |c| {
+            conv(&[2, 3, 7], &[3, 1, 3])(c).with("group", 3_i64).with("auto_pad", "SAME_UPPER")
+        }),
+        // Several outputs a channel, depthwise.
+        Case::of("Conv", |c| conv(&[2, 2, 5, 4], &[4, 1, 3, 3])(c).with("group", 2_i64)),
+        Case::of("Conv", |c| {
+            let c = conv(&[1, 4, 6, 7], &[4, 2, 3, 2])(c).with("group", 2_i64);
+            c.with("strides", vec![2_i64, 3]).with("dilations", vec![1_i64, 2])
+        }),
+        Case::of("Conv", |c| conv(&[1, 2, 6, 5], &[2, 2, 3, 3])(c).with("auto_pad", "VALID")),
         Case::of("Conv", conv(&[1, 2, 3, 4, 3], &[2, 2, 2, 2, 2])),
+        Case::of("Conv", |c| {
+            let c = conv(&[1, 4, 4, 5, 4], &[2, 2, 2, 3, 2])(c).with("group", 2_i64);
+            c.with("strides", vec![2_i64, 1, 2]).with("pads", vec![1_i64, 1, 0, 0, 1, 1])
+        }),
+        Case::of("Conv", |c| {
+            let c = conv(&[1, 2, 4, 5, 4], &[2, 1, 2, 2, 2])(c).with("group", 2_i64);
+            c.with("dilations", vec![1_i64, 2, 1])
+        }),
     ]
 }

@@ -28,6 +28,11 @@ pub(super) const RULES: &[Rule] = &[Rule {
             Case::of("Gemm", |case| {
                 case.varied("a", &[4, 3]).varied("b", &[4, 5]).with("transA", 1_i64)
             }),
+            Case::of("Gemm", shapes(&[3, 4], &[4, 5], &[3, 5])),
+            Case::of("Gemm", |case| shapes(&[3, 4], &[4, 5], &[1])(case).with("beta", 0.5_f32)),
+            Case::of("Gemm", |case| {
+                case.varied("a", &[3, 4]).varied("b", &[4, 5]).number("c", 1.5)
+            }),
         ]
     },
 }];

@@ -25,9 +25,12 @@ pub(super) const RULES: &[Rule] = &[
         backward: back_to_input,
         #[cfg(test)]
         cases: || {
-            vec![Case::of("Reshape", |case| {
-                case.varied("x", &[2, 3, 4]).integers("shape", &[0, -1])
-            })]
+            let of = |shape: &'static [i64]| {
+                Case::of("Reshape", move |case| {
+                    case.varied("x", &[2, 3, 4]).integers("shape", shape)
+                })
+            };
+            vec![of(&[0, -1]), of(&[4, 3, 2]), of(&[24]), of(&[2, 0, 2, 2])]
         },
     },
     Rule {
@@ -71,15 +74,23 @@ pub(super) const RULES: &[Rule] = &[
         #[cfg(test)]
         cases: || vec![Case::of("Identity", |case| case.varied("x", &[2, 3]))],
     },
-    // Dropout is off while training, as it is at inference.
+    // Between floats; a cast to whole numbers stops gradients before a rule is asked.
     Rule {
-        op: "Dropout",
-        forward: passed_through,
+        op: "Cast",
+        forward: cast,
         backward: pass_back,
         #[cfg(test)]
-        cases: || vec![Case::of("Dropout", |case| case.varied("x", &[2, 3]))],
+        cases: || vec![Case::of("Cast", |case| case.varied("x", &[2, 3]).with("to", 1_i64))],
     },
 ];
+
+/// Floats of other precisions have become single ones when the model was read.
+fn cast(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    match site.node.int("to") {
+        Some(1) => passed_through(site, tape),
+        _ => Err(site.refuse("a cast to another precision has no gradient rule")),
+    }
+}
 
 /// A reshape to the observed shape: whatever the model computes the shape from falls away.
 fn reshaped(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {

@@ -1,4 +1,4 @@
-//! `MatMul` over the last two axes, the axes before broadcast.
+//! `MatMul` over the last two axes, the axes before broadcast; a vector is a row or a column.
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
 use super::super::tape::{Tape, Var};
@@ -21,6 +21,13 @@ pub(super) const RULES: &[Rule] = &[Rule {
             shapes(&[2, 3, 4], &[4, 5]),
             shapes(&[3, 4], &[2, 4, 5]),
             shapes(&[2, 1, 3, 4], &[3, 4, 2]),
+            shapes(&[2, 3, 4], &[1, 4, 5]),
+            shapes(&[1, 3, 4], &[2, 4, 5]),
+            shapes(&[4], &[4]).library_only("no product of two vectors"),
+            shapes(&[4], &[4, 5]),
+            shapes(&[3, 4], &[4]),
+            shapes(&[4], &[2, 4, 5]),
+            shapes(&[2, 3, 4], &[4]),
         ]
     },
 }];
@@ -28,23 +35,42 @@ pub(super) const RULES: &[Rule] = &[Rule {
 /// dA = dy Bᵀ, dB = Aᵀ dy, summed over broadcast axes.
 fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let (a, b) = (site.input(0)?.clone(), site.input(1)?.clone());
-    if a.rank() < 2 || b.rank() < 2 {
-        return Err(site.refuse("a product with a vector has no gradient rule"));
+    let (row, column) = (with_axis(&a, 0, tape), with_axis(&b, 1, tape));
+    let mut dims = dy.dims().to_vec();
+    if b.rank() == 1 {
+        dims.push(1);
     }
+    if a.rank() == 1 {
+        dims.insert(dims.len() - 1, 1);
+    }
+    let dy = tape.reshape(dy, &dims);
     let da = site.wants(0).then(|| {
-        let turned = last_two_swapped(&b, tape);
-        let full = tape.matmul(dy, &turned);
-        tape.unbroadcast(&full, a.dims())
+        let turned = tape.turned(&column);
+        let full = tape.matmul(&dy, &turned);
+        let summed = tape.unbroadcast(&full, row.dims());
+        tape.reshape(&summed, a.dims())
     });
     let db = site.wants(1).then(|| {
-        if b.rank() == 2 && a.rank() > 2 {
-            return weights_of_a_batch(&a, dy, tape);
-        }
-        let turned = last_two_swapped(&a, tape);
-        let full = tape.matmul(&turned, dy);
-        tape.unbroadcast(&full, b.dims())
+        let gradient = if column.rank() == 2 && row.rank() > 2 {
+            weights_of_a_batch(&row, &dy, tape)
+        } else {
+            let turned = tape.turned(&row);
+            let full = tape.matmul(&turned, &dy);
+            tape.unbroadcast(&full, column.dims())
+        };
+        tape.reshape(&gradient, b.dims())
     });
     Ok(vec![da, db])
+}
+
+/// A vector as a matrix with an axis of extent 1 at a place; a matrix as it is.
+fn with_axis(x: &Var, place: usize, tape: &mut Tape) -> Var {
+    if x.rank() > 1 {
+        return x.clone();
+    }
+    let mut dims = x.dims().to_vec();
+    dims.insert(place, 1);
+    tape.reshape(x, &dims)
 }
 
 /// One product over all rows instead of a product per item and a sum.
@@ -55,13 +81,6 @@ fn weights_of_a_batch(a: &Var, dy: &Var, tape: &mut Tape) -> Var {
         tape.reshape(x, &dims)
     };
     let (a, dy) = (flat(a, tape), flat(dy, tape));
-    let turned = tape.transpose(&a, &[1, 0]);
+    let turned = tape.turned(&a);
     tape.matmul(&turned, &dy)
-}
-
-fn last_two_swapped(x: &Var, tape: &mut Tape) -> Var {
-    let mut order: Vec<usize> = (0..x.rank()).collect();
-    let last = order.len() - 1;
-    order.swap(last - 1, last);
-    tape.transpose(x, &order)
 }

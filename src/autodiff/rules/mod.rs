@@ -2,19 +2,45 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod batch_normalization;
+mod channel_normalization;
+mod choice;
 mod concat;
 mod conv;
+mod conv_transpose;
+mod cumsum;
+mod depth_space;
+mod dropout;
+mod einsum;
+mod elementary;
+mod expand;
+mod gather;
+mod gelu;
 mod gemm;
+mod global_pool;
+mod layer_normalization;
 mod layout;
+mod lp_normalization;
+mod lrn;
 mod matmul;
 mod pad;
 mod pool;
-mod reduce_mean;
+mod pow;
+mod rectifier;
+mod reduce;
+mod resize;
+mod rms_normalization;
+mod scatter;
 mod slice;
 mod softmax;
+mod split;
+mod squashing;
+mod standard;
 #[cfg(test)]
 mod suite;
+mod trilu;
+mod variadic;
 
 use super::site::{Forward, Gradients, Refusal, Site};
 use super::tape::{Tape, Var};
@@ -33,21 +59,50 @@ pub(crate) struct Rule {
 }
 
 /// The rules, by family.
-static RULES: [&[Rule]; 13] = [
+static RULES: &[&[Rule]] = &[
     activation::RULES,
     arithmetic::RULES,
+    attention::RULES,
     batch_normalization::RULES,
+    channel_normalization::RULES,
+    choice::RULES,
     concat::RULES,
     conv::RULES,
+    conv_transpose::RULES,
+    cumsum::RULES,
+    depth_space::RULES,
+    dropout::RULES,
+    einsum::RULES,
+    elementary::RULES,
+    expand::RULES,
+    gather::RULES,
+    gelu::RULES,
     gemm::RULES,
+    global_pool::RULES,
+    layer_normalization::RULES,
     layout::RULES,
+    lp_normalization::RULES,
+    lrn::RULES,
     matmul::RULES,
     pad::RULES,
     pool::RULES,
-    reduce_mean::RULES,
+    pow::RULES,
+    rectifier::RULES,
+    reduce::RULES,
+    resize::RULES,
+    rms_normalization::RULES,
+    scatter::RULES,
     slice::RULES,
     softmax::RULES,
+    split::RULES,
+    squashing::RULES,
+    trilu::RULES,
+    variadic::RULES,
 ];
+
+/// Operators with several outputs whose rule takes the gradients of all of them
+/// ([`Site::gradient`]). Of any other only the first output may lead to the loss.
+pub(crate) const SEVERAL: [&str; 1] = ["Split"];
 
 /// Every rule.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {

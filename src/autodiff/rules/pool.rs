@@ -25,13 +25,6 @@ pub(super) const RULES: &[Rule] = &[
         #[cfg(test)]
         cases: average_cases,
     },
-    Rule {
-        op: "GlobalAveragePool",
-        forward: as_it_is,
-        backward: global_average_backward,
-        #[cfg(test)]
-        cases: || vec![Case::of("GlobalAveragePool", |case| case.varied("x", &[2, 3, 4, 5]))],
-    },
 ];
 
 /// The pooling itself, with the place of each maximum kept.
@@ -46,9 +39,9 @@ fn max_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let settings: Vec<(&str, Attribute)> =
         site.node.attributes.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
     let dims = site.output();
-    let mut made = tape.many("MaxPool", &[&x], &settings, &[dims, dims]);
-    let places = made.split_off(1);
-    Ok(Forward { outputs: made, saved: places, ..Forward::default() })
+    let made = tape.many("MaxPool", &[&x], &settings, &[dims, dims]);
+    let places = made[1].clone();
+    Ok(Forward { outputs: made, saved: vec![places], ..Forward::default() })
 }
 
 /// Each gradient goes to the place of its maximum; places that several windows share sum up.
@@ -86,9 +79,6 @@ fn average_backward(
         let share = tape.scale(dy, 1.0 / window.taps() as f32);
         return Ok(vec![Some(repeat(&share, &window, x.dims(), tape))]);
     }
-    if (0..kernel.len()).any(|axis| window.left_over(axis) < 0) {
-        return Err(site.refuse("windows that reach beyond the input have no gradient rule"));
-    }
     let counts = counts(&window, site.node.int("count_include_pad").unwrap_or(0) != 0);
     let dims = [&[1, 1], &window.output[..]].concat();
     let shares = tape.constant(Tensor::f32(&dims, counts.iter().map(|n| 1.0 / n).collect()));
@@ -114,26 +104,29 @@ fn spread(share: &Var, window: &Window, x: &Var, tape: &mut Tape) -> Var {
     let channels = x.dims()[1];
     let dims = [&[channels, 1], &window.kernel[..]].concat();
     let ones = tape.constant(Tensor::f32(&dims, vec![1.0; elements(&dims)]));
-    let left: Vec<i64> = (0..window.kernel.len()).map(|axis| window.left_over(axis)).collect();
+    let (pads, left) = window.transposed();
     let settings = [
         ("kernel_shape", Attribute::Ints(signed(&window.kernel))),
         ("strides", Attribute::Ints(signed(&window.strides))),
         ("dilations", Attribute::Ints(signed(&window.dilations))),
-        ("pads", Attribute::Ints(signed(&[&window.before[..], &window.after[..]].concat()))),
+        ("pads", Attribute::Ints(pads)),
         ("output_padding", Attribute::Ints(left)),
         ("group", Attribute::Int(channels as i64)),
     ];
     tape.op("ConvTranspose", &[share, &ones], &settings, x.dims())
 }
 
-/// How many entries each window averages over.
+/// How many entries each window averages over. What ceil mode reaches beyond the pads never counts.
 fn counts(window: &Window, with_pads: bool) -> Vec<f32> {
     let spatial = window.kernel.len();
     let along = |axis: usize, position: usize| {
+        let (before, after) = (window.before[axis], window.after[axis]);
+        let counted = match with_pads {
+            true => 0..before + window.input[axis] + after,
+            false => before..before + window.input[axis],
+        };
         let inside = |tap: &usize| {
-            let entry = position * window.strides[axis] + tap * window.dilations[axis];
-            with_pads
-                || (window.before[axis]..window.before[axis] + window.input[axis]).contains(&entry)
+            counted.contains(&(position * window.strides[axis] + tap * window.dilations[axis]))
         };
         (0..window.kernel[axis]).filter(inside).count() as f32
     };
@@ -151,44 +144,72 @@ fn counts(window: &Window, with_pads: bool) -> Vec<f32> {
     counts
 }
 
-/// dx = dy / (number of positions), everywhere.
-fn global_average_backward(
-    site: &Site<'_>,
-    _: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
-    let dims = site.input(0)?.dims().to_vec();
-    let share = tape.scale(dy, 1.0 / elements(&dims[2..]) as f32);
-    Ok(vec![Some(tape.expand(&share, &dims))])
-}
-
-#[cfg(test)]
-fn pooled(case: Case, kernel: i64, stride: i64) -> Case {
-    case.with("kernel_shape", vec![kernel, kernel]).with("strides", vec![stride, stride])
-}
-
 #[cfg(test)]
 fn max_cases() -> Vec<Case> {
+    let of = |x: &'static [usize], kernel: Vec<i64>, more: fn(Case) -> Case| {
+        Case::of("MaxPool", |c| more(c.distinct("x", x).with("kernel_shape", kernel.clone())))
+    };
     vec![
-        Case::of("MaxPool", |c| pooled(c.distinct("x", &[2, 3, 6, 4]), 2, 2)),
-        Case::of("MaxPool", |c| {
-            pooled(c.distinct("x", &[2, 2, 5, 5]), 3, 2).with("pads", vec![1_i64, 1, 1, 1])
+        of(&[2, 3, 6, 4], vec![2, 2], |c| c.with("strides", vec![2_i64, 2])),
+        of(&[2, 2, 5, 5], vec![3, 3], |c| {
+            c.with("strides", vec![2_i64, 2]).with("pads", vec![1_i64, 1, 1, 1])
         }),
-        Case::of("MaxPool", |c| pooled(c.distinct("x", &[1, 2, 4, 4]), 3, 1)),
+        of(&[1, 2, 4, 4], vec![3, 3], |c| c),
+        of(&[1, 2, 6, 5], vec![3, 2], |c| {
+            c.with("strides", vec![2_i64, 1]).with("pads", vec![1_i64, 0, 0, 1])
+        }),
+        of(&[1, 2, 6, 6], vec![2, 2], |c| c.with("dilations", vec![2_i64, 2])),
+        of(&[1, 2, 6, 7], vec![3, 3], |c| {
+            c.with("strides", vec![2_i64, 2]).with("ceil_mode", 1_i64)
+        }),
+        of(&[1, 2, 5, 6], vec![3, 3], |c| {
+            c.with("strides", vec![2_i64, 2]).with("auto_pad", "SAME_UPPER")
+        }),
+        of(&[1, 2, 5, 6], vec![2, 2], |c| {
+            c.with("strides", vec![2_i64, 2]).with("auto_pad", "SAME_LOWER")
+        }),
+        of(&[2, 3, 7], vec![3], |c| c.with("strides", vec![2_i64])),
+        of(&[1, 2, 4, 3, 4], vec![2, 2, 2], |c| c.with("strides", vec![2_i64, 1, 2])),
     ]
 }
 
 #[cfg(test)]
 fn average_cases() -> Vec<Case> {
-    let padded = |case: Case| case.with("pads", vec![1_i64, 1, 1, 1]);
+    let of = |x: &'static [usize], kernel: Vec<i64>, more: fn(Case) -> Case| {
+        Case::of("AveragePool", |c| more(c.varied("x", x).with("kernel_shape", kernel.clone())))
+    };
+    let square = |x, kernel: i64, more| of(x, vec![kernel, kernel], more);
     vec![
-        Case::of("AveragePool", |c| pooled(c.varied("x", &[2, 3, 6, 4]), 2, 2)),
-        Case::of("AveragePool", |c| padded(pooled(c.varied("x", &[2, 2, 5, 5]), 3, 2))),
-        Case::of("AveragePool", |c| {
-            padded(pooled(c.varied("x", &[1, 2, 5, 5]), 3, 2)).with("count_include_pad", 1_i64)
+        square(&[2, 3, 6, 4], 2, |c| c.with("strides", vec![2_i64, 2])),
+        square(&[2, 2, 5, 5], 3, |c| {
+            c.with("strides", vec![2_i64, 2]).with("pads", vec![1_i64, 1, 1, 1])
         }),
-        Case::of("AveragePool", |c| pooled(c.varied("x", &[1, 2, 5, 6]), 3, 1)),
-        Case::of("AveragePool", |c| pooled(c.varied("x", &[1, 2, 5, 6]), 2, 2)),
+        square(&[1, 2, 5, 5], 3, |c| {
+            c.with("strides", vec![2_i64, 2])
+                .with("pads", vec![1_i64, 1, 1, 1])
+                .with("count_include_pad", 1_i64)
+        }),
+        square(&[1, 2, 5, 6], 3, |c| c),
+        square(&[1, 2, 5, 6], 2, |c| c.with("strides", vec![2_i64, 2])),
+        square(&[1, 2, 5, 6], 2, |c| c.with("strides", vec![2_i64, 2]).with("ceil_mode", 1_i64)),
+        square(&[1, 2, 6, 6], 3, |c| {
+            c.with("strides", vec![2_i64, 2])
+                .with("pads", vec![1_i64, 0, 0, 1])
+                .with("ceil_mode", 1_i64)
+                .with("count_include_pad", 1_i64)
+        }),
+        square(&[1, 2, 5, 5], 2, |c| {
+            c.with("strides", vec![2_i64, 2]).with("auto_pad", "SAME_UPPER")
+        }),
+        square(&[1, 2, 5, 5], 2, |c| {
+            c.with("strides", vec![2_i64, 2])
+                .with("auto_pad", "SAME_LOWER")
+                .with("count_include_pad", 1_i64)
+        }),
+        square(&[1, 2, 6, 6], 2, |c| c.with("dilations", vec![2_i64, 3]).opset(19)),
+        of(&[2, 3, 7], vec![3], |c| c.with("strides", vec![2_i64])),
+        of(&[1, 2, 4, 3, 4], vec![2, 2, 2], |c| {
+            c.with("strides", vec![2_i64, 1, 2]).with("pads", vec![0_i64, 1, 0, 0, 1, 0])
+        }),
     ]
 }
