@@ -19,6 +19,8 @@ pub enum Role {
     Bias,
     /// Multiplied per channel.
     Scale,
+    /// Its rows are looked up: an embedding of words, positions or kinds.
+    Table,
     /// Running mean of a `BatchNormalization`; a statistic, never trained.
     Mean,
     /// Running variance of a `BatchNormalization`; a statistic, never trained.
@@ -72,7 +74,7 @@ pub fn root<'a>(graph: &'a Graph, tensor: &'a str) -> Option<&'a str> {
         return constant.floats().map(|_| tensor);
     }
     let node = graph.producer(tensor)?;
-    let layout = ["Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten"];
+    let layout = ["Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten", "Expand"];
     layout.contains(&node.op.as_str()).then(|| root(graph, node.input(0)?))?
 }
 
@@ -84,6 +86,12 @@ fn roles(graph: &Graph, node: &Node, after_weights: bool) -> Vec<(usize, Role)> 
         "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => {
             weight_role(graph, node).into_iter().chain([(2, Role::Bias)]).collect()
         }
+        "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" => {
+            vec![(1, Role::Scale), (2, Role::Bias)]
+        }
+        "RMSNormalization" | "PRelu" => vec![(1, Role::Scale)],
+        "Gather" if is_table(graph, node) => vec![(0, Role::Table)],
+        "Concat" if after_weights => tokens(graph, node),
         // A scale or shift written as plain arithmetic; before the first weights it would be
         // the normalisation of the input, which is no parameter.
         "Add" | "Sub" if after_weights => per_channel(graph, node, Role::Bias),
@@ -98,6 +106,22 @@ fn per_channel(graph: &Graph, node: &Node, role: Role) -> Vec<(usize, Role)> {
         constant.is_some_and(|constant| constant.len() > 1)
     };
     (0..2).filter(is_vector).map(|position| (position, role)).collect()
+}
+
+/// Whether rows of a constant table are looked up.
+fn is_table(graph: &Graph, node: &Node) -> bool {
+    let table = node.input(0).and_then(|name| graph.initializers.get(name));
+    table.is_some_and(|table| table.floats().is_some() && table.dims.len() > 1)
+}
+
+/// What is put beside computed values and learnt: a class token. Zeros are padding.
+fn tokens(graph: &Graph, node: &Node) -> Vec<(usize, Role)> {
+    let is_token = |position: &usize| {
+        let constant = node.input(*position).and_then(|name| root(graph, name));
+        let values = constant.and_then(|name| graph.initializers[name].floats());
+        values.is_some_and(|values| values.len() > 1 && values.iter().any(|value| *value != 0.0))
+    };
+    (0..node.inputs.len()).filter(is_token).map(|position| (position, Role::Bias)).collect()
 }
 
 /// Which input holds the weights, with its fans (groups are counted within).
@@ -189,6 +213,31 @@ mod tests {
         let graph = graph(nodes, &constants);
         let names: Vec<String> = parameters(&graph).into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["w", "u"]);
+    }
+
+    #[test]
+    fn tables_normalisations_and_class_tokens_are_found() {
+        let nodes = vec![
+            Node::new("words", "Gather", &["table", "x"], "a"),
+            Node::new("norm", "LayerNormalization", &["a", "g", "s"], "b"),
+            Node::new("dense", "MatMul", &["b", "w"], "c"),
+            Node::new("wide", "Expand", &["token", "shape"], "t"),
+            Node::new("with", "Concat", &["t", "c", "zeros"], "y"),
+        ];
+        let constants: [(&str, &[usize]); 6] = [
+            ("table", &[9, 4]),
+            ("g", &[4]),
+            ("s", &[4]),
+            ("w", &[4, 4]),
+            ("token", &[1, 1, 4]),
+            ("zeros", &[1, 1, 4]),
+        ];
+        let mut graph = graph(nodes, &constants);
+        graph.initializers.insert("token".into(), Tensor::f32(&[1, 1, 4], vec![0.5; 4]));
+        graph.initializers.insert("shape".into(), Tensor::i64(&[2, 1, 4]));
+        let names: Vec<String> = parameters(&graph).into_iter().map(|found| found.name).collect();
+        assert_eq!(names, ["table", "g", "s", "w", "token"]);
+        assert_eq!(role_of(&graph, "table"), Some(Role::Table));
     }
 
     #[test]
