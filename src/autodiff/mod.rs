@@ -8,7 +8,10 @@ mod derive;
 mod differences;
 mod flat;
 mod loss;
+mod operators;
 mod optimiser;
+#[cfg(test)]
+mod real_models;
 mod refusals;
 mod rules;
 mod site;
@@ -19,6 +22,7 @@ mod window;
 pub use check::{GradientGraphs, Question, State, gradient_graphs, states};
 pub use differences::{Compared, NoComparison, TOLERANCE, Verdict, compare, try_out};
 pub use flat::{Flat, Slot};
+pub use operators::{Operator, Passage, operators};
 pub use optimiser::{AdamW, Optimiser, Sgd};
 pub use refusals::refusals;
 pub use site::{Mode, Refusal};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::onnx::fold::fold;
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
@@ -13,7 +14,7 @@ use super::tape::{Dialect, Tape, Var};
 /// Operators through which no gradient passes: their results are shapes and positions, truth
 /// values, or steps that are flat wherever they have a slope. They are named, since those that
 /// upgrading a model has added were never seen.
-const STOPS: [&str; 20] = [
+pub(super) const STOPS: [&str; 20] = [
     "And",
     "ArgMax",
     "ArgMin",
@@ -44,6 +45,10 @@ pub(super) fn stops(node: &Node) -> bool {
 /// Every node that stands between a wanted parameter and the output: without a rule, or with
 /// settings that its rule does not take.
 pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Refusal> {
+    // What follows from shapes is constant in a step.
+    let mut folded = graph.clone();
+    fold(&mut folded, seen, &wanted.iter().map(String::as_str).collect());
+    let graph = &folded;
     let on_path = on_path(graph, seen, wanted);
     let refused = |(node, wanted): &(&Node, Vec<bool>)| match rule(&node.domain, &node.op) {
         None => Some(without_rule(node)),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::onnx::fold::fold;
 use crate::onnx::freeze::Divided;
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
@@ -68,10 +69,12 @@ pub struct StepGraphs {
 
 /// Builds the graphs; every node that cannot be differentiated is told.
 pub fn build(step: &Step<'_>) -> Result<StepGraphs, Vec<Refusal>> {
-    let suffix = &step.divided.suffix;
-    let cuts = cut_ports(step)?;
     let weights = weight_layout(step);
-    let statistics = statistics_layout(suffix);
+    let statistics = statistics_layout(&step.divided.suffix);
+    let folded = folded(step, &weights, &statistics);
+    let step = &Step { divided: &folded, ..*step };
+    let suffix = &folded.suffix;
+    let cuts = cut_ports(step)?;
     let scores = &suffix.outputs[0].name;
     let classes = step.seen.shape(suffix, scores).and_then(|dims| dims.last()).copied();
     let Some(classes) = classes else { return Err(vec![unseen(scores)]) };
@@ -79,6 +82,15 @@ pub fn build(step: &Step<'_>) -> Result<StepGraphs, Vec<Refusal>> {
     let train = parts.train(scores, classes)?;
     let score = parts.score(scores)?;
     Ok(StepGraphs { train, score, cuts, weights, statistics, classes })
+}
+
+/// The model with shapes as they are at this batch; what moves while training stays.
+fn folded(step: &Step<'_>, weights: &Flat, statistics: &Flat) -> Divided {
+    let mut folded = step.divided.clone();
+    let moving = weights.slots().iter().chain(statistics.slots());
+    let moving: BTreeSet<&str> = moving.map(|slot| slot.name.as_str()).collect();
+    fold(&mut folded.suffix, step.seen, &moving);
+    folded
 }
 
 fn unseen(tensor: &str) -> Refusal {

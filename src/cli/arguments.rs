@@ -41,6 +41,10 @@ pub(super) enum Command {
         /// Prints the reference page instead, as Markdown.
         #[arg(long)]
         reference: bool,
+        /// Prints a page about operators instead, as Markdown: which of them can be trained
+        /// through.
+        #[arg(long, conflicts_with = "reference")]
+        operators: bool,
     },
     /// Tells what one's own model is.
     Model {

@@ -7,6 +7,7 @@ mod crash;
 mod look;
 mod model;
 mod model_check;
+mod operators;
 mod pip;
 mod plan;
 mod predict;
@@ -72,7 +73,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Run { file }) => run::run(file, &arguments.common),
         Some(Command::Check { file }) => check::check(file, &arguments.common),
         Some(Command::Plan { file }) => plan::plan(file, &arguments.common),
-        Some(Command::Schema { reference }) => Ok(reference::print(*reference)),
+        Some(Command::Schema { operators: true, .. }) => Ok(operators::print()),
+        Some(Command::Schema { reference, .. }) => Ok(reference::print(*reference)),
         Some(Command::Model { command }) => model::model(command, &arguments.common),
         Some(Command::Look { model, shapes, freed }) => {
             look::child(model, shapes, freed.as_deref())

@@ -7,10 +7,11 @@ use clap::Subcommand;
 
 use crate::console::{self, InspectedPort, Inspection};
 use crate::onnx::batch::Trial;
+use crate::onnx::external::Opened;
 use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
 use crate::onnx::inspect::{self, Seen};
 use crate::onnx::precision::{kind_name, to_single, weight_kinds};
-use crate::onnx::{batch, freeze, layers, proto};
+use crate::onnx::{batch, external, freeze, layers, proto};
 use crate::stages::{Look, carried_input};
 
 use super::Exit;
@@ -89,9 +90,8 @@ fn inspect(
     common: &Common,
 ) -> anyhow::Result<Inspection> {
     let told = || format!("read {}", file.display());
-    let bytes = std::fs::read(file).with_context(told)?;
+    let Opened { bytes, mut graph, .. } = external::open(file).with_context(told)?;
     let writer = proto::writer(&bytes).with_context(told)?;
-    let mut graph = proto::decode(&bytes).with_context(told)?;
     let weights = weight_kinds(&graph);
     let port = |port: &Port| InspectedPort {
         name: port.name.clone(),

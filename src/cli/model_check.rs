@@ -10,14 +10,16 @@ use crate::autodiff::{self, Compared, Dialect, Mode, NoComparison, Question, Ref
 use crate::base::Seed;
 use crate::console::{self, Found, ModelCheck, Obstacle};
 use crate::onnx::batch::{self, fixed};
+use crate::onnx::fold::fold;
 use crate::onnx::freeze::{divide, groups};
 use crate::onnx::graph::{Dim, Graph, Port};
 use crate::onnx::inspect::{self, Seen};
 use crate::onnx::observe::{Observation, observe};
+use crate::onnx::parameters::parameters;
 use crate::onnx::precision::to_single;
 use crate::onnx::runtime::{Backend, Runtime};
 use crate::onnx::tensor::{Shape, Tensor};
-use crate::onnx::{proto, upgrade};
+use crate::onnx::{external, proto, upgrade};
 use crate::stages::Look;
 
 use super::Exit;
@@ -38,8 +40,7 @@ pub(super) struct Request<'a> {
 /// Examines a model and tells.
 pub(super) fn check(request: &Request<'_>, common: &Common) -> anyhow::Result<Exit> {
     let told = || format!("read {}", request.file.display());
-    let bytes = std::fs::read(request.file).with_context(told)?;
-    let mut graph = proto::decode(&bytes).with_context(told)?;
+    let mut graph = external::open(request.file).with_context(told)?.graph;
     to_single(&mut graph);
     let runtime = start_runtime(common)?;
     let eyes = look(runtime, None);
@@ -66,8 +67,10 @@ struct Ready {
 fn ready(graph: Graph, request: &Request<'_>, eyes: &Look) -> Result<Ready, String> {
     let graph = freed(graph, request, eyes)?;
     let shapes = shapes(&graph, request)?;
-    let graph = upgrade::upgrade(graph).map_err(|error| error.to_string())?;
+    let mut graph = upgrade::upgrade(graph).map_err(|error| error.to_string())?;
     let seen = eyes.observe(&graph, &shapes).map_err(|why| format!("it does not run: {why}"))?;
+    let learned = parameters(&graph);
+    fold(&mut graph, &seen, &learned.iter().map(|found| found.name.as_str()).collect());
     Ok(Ready { graph, shapes, seen })
 }
 

@@ -143,8 +143,13 @@ pub fn depends_on_no_input(graph: &Graph, tensor: &str) -> bool {
     node.reads().all(|name| depends_on_no_input(graph, name))
 }
 
-/// The one input of a node that is computed from the model's input.
+/// The one input of a node that is computed from the model's input. A shape that is computed from
+/// it does not count.
 fn data_input(graph: &Graph, node: &Node) -> Option<String> {
+    if matches!(node.op.as_str(), "Reshape" | "Squeeze" | "Unsqueeze" | "ReduceMean") {
+        let first = node.input(0).filter(|name| !depends_on_no_input(graph, name));
+        return first.map(str::to_owned);
+    }
     let mut data = node.reads().filter(|name| !depends_on_no_input(graph, name));
     let only = data.next()?;
     data.next().is_none().then(|| only.to_owned())

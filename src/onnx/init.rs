@@ -21,8 +21,7 @@ pub struct Drawn {
 ///
 /// Weights before a rectifier: normal with standard deviation √(2 / fan-in) (He et al. 2015),
 /// √(2 / (1 + a²) / fan-in) before a leaky one; otherwise uniform on ±√(6 / (fan-in + fan-out))
-/// (Glorot & Bengio 2010). Tables of embeddings: normal with standard deviation 0.02. Biases 0; the
-/// scale of a normalisation 1, its shift 0, mean 0, variance 1.
+/// (Glorot & Bengio 2010). Biases 0; the scale of a normalisation 1, its shift 0, mean 0, variance 1.
 pub fn randomise(graph: &mut Graph, seed: Seed, purpose: &str) -> Drawn {
     let found = parameters(graph);
     for parameter in &found {
@@ -86,8 +85,6 @@ fn spread(graph: &Graph, parameter: &Parameter) -> Spread {
     match parameter.role {
         Role::Bias | Role::Mean => Spread::Always(0.0),
         Role::Scale | Role::Variance => Spread::Always(1.0),
-        // As Devlin et al. (2019) draw embeddings.
-        Role::Table => Spread::Normal(0.02),
         Role::Weight { fan_in, fan_out } => match leak(graph, parameter.node) {
             Some(leak) => Spread::Normal((2.0 / (1.0 + leak * leak) / fan_in.max(1) as f64).sqrt()),
             None => Spread::Uniform((6.0 / (fan_in + fan_out).max(1) as f64).sqrt()),

@@ -4,6 +4,8 @@ pub mod architecture;
 pub mod batch;
 pub mod build;
 pub mod example;
+pub mod external;
+pub mod fold;
 pub mod freeze;
 pub mod graph;
 pub mod head;

@@ -19,8 +19,6 @@ pub enum Role {
     Bias,
     /// Multiplied per channel.
     Scale,
-    /// Its rows are looked up: an embedding of words, positions or kinds.
-    Table,
     /// Running mean of a `BatchNormalization`; a statistic, never trained.
     Mean,
     /// Running variance of a `BatchNormalization`; a statistic, never trained.
@@ -61,7 +59,7 @@ pub fn parameters(graph: &Graph) -> Vec<Parameter> {
                 found.push(Parameter { name: name.to_owned(), role, node: index });
             }
         }
-        if after_weights || is_weighted(graph, node) {
+        if after_weights || is_weighted(graph, node) || table(graph, node).is_some() {
             weighted.extend(node.writes());
         }
     }
@@ -74,7 +72,8 @@ pub fn root<'a>(graph: &'a Graph, tensor: &'a str) -> Option<&'a str> {
         return constant.floats().map(|_| tensor);
     }
     let node = graph.producer(tensor)?;
-    let layout = ["Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten", "Expand"];
+    let layout =
+        ["Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Expand"];
     layout.contains(&node.op.as_str()).then(|| root(graph, node.input(0)?))?
 }
 
@@ -83,15 +82,17 @@ fn roles(graph: &Graph, node: &Node, after_weights: bool) -> Vec<(usize, Role)> 
         "BatchNormalization" => {
             vec![(1, Role::Scale), (2, Role::Bias), (3, Role::Mean), (4, Role::Variance)]
         }
+        "LayerNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "RMSNormalization" => vec![(1, Role::Scale), (2, Role::Bias)],
+        "PRelu" => vec![(1, Role::Scale)],
+        "Gather" => table(graph, node).map(|role| (0, role)).into_iter().collect(),
+        // Something learned that is put beside the data, as the token of a class.
+        "Concat" if after_weights => tokens(graph, node),
         "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => {
             weight_role(graph, node).into_iter().chain([(2, Role::Bias)]).collect()
         }
-        "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" => {
-            vec![(1, Role::Scale), (2, Role::Bias)]
-        }
-        "RMSNormalization" | "PRelu" => vec![(1, Role::Scale)],
-        "Gather" if is_table(graph, node) => vec![(0, Role::Table)],
-        "Concat" if after_weights => tokens(graph, node),
         // A scale or shift written as plain arithmetic; before the first weights it would be
         // the normalisation of the input, which is no parameter.
         "Add" | "Sub" if after_weights => per_channel(graph, node, Role::Bias),
@@ -100,28 +101,35 @@ fn roles(graph: &Graph, node: &Node, after_weights: bool) -> Vec<(usize, Role)> 
     }
 }
 
-fn per_channel(graph: &Graph, node: &Node, role: Role) -> Vec<(usize, Role)> {
-    let is_vector = |position: &usize| {
-        let constant = node.input(*position).and_then(|name| graph.initializers.get(name));
-        constant.is_some_and(|constant| constant.len() > 1)
-    };
-    (0..2).filter(is_vector).map(|position| (position, role)).collect()
+/// The role of a table of which rows are taken by index, as embeddings are.
+fn table(graph: &Graph, node: &Node) -> Option<Role> {
+    if node.op != "Gather" || node.int("axis").unwrap_or(0) != 0 {
+        return None;
+    }
+    match graph.initializers[root(graph, node.input(0)?)?].dims[..] {
+        [rows, width] if rows > 1 && width > 1 => {
+            Some(Role::Weight { fan_in: width, fan_out: width })
+        }
+        _ => None,
+    }
 }
 
-/// Whether rows of a constant table are looked up.
-fn is_table(graph: &Graph, node: &Node) -> bool {
-    let table = node.input(0).and_then(|name| graph.initializers.get(name));
-    table.is_some_and(|table| table.floats().is_some() && table.dims.len() > 1)
-}
-
-/// What is put beside computed values and learnt: a class token. Zeros are padding.
+/// Constants that are put beside the data, but for zeros, which are padding.
 fn tokens(graph: &Graph, node: &Node) -> Vec<(usize, Role)> {
     let is_token = |position: &usize| {
         let constant = node.input(*position).and_then(|name| root(graph, name));
         let values = constant.and_then(|name| graph.initializers[name].floats());
-        values.is_some_and(|values| values.len() > 1 && values.iter().any(|value| *value != 0.0))
+        values.is_some_and(|values| values.iter().any(|value| *value != 0.0))
     };
     (0..node.inputs.len()).filter(is_token).map(|position| (position, Role::Bias)).collect()
+}
+
+fn per_channel(graph: &Graph, node: &Node, role: Role) -> Vec<(usize, Role)> {
+    let is_vector = |position: &usize| {
+        let name = node.input(*position).and_then(|name| root(graph, name));
+        name.is_some_and(|name| graph.initializers[name].len() > 1)
+    };
+    (0..2).filter(is_vector).map(|position| (position, role)).collect()
 }
 
 /// Which input holds the weights, with its fans (groups are counted within).
@@ -216,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_normalisations_and_class_tokens_are_found() {
+    fn tables_normalisations_and_class_tokens_are_found_but_no_padding() {
         let nodes = vec![
             Node::new("words", "Gather", &["table", "x"], "a"),
             Node::new("norm", "LayerNormalization", &["a", "g", "s"], "b"),
@@ -237,7 +245,6 @@ mod tests {
         graph.initializers.insert("shape".into(), Tensor::i64(&[2, 1, 4]));
         let names: Vec<String> = parameters(&graph).into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["table", "g", "s", "w", "token"]);
-        assert_eq!(role_of(&graph, "table"), Some(Role::Table));
     }
 
     #[test]

@@ -33,21 +33,46 @@ pub enum ParseError {
     /// Nodes that need each other.
     #[error("the nodes {} need each other; the file is damaged", .0.join(", "))]
     Cycle(Vec<String>),
-    /// Weights in a file beside the model.
-    #[error(
-        "the weights of `{0}` lie in a file of their own (external data), which is not read; \
-         save the model in one file"
-    )]
-    External(String),
+    /// Weights in a file of their own (external data), which cannot be had.
+    #[error("the weights of `{tensor}` lie in a file of their own, {reason}")]
+    External {
+        /// The tensor.
+        tensor: String,
+        /// What is in the way.
+        reason: String,
+    },
     /// A tensor whose bytes are not those of its shape.
     #[error("the tensor `{0}` has fewer or more values than its shape says; the file is damaged")]
     WrongLength(String),
 }
 
-/// Reads a model; initialisers listed as inputs are stripped, `Constant` nodes become
+/// Where the values of a tensor lie that are not in the model's own file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The file, from the model's folder on.
+    pub location: String,
+    /// Bytes before the values.
+    pub offset: u64,
+    /// Bytes of the values; to the end of the file where it is not said.
+    pub length: Option<u64>,
+}
+
+/// Reads a model of one file; initialisers listed as inputs are stripped, `Constant` nodes become
 /// initialisers.
 pub fn decode(bytes: &[u8]) -> Result<Graph, ParseError> {
-    let model = pb::ModelProto::decode(bytes).map_err(|_| ParseError::NotOnnx)?;
+    decode_with(bytes, &mut |_| Err("and only the model's own is at hand".to_owned()))
+}
+
+/// Reads a model whose weights may lie elsewhere; `fetch` gets the bytes, or tells in words why
+/// it cannot.
+pub fn decode_with(
+    bytes: &[u8],
+    fetch: &mut dyn FnMut(&Elsewhere) -> Result<Vec<u8>, String>,
+) -> Result<Graph, ParseError> {
+    let mut model = pb::ModelProto::decode(bytes).map_err(|_| ParseError::NotOnnx)?;
+    if let Some(graph) = &mut model.graph {
+        bring_in(graph, fetch)?;
+    }
     let proto = model.graph.ok_or(ParseError::NotOnnx)?;
     if proto.node.is_empty() || proto.output.is_empty() {
         return Err(ParseError::NotOnnx);
@@ -75,6 +100,40 @@ pub fn decode(bytes: &[u8]) -> Result<Graph, ParseError> {
     graph.outputs = proto.output.iter().map(read_port).collect();
     in_order(&mut graph)?;
     Ok(graph)
+}
+
+/// Puts values from elsewhere into the tensors they belong to.
+fn bring_in(
+    graph: &mut pb::GraphProto,
+    fetch: &mut dyn FnMut(&Elsewhere) -> Result<Vec<u8>, String>,
+) -> Result<(), ParseError> {
+    const EXTERNAL: i32 = pb::tensor_proto::DataLocation::External as i32;
+    let attributes = graph.node.iter_mut().flat_map(|node| &mut node.attribute);
+    let constants = attributes.filter_map(|attribute| attribute.t.as_mut());
+    for tensor in graph.initializer.iter_mut().chain(constants) {
+        if tensor.data_location != Some(EXTERNAL) {
+            continue;
+        }
+        let fetched = elsewhere(&tensor.external_data).and_then(|place| fetch(&place));
+        tensor.raw_data = fetched
+            .map_err(|reason| ParseError::External { tensor: tensor.name.clone(), reason })?;
+        tensor.data_location = None;
+        tensor.external_data.clear();
+    }
+    Ok(())
+}
+
+fn elsewhere(pairs: &[pb::StringStringEntryProto]) -> Result<Elsewhere, String> {
+    let text = |key: &str| pairs.iter().find(|pair| pair.key == key).map(|pair| &pair.value);
+    let number = |key: &str| match text(key) {
+        Some(value) => {
+            let told = |_| format!("but `{value}` is no {key} in it");
+            value.parse().map(Some).map_err(told)
+        }
+        None => Ok(None),
+    };
+    let location = text("location").cloned().unwrap_or_default();
+    Ok(Elsewhere { location, offset: number("offset")?.unwrap_or(0), length: number("length")? })
 }
 
 /// Who wrote a model, and by which version of the format.
@@ -187,10 +246,6 @@ fn read_attribute(proto: &pb::AttributeProto) -> Result<Attribute, ParseError> {
 }
 
 fn read_tensor(proto: &pb::TensorProto) -> Result<Tensor, ParseError> {
-    const EXTERNAL: i32 = pb::tensor_proto::DataLocation::External as i32;
-    if proto.data_location == Some(EXTERNAL) {
-        return Err(ParseError::External(proto.name.clone()));
-    }
     let dims: Vec<usize> = proto.dims.iter().map(|&extent| extent.max(0) as usize).collect();
     let data = match proto.data_type {
         FLOAT if proto.raw_data.is_empty() => Data::F32(proto.float_data.clone()),

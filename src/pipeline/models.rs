@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::base::language::FilePath;
 use crate::base::{Digest, Located, Problem};
 use crate::data::{InputRule, Layout};
+use crate::onnx::external::OpenError;
 use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
 use crate::onnx::precision::kind_name;
 use crate::onnx::tensor::Shape;
-use crate::onnx::{batch, layers, precision, proto};
+use crate::onnx::{batch, external, layers, precision};
 use crate::stages::{BaseModel, Batch, Name, Site, Source, carried_input};
 
 use super::plan::Request;
@@ -26,7 +27,7 @@ pub(super) fn open_model(
     let path = spec.onnx.resolve(request.beside);
     let told =
         |message: String| Problem::at(spec.onnx.place, format!("model `{}`: {message}", name.0));
-    let (bytes, graph) = site.found.keep(read(&path, &told))?;
+    let (digest, graph) = site.found.keep(read(&path, &told))?;
     let input = input_rule(spec, &graph, site, &told)?;
     if let Some(output) = &spec.output
         && !graph.outputs.iter().any(|port| port.name == output.0)
@@ -54,7 +55,7 @@ pub(super) fn open_model(
         .collect();
     let model = BaseModel {
         name: name.0.clone(),
-        source: Source::File(Digest::of(&bytes)),
+        source: Source::File(digest),
         graph,
         input,
         aliases,
@@ -66,13 +67,18 @@ pub(super) fn open_model(
     Some(Arc::new(model))
 }
 
-/// The bytes of a model and the model in single precision.
-fn read(path: &Path, told: &dyn Fn(String) -> Problem) -> Result<(Vec<u8>, Graph), Problem> {
-    let failed = |error: &dyn std::fmt::Display| told(format!("read {}: {error}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| failed(&error).help(FilePath::HELP))?;
-    let mut graph = proto::decode(&bytes).map_err(|error| failed(&error))?;
-    precision::to_single(&mut graph);
-    Ok((bytes, graph))
+/// The model in single precision, and what it is known by.
+fn read(path: &Path, told: &dyn Fn(String) -> Problem) -> Result<(Digest, Graph), Problem> {
+    let failed = |error: OpenError| {
+        let problem = told(format!("read {}: {error}", path.display()));
+        match error {
+            OpenError::Read(_) => problem.help(FilePath::HELP),
+            OpenError::Parse(_) => problem,
+        }
+    };
+    let mut opened = external::open(path).map_err(failed)?;
+    precision::to_single(&mut opened.graph);
+    Ok((opened.digest, opened.graph))
 }
 
 /// The model with a free batch, if it is sure or was seen to compute the same with it.

@@ -32,6 +32,17 @@ fn the_reference_page_is_the_one_that_is_committed() {
 }
 
 #[test]
+fn the_page_about_operators_is_the_one_that_is_committed() {
+    let page = printed(&["schema", "--operators"]);
+    let committed = std::fs::read_to_string(repository().join("docs/operators.md"));
+    assert!(
+        committed.is_ok_and(|committed| committed == page),
+        "the rules of gradients have changed; run `cargo run --release -- schema --operators > \
+         docs/operators.md`"
+    );
+}
+
+#[test]
 fn every_key_of_the_language_is_described() {
     fn walk(schema: &Json, path: &str, bare: &mut Vec<String>) {
         for (key, value) in schema["properties"].as_object().into_iter().flatten() {
