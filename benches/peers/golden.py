@@ -292,8 +292,8 @@ def loss_of(network, inputs, targets, item_weights):
 
 
 def decays(network):
-    """What weight decay applies to: matrices and kernels, not biases, norms, tables or tokens."""
-    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d)
+    """What weight decay applies to: matrices, kernels and tables, not biases, norms or tokens."""
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding)
     modules = network.named_modules()
     return [f"{name}.weight" for name, module in modules if isinstance(module, kinds)]
 

@@ -10,7 +10,7 @@ use crate::onnx::observe::Observation;
 use crate::onnx::tensor::{Shape, Tensor};
 
 use super::derive;
-use super::refusals;
+use super::refusals::{refusals, stops};
 use super::site::{Mode, Refusal};
 use super::tape::{Dialect, Tape, Var};
 
@@ -104,15 +104,15 @@ pub enum State {
 
 /// What gradients meet at each node, in order, where `wanted` are the parameters that learn.
 pub fn states(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<State> {
-    let refused = refusals::refusals(graph, seen, wanted);
+    let refused = refusals(graph, seen, wanted);
     let mut carrying: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     let mut states = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let floats: Vec<&str> = node.writes().filter(|name| seen.is_float(name)).collect();
-        let stops = floats.is_empty() || refusals::STOPS.contains(&node.op.as_str());
+        let ends = floats.is_empty() || stops(node);
         states.push(match node.reads().any(|name| carrying.contains(name)) {
             false => State::Before,
-            true if stops => State::Stops,
+            true if ends => State::Stops,
             true => {
                 carrying.extend(floats);
                 match refused.iter().any(|refusal| refusal.node == node.name) {

@@ -21,8 +21,7 @@ pub struct Drawn {
 ///
 /// Weights before a rectifier: normal with standard deviation √(2 / fan-in) (He et al. 2015),
 /// √(2 / (1 + a²) / fan-in) before a leaky one; otherwise uniform on ±√(6 / (fan-in + fan-out))
-/// (Glorot & Bengio 2010). Biases 0; the scale of a `BatchNormalization` 1, its
-/// shift 0, mean 0, variance 1.
+/// (Glorot & Bengio 2010). Biases 0; the scale of a normalisation 1, its shift 0, mean 0, variance 1.
 pub fn randomise(graph: &mut Graph, seed: Seed, purpose: &str) -> Drawn {
     let found = parameters(graph);
     for parameter in &found {

@@ -89,7 +89,7 @@ fn roles(graph: &Graph, node: &Node, after_weights: bool) -> Vec<(usize, Role)> 
         "PRelu" => vec![(1, Role::Scale)],
         "Gather" => table(graph, node).map(|role| (0, role)).into_iter().collect(),
         // Something learned that is put beside the data, as the token of a class.
-        "Concat" if after_weights => (0..node.inputs.len()).map(|at| (at, Role::Bias)).collect(),
+        "Concat" if after_weights => tokens(graph, node),
         "Conv" | "ConvTranspose" | "Gemm" | "MatMul" => {
             weight_role(graph, node).into_iter().chain([(2, Role::Bias)]).collect()
         }
@@ -112,6 +112,16 @@ fn table(graph: &Graph, node: &Node) -> Option<Role> {
         }
         _ => None,
     }
+}
+
+/// Constants that are put beside the data, but for zeros, which are padding.
+fn tokens(graph: &Graph, node: &Node) -> Vec<(usize, Role)> {
+    let is_token = |position: &usize| {
+        let constant = node.input(*position).and_then(|name| root(graph, name));
+        let values = constant.and_then(|name| graph.initializers[name].floats());
+        values.is_some_and(|values| values.iter().any(|value| *value != 0.0))
+    };
+    (0..node.inputs.len()).filter(is_token).map(|position| (position, Role::Bias)).collect()
 }
 
 fn per_channel(graph: &Graph, node: &Node, role: Role) -> Vec<(usize, Role)> {
@@ -211,6 +221,30 @@ mod tests {
         let graph = graph(nodes, &constants);
         let names: Vec<String> = parameters(&graph).into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["w", "u"]);
+    }
+
+    #[test]
+    fn tables_normalisations_and_class_tokens_are_found_but_no_padding() {
+        let nodes = vec![
+            Node::new("words", "Gather", &["table", "x"], "a"),
+            Node::new("norm", "LayerNormalization", &["a", "g", "s"], "b"),
+            Node::new("dense", "MatMul", &["b", "w"], "c"),
+            Node::new("wide", "Expand", &["token", "shape"], "t"),
+            Node::new("with", "Concat", &["t", "c", "zeros"], "y"),
+        ];
+        let constants: [(&str, &[usize]); 6] = [
+            ("table", &[9, 4]),
+            ("g", &[4]),
+            ("s", &[4]),
+            ("w", &[4, 4]),
+            ("token", &[1, 1, 4]),
+            ("zeros", &[1, 1, 4]),
+        ];
+        let mut graph = graph(nodes, &constants);
+        graph.initializers.insert("token".into(), Tensor::f32(&[1, 1, 4], vec![0.5; 4]));
+        graph.initializers.insert("shape".into(), Tensor::i64(&[2, 1, 4]));
+        let names: Vec<String> = parameters(&graph).into_iter().map(|found| found.name).collect();
+        assert_eq!(names, ["table", "g", "s", "w", "token"]);
     }
 
     #[test]

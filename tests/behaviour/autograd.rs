@@ -255,3 +255,18 @@ fn a_residual_network_with_batch_statistics_learns_as_in_pytorch() {
 fn a_depthwise_network_with_batch_statistics_learns_as_in_pytorch() {
     assert_learns_as_pytorch_does("depthwise_cnn");
 }
+
+#[test]
+fn a_block_of_a_vision_transformer_learns_as_in_pytorch() {
+    assert_learns_as_pytorch_does("vit_block");
+}
+
+#[test]
+fn a_layer_of_bert_learns_as_in_pytorch() {
+    assert_learns_as_pytorch_does("bert_layer");
+}
+
+#[test]
+fn a_convolutional_network_over_words_learns_as_in_pytorch() {
+    assert_learns_as_pytorch_does("text_cnn");
+}

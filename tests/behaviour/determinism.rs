@@ -1,8 +1,8 @@
 //! The same study gives the same tables, however many cores work and whatever was there before.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::harness::{Backend, Study, text};
+use crate::harness::{Backend, Study, files, text};
 
 /// A study of every kind that computes.
 const STUDY: &str = "\
@@ -44,33 +44,48 @@ stages:
 const TABLES: [&str; 6] =
     ["scores.csv", "confusion.csv", "items.csv", "transfer.csv", "convergence.csv", "metrics.json"];
 
-/// Tables of a fresh study.
-fn tables(backend: &Backend, jobs: &str) -> Vec<(&'static str, String)> {
+/// Tables and models of a fresh study, by name, as they lie on the disk.
+fn written(backend: &Backend, jobs: &str) -> Vec<(String, Vec<u8>)> {
     let study = Study::new(STUDY).with_digits(300);
     study.run_with(backend, &["--jobs", jobs]).succeeds();
-    tables_in(&study.latest())
+    written_in(&study.latest())
 }
 
-fn tables_in(folder: &Path) -> Vec<(&'static str, String)> {
-    TABLES.iter().map(|name| (*name, text(folder, name))).collect()
+fn written_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let models = files(&folder.join("models"));
+    // The source, three depths and scratch, each for three seeds.
+    let networks = models.iter().filter(|path| path.extension().is_some_and(|end| end == "onnx"));
+    assert_eq!(networks.count(), 15, "{models:?}");
+    let paths = TABLES.iter().map(|name| folder.join(name)).chain(models);
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(folder).unwrap().display().to_string();
+        (name, std::fs::read(path).unwrap())
+    };
+    paths.map(read).collect()
 }
 
 fn assert_same_with_more_cores(backend: &Backend) {
-    let with_one = tables(backend, "1");
+    let with_one = written(backend, "1");
+    // Sessions get more threads where there are more cores than nodes.
     for jobs in ["2", "2", "4"] {
-        for ((name, before), (_, after)) in with_one.iter().zip(tables(backend, jobs)) {
-            assert!(*before == after, "{name} differs between 1 and {jobs} cores, {backend:?}");
+        let with_more = written(backend, jobs);
+        let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
+            files.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(names(&with_one), names(&with_more));
+        for ((name, before), (_, after)) in with_one.iter().zip(&with_more) {
+            assert!(before == after, "{name} differs between 1 and {jobs} cores, {backend:?}");
         }
     }
 }
 
 #[test]
-fn cores_change_no_table_on_the_embedded_backend() {
+fn cores_change_no_bit_on_the_embedded_backend() {
     assert_same_with_more_cores(&Backend::Embedded);
 }
 
 #[test]
-fn cores_change_no_table_on_the_library() {
+fn cores_change_no_bit_on_the_library() {
     let Some(library) = Backend::library() else { return };
     assert_same_with_more_cores(&library);
 }

@@ -187,46 +187,28 @@ fn cases() -> Vec<Case> {
         by_scale(here, &[1.0, 1.0, 2.0, 3.0], |c| {
             c.with("coordinate_transformation_mode", "asymmetric").with("nearest_mode", "floor")
         }),
-        by_scale(here, &[1.0, 1.0, 2.0, 2.0], |c| c.library_only(NEAREST)),
+        by_scale(here, &[1.0, 1.0, 2.0, 2.0], |c| c),
         by_scale(here, &[1.0, 1.0, 2.0, 2.0], |c| c.with("mode", "linear")),
         by_size(here, &[2, 3, 7, 5], |c| c.with("mode", "linear")),
         by_size(here, &[2, 3, 2, 2], |c| c.with("mode", "linear")),
-        by_size(here, &[2, 3, 7, 5], |c| {
-            c.with("nearest_mode", "round_prefer_ceil").library_only(NEAREST)
-        }),
+        by_size(here, &[2, 3, 7, 5], |c| c.with("nearest_mode", "round_prefer_ceil")),
         by_size(here, &[2, 3, 3, 2], |c| {
-            c.with("nearest_mode", "ceil")
-                .with("coordinate_transformation_mode", "asymmetric")
-                .library_only(NEAREST)
+            c.with("nearest_mode", "ceil").with("coordinate_transformation_mode", "asymmetric")
         }),
-        by_scale(here, &[1.0, 1.0, 1.6, 1.7], |c| {
-            c.with("mode", "linear").library_only("the extent is rounded otherwise there")
-        }),
+        by_scale(here, &[1.0, 1.0, 1.6, 1.7], |c| c.with("mode", "linear")),
         by_scale(&[1, 2, 5], &[1.0, 1.0, 2.0], |c| c.with("mode", "linear")),
-        by_scale(&[1, 2, 2, 3, 2], &[1.0, 1.0, 2.0, 2.0, 2.0], |c| {
-            c.with("mode", "linear").library_only(NEAREST)
-        }),
-        by_size(here, &[2, 3, 7, 5], |c| c.with("mode", "cubic").library_only(NEAREST)),
-        by_size(here, &[2, 3, 7, 5], |c| {
-            c.with("mode", "cubic").with("exclude_outside", 1_i64).library_only(NEAREST)
-        }),
+        by_scale(&[1, 2, 2, 3, 2], &[1.0, 1.0, 2.0, 2.0, 2.0], |c| c.with("mode", "linear")),
+        by_size(here, &[2, 3, 7, 5], |c| c.with("mode", "cubic")),
+        by_size(here, &[2, 3, 7, 5], |c| c.with("mode", "cubic").with("exclude_outside", 1_i64)),
     ];
     for name in ["asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"] {
         let case = by_size(here, &[2, 3, 7, 5], |c| c.with("mode", "linear"));
-        let case = case.with(coordinates, name);
-        cases.push(match name {
-            "asymmetric" | "align_corners" => case,
-            _ => case.library_only("these coordinates are not known there"),
-        });
+        cases.push(case.with(coordinates, name));
     }
     let some_axes = Case::of("Resize", |c| {
         let c = c.varied("x", here).left_out().constant("scales", &[2], &[2.0, 2.0]);
-        c.with("axes", vec![2_i64, 3]).with("mode", "linear").library_only(NEAREST)
+        c.with("axes", vec![2_i64, 3]).with("mode", "linear")
     });
     cases.push(some_axes);
     cases
 }
-
-/// Why a case is not for the embedded backend.
-#[cfg(test)]
-const NEAREST: &str = "this interpolation is not known there";

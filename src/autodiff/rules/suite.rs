@@ -15,6 +15,7 @@ use crate::onnx::tensor::{Data, Tensor, elements};
 
 use super::rules;
 
+mod composed;
 mod corners;
 mod refused;
 mod stops;
