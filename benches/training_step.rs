@@ -5,8 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
 
+use std::sync::Arc;
+
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use tl_run::autodiff::Optimiser;
+use tl_run::autodiff::{Loss, Optimiser, Terms};
 use tl_run::base::language::defaults;
 use tl_run::base::{Digest, Seed};
 use tl_run::onnx::architecture::Architecture;
@@ -16,8 +18,8 @@ use tl_run::onnx::observe::observe;
 use tl_run::onnx::runtime::runtime;
 use tl_run::onnx::{head, init};
 use tl_run::train::{
-    Budget, Examples, Length, Monitor, Preparation, Rows, Schedule, Settings, Start, Workshop,
-    train,
+    Budget, Examples, Length, Mixing, Monitor, NoDraft, Preparation, Rows, Schedule, Settings,
+    Start, Unfreeze, Workshop, train,
 };
 
 /// Rows that are all alike.
@@ -67,6 +69,7 @@ fn steps(c: &mut Criterion) {
             rate: &|_| 1.0,
             optimiser: &optimiser,
             clip: None,
+            terms: &Terms::default(),
         };
         let workshop = Workshop::new(runtime);
         let prepared = workshop.prepare(Digest::of(name.as_bytes()), &preparation).unwrap();
@@ -84,7 +87,11 @@ fn steps(c: &mut Criterion) {
                 let settings = Settings {
                     rate: 1e-4,
                     schedule: &Schedule::Constant,
+                    unfreeze: &Unfreeze::AtOnce,
                     optimiser: &optimiser,
+                    loss: &Loss::CrossEntropy,
+                    mixing: Mixing::default(),
+                    batch: 32,
                     budget: Budget { length: Length::Steps(100), patience: 0 },
                     monitor: &Monitor::Loss,
                     seed: Seed(0),
@@ -93,9 +100,11 @@ fn steps(c: &mut Criterion) {
                 let start = Start {
                     weights: prepared.weights.gather(&graph),
                     statistics: prepared.statistics.gather(&graph),
+                    anchor: vec![],
                 };
-                let watch = &|_: usize, _: usize, _: &str| true;
-                train(&workshop, &prepared, &examples, &settings, start, watch).unwrap()
+                let (phases, watch) =
+                    ([Arc::clone(&prepared)], &|_: usize, _: usize, _: &str| true);
+                train(&workshop, &phases, &examples, &settings, start, &NoDraft, watch).unwrap()
             });
         });
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::base::Digest;
 use crate::stages::artifacts::{ArmRow, Evaluation, Outcome, Predictions, TrialResult, Verdicts};
 use crate::store::{Record, RunNode, RunRecord, RunStage, Store};
+use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
 use super::frame::Table;
@@ -42,6 +43,8 @@ pub(super) struct Trained {
     pub(super) seed: Option<u64>,
     pub(super) chosen: Option<f64>,
     pub(super) trials: Vec<TrialResult>,
+    /// The learning-rate range test before it, if there was one.
+    pub(super) range: Vec<RangeStep>,
 }
 
 /// What one node cost.
@@ -136,7 +139,9 @@ impl<'a> Reader<'a> {
         let Some(trials) = self.json(node, "trials")? else { return Ok(None) };
         let chosen = self.records[node].as_ref().and_then(|r| r.facts.get("lr")?.as_f64());
         let seed = self.run.nodes[node].seed;
-        Ok(Some(Trained { stage: stage.clone(), seed, chosen, trials }))
+        let range: Option<RangeTest> = self.json(node, "range")?;
+        let range = range.map(|test| test.curve).unwrap_or_default();
+        Ok(Some(Trained { stage: stage.clone(), seed, chosen, trials, range }))
     }
 
     fn cost(&self, node: usize) -> Option<NodeCost> {
@@ -189,7 +194,7 @@ fn axes(stage: &RunStage) -> Option<String> {
 impl Gathered {
     /// All tables by name.
     pub(super) fn tables(&self, run: &RunRecord) -> Vec<(&'static str, Table)> {
-        vec![
+        let tables = vec![
             ("scores", self.score_table()),
             ("confusion", self.confusion_table()),
             ("items", self.item_table()),
@@ -197,7 +202,11 @@ impl Gathered {
             ("convergence", self.convergence_table()),
             ("skipped", skipped_table(run)),
             ("costs", self.cost_table()),
-        ]
+        ];
+        // Hardly anybody has range tests, so there is no table without them.
+        let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
+        let range = tested.then(|| ("lr_range", self.range_table()));
+        tables.into_iter().chain(range).collect()
     }
 
     fn score_table(&self) -> Table {
@@ -367,6 +376,19 @@ impl Gathered {
             .number("val_accuracy", each().map(|(.., p)| Some(p.val_accuracy)))
             .number("val_balanced_accuracy", each().map(|(.., p)| Some(p.val_balanced_accuracy)))
             .number("rate", each().map(|(.., p)| Some(p.rate)))
+    }
+
+    fn range_table<'a>(&'a self) -> Table {
+        let steps = |trained: &'a Trained| trained.range.iter().map(move |step| (trained, step));
+        let rows: Vec<(&Trained, &RangeStep)> = self.trained.iter().flat_map(steps).collect();
+        let each = || rows.iter();
+        Table::default()
+            .text("stage", each().map(|(t, _)| Some(t.stage.name.as_str())))
+            .whole("seed", each().map(|(t, _)| t.seed.map(whole)))
+            .whole("step", each().map(|(_, step)| Some(step.step as i64)))
+            .number("lr", each().map(|(_, step)| Some(step.rate)))
+            .number("loss", each().map(|(_, step)| Some(step.loss)))
+            .number("smoothed", each().map(|(_, step)| Some(step.smoothed)))
     }
 
     fn cost_table(&self) -> Table {

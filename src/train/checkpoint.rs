@@ -15,6 +15,22 @@ pub trait Draft {
 
     /// Keeps these bytes instead; that they could not be kept harms nobody.
     fn write(&self, bytes: &[u8]);
+
+    /// Time that must pass before anything is kept at all.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+}
+
+/// Nothing is kept.
+pub struct NoDraft;
+
+impl Draft for NoDraft {
+    fn read(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn write(&self, _: &[u8]) {}
 }
 
 /// All that a training knows after a look at val. What is drawn at a step is drawn from streams of
@@ -117,28 +133,27 @@ impl Checkpoint {
 /// of the time. What is kept when never changes a result.
 pub(super) struct Pace {
     last: Instant,
-    cost: Duration,
+    wait: Duration,
 }
 
 /// Time between checkpoints, in times of what one costs.
 const RARELY: u32 = 20;
-/// What a checkpoint is thought to cost before one was kept.
-const FIRST: Duration = Duration::from_millis(25);
 
 impl Pace {
-    pub(super) fn new() -> Self {
-        Self { last: Instant::now(), cost: FIRST }
+    /// Nothing is kept before this much time has passed.
+    pub(super) fn new(wait: Duration) -> Self {
+        Self { last: Instant::now(), wait }
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.last.elapsed() >= self.cost * RARELY
+        self.last.elapsed() >= self.wait
     }
 
     /// Keeps what is due.
     pub(super) fn keep(&mut self, keep: impl FnOnce()) {
         let started = Instant::now();
         keep();
-        self.cost = started.elapsed();
+        self.wait = started.elapsed() * RARELY;
         self.last = Instant::now();
     }
 }

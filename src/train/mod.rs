@@ -17,7 +17,7 @@ mod trial;
 
 pub use batches::{batch_size, piece_size};
 pub use budget::{Budget, Length};
-pub use checkpoint::Draft;
+pub use checkpoint::{Draft, NoDraft};
 pub use course::{Course, Unfreeze};
 pub use examples::{Examples, Rows};
 pub use look::{Point, score};

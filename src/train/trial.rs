@@ -125,7 +125,7 @@ pub fn train(
     let (total, per_epoch) = (training.total, settings.per_epoch(examples));
     let looks = Looks::over(total, per_epoch);
     let mut batches = Batches::new(examples.train, settings.batch, settings.seed);
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(draft.patience());
     match draft.read().as_deref().and_then(Checkpoint::from_bytes) {
         Some(checkpoint) => training.take_up(checkpoint, &mut batches)?,
         None => _ = training.look()?,
@@ -140,8 +140,11 @@ pub fn train(
             let val = training.curve.last().map_or(f64::NAN, |point| point.val_loss);
             note = format!("val loss {val:.4}");
             if step < total && pace.is_due() {
-                let bytes = training.checkpoint().to_bytes();
-                pace.keep(|| bytes.iter().for_each(|bytes| draft.write(bytes)));
+                pace.keep(|| {
+                    if let Some(bytes) = training.checkpoint().to_bytes() {
+                        draft.write(&bytes);
+                    }
+                });
             }
         }
         if !watch(step, total, &note) {

@@ -186,3 +186,58 @@ fn two_runs_at_a_time_share_one_store() {
     let folders: Vec<PathBuf> = told.iter().map(|told| told.folder(&study)).collect();
     assert!(tables(&folders[0]) == tables(&folders[1]));
 }
+
+/// A training that takes some seconds, of which a part is done before it is killed.
+fn study_of_long_training() -> Study {
+    let study = study();
+    study.replace("seeds: 2", "seeds: 1");
+    study.replace("steps: 400\n      lr: [1e-2, 3e-2]", "steps: 6000\n      lr: 1e-3");
+    study
+}
+
+#[test]
+fn a_training_that_was_killed_goes_on_where_it_was_kept() {
+    let study = study_of_long_training();
+    let unfinished = study.path("results/.store/v1/unfinished");
+    let kept =
+        |_: &Json| std::fs::read_dir(&unfinished).is_ok_and(|mut left| left.next().is_some());
+    let mut running = Running::start(&study);
+    running.wait_for(&kept);
+    assert!(running.kill(), "it was done too early");
+    let mut running = Running::start(&study);
+    let mut first = None;
+    running.wait_for(&|event| event["event"] == "progress");
+    running.events.by_ref().for_each(|line| {
+        let event: Json = serde_json::from_str(&line.expect("it speaks UTF-8")).unwrap();
+        if event["event"] == "progress" && first.is_none() {
+            first = event["done"].as_u64();
+        }
+    });
+    assert!(running.child.wait().expect("it is ours").success());
+    assert!(first.is_some_and(|done| done > 100), "it began anew: {first:?}");
+    assert!(files(&unfinished).is_empty(), "what is done is not unfinished");
+    let fresh = Study::new(&study.pipeline()).with_digits(300);
+    fresh.run().succeeds();
+    assert!(tables(&study.latest()) == tables(&fresh.latest()));
+}
+
+#[test]
+fn unfinished_work_that_is_damaged_is_done_anew() {
+    let study = study_of_long_training();
+    let unfinished = study.path("results/.store/v1/unfinished");
+    let kept =
+        |_: &Json| std::fs::read_dir(&unfinished).is_ok_and(|mut left| left.next().is_some());
+    let mut running = Running::start(&study);
+    running.wait_for(&kept);
+    assert!(running.kill(), "it was done too early");
+    for path in files(&unfinished) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        tl_run::base::atomic::write(&path, &bytes).unwrap();
+    }
+    study.run().succeeds();
+    let fresh = Study::new(&study.pipeline()).with_digits(300);
+    fresh.run().succeeds();
+    assert!(tables(&study.latest()) == tables(&fresh.latest()));
+}

@@ -29,6 +29,7 @@ mod plan;
 mod predict;
 mod preprocessing;
 mod real_models;
+mod recipes;
 mod results;
 mod runs;
 mod runtime;

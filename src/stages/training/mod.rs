@@ -233,7 +233,8 @@ impl Task {
             "loss": training.loss,
             "l2_sp": training.l2_sp,
             "unfreeze": training.unfreeze,
-            "rates": [json_of(&training.decay_per_group), json_of(&training.lowest_lr)],
+            "decay_per_group": training.decay_per_group,
+            "lowest_lr": training.lowest_lr,
             "learning": learning,
             "summed": terms.summed,
         });
@@ -245,8 +246,4 @@ impl Task {
             )
         })
     }
-}
-
-fn json_of(value: &impl serde::Serialize) -> serde_json::Value {
-    serde_json::json!(value)
 }

@@ -10,13 +10,13 @@ use crate::data::InputRule;
 use crate::onnx::freeze::{Divided, divide, groups};
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
-use crate::onnx::parameters::parameters;
+use crate::onnx::parameters::{Parameter, parameters};
 use crate::onnx::tensor::Tensor;
 use crate::onnx::{head, init};
 
 use super::super::job::{Context, Failure};
 use super::super::model::{BaseModel, ModelPart};
-use super::options::{HeadInit, Training};
+use super::options::{HeadInit, Options};
 use super::probe_head;
 
 /// How the network comes about.
@@ -203,7 +203,7 @@ impl Network {
     /// Factor on the learning rate of a parameter: 1 for the head. So many groups below it, the
     /// body's factor by qᵍ (Howard & Ruder 2018), or such that the lowest group has what is asked
     /// for.
-    pub(super) fn rate(&self, name: &str, body_rate: f64, training: &Training) -> f32 {
+    pub(super) fn rate(&self, name: &str, body_rate: f64, training: &Options) -> f32 {
         if self.is_head(name) {
             return 1.0;
         }
@@ -241,22 +241,22 @@ fn depths(graph: &Graph, divided: &Divided) -> BTreeMap<String, usize> {
     let Some(read) = graph.nodes.last().and_then(|node| node.input(0)) else {
         return BTreeMap::new();
     };
-    let mut left: Vec<&str> = divided.trained.iter().map(|p| p.name.as_str()).collect();
-    let mut from_below: Vec<Vec<&str>> = Vec::new();
+    let mut left: Vec<&Parameter> = divided.trained.iter().collect();
+    let mut from_below: Vec<Vec<&Parameter>> = Vec::new();
     for group in groups(graph, read) {
-        let above = divide(graph, Some(&group.end)).trained;
-        let (above, here): (Vec<&str>, Vec<&str>) =
-            left.into_iter().partition(|name| above.iter().any(|p| p.name == *name));
+        let below = graph.ancestors([group.end.as_str()]);
+        let (here, above): (Vec<&Parameter>, Vec<&Parameter>) =
+            left.into_iter().partition(|parameter| below.contains(&parameter.node));
         left = above;
         if !here.is_empty() {
             from_below.push(here);
         }
     }
     let count = from_below.len();
-    let below = from_below.into_iter().enumerate().flat_map(|(index, names)| {
-        names.into_iter().map(move |name| (name.to_owned(), count - index))
+    let deep = from_below.into_iter().enumerate().flat_map(|(index, group)| {
+        group.into_iter().map(move |parameter| (parameter.name.clone(), count - index))
     });
-    left.iter().map(|name| ((*name).to_owned(), 0)).chain(below).collect()
+    left.iter().map(|parameter| (parameter.name.clone(), 0)).chain(deep).collect()
 }
 
 /// A graph's nodes, the shapes of all its constants, and the values of those that are not skipped.
@@ -274,4 +274,52 @@ fn skeleton_of(graph: &Graph, skip: &dyn Fn(&str) -> bool) -> Digest {
         }
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::language::{Above0, Fraction, defaults};
+    use crate::base::{Located, Place};
+    use crate::onnx::architecture::Architecture;
+
+    /// Rates of the groups of a network of four, from the top, where the head has 0.01.
+    fn rates(body: f64, options: &Options) -> Vec<f64> {
+        let graph = Architecture::ResidualCnn(defaults()).build([1, 8, 8], 2).unwrap();
+        let network = Network::of(graph).unwrap();
+        let of_depth = |depth: usize| {
+            let found = network.depths.iter().find(|(_, known)| **known == depth);
+            let (name, _) = found.expect("there is a group so deep");
+            0.01 * f64::from(network.rate(name, body, options))
+        };
+        assert_eq!(network.depth(), 4);
+        (0..=4).map(of_depth).collect()
+    }
+
+    fn assert_near(found: &[f64], expected: [f64; 5]) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-8, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn rates_fall_by_the_decay_from_group_to_group() {
+        let decay = Above0::new(2.6).map(|q| Located::new(q, Place::default()));
+        let options = Options { decay_per_group: decay, ..defaults() };
+        let expected = [0.01, 0.003_846_15, 0.001_479_29, 0.000_568_96, 0.000_218_83];
+        assert_near(&rates(1.0, &options), expected);
+        assert_near(
+            &rates(0.5, &options),
+            [0.01, 0.001_923_08, 0.000_739_64, 0.000_284_48, 0.000_109_41],
+        );
+    }
+
+    #[test]
+    fn rates_lie_evenly_between_the_head_and_the_lowest() {
+        let lowest = Fraction::new(0.01).map(|rate| Located::new(rate, Place::default()));
+        let options = Options { lowest_lr: lowest, ..defaults() };
+        let expected = [0.01, 0.003_162_277_7, 0.001, 0.000_316_227_77, 0.0001];
+        assert_near(&rates(1.0, &options), expected);
+        assert_near(&rates(1.0, &defaults()), [0.01; 5]);
+    }
 }

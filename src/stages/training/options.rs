@@ -168,6 +168,11 @@ impl Training {
         self.said.get(key).copied()
     }
 
+    /// Where to point for a key: where it is said, or else the protocol that fills it in.
+    pub(super) fn place(&self, key: &str) -> Place {
+        self.said(key).or_else(|| self.said("protocol")).unwrap_or_default()
+    }
+
     /// How long, and when to stop.
     pub(super) fn budget(&self) -> Budget {
         let length = match (&self.epochs, &self.steps) {
@@ -227,14 +232,14 @@ impl Training {
         if self.label_smoothing.get() > 0.0 && !is_entropy {
             let message = format!("`{loss}` has no probabilities that labels could be smoothed to");
             problems.push(
-                Problem::at(self.label_smoothing.place, message)
+                Problem::at(self.place("label_smoothing"), message)
                     .help("leave `label_smoothing` out, or take a cross-entropy as `loss`"),
             );
         }
         if self.head_init.value == HeadInit::Probe && self.loss != Loss::CrossEntropy {
             let message = format!("a probe is fitted by `cross_entropy`, not by `{loss}`");
             problems.push(
-                Problem::at(self.head_init.place, message)
+                Problem::at(self.place("head_init"), message)
                     .help("start the head at `zero` or `random`, or leave `loss` out"),
             );
         }

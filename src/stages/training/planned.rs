@@ -106,9 +106,8 @@ impl Plan<'_> {
             counted(needed, "epoch"),
             counted(total / per_epoch, "epoch"),
         );
-        let place = self.training.said("unfreeze").or_else(|| self.training.said("protocol"));
         site.problem(
-            Problem::at(place.unwrap_or(site.place), message)
+            Problem::at(self.training.place("unfreeze"), message)
                 .help("train for more epochs, or freeze the lower layer groups with `freeze`"),
         );
         None

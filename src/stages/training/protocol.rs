@@ -3,10 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::autodiff::{AdamW, Optimiser, Sgd};
-use crate::base::language::{
-    Above0, Count, Fraction, Natural, OneOrMore, Read, Share, choice, defaults,
-};
-use crate::base::{Found, Located, Place, Problem};
+use crate::base::language::{Above0, Count, Fraction, Natural, OneOrMore, Share, choice, defaults};
+use crate::base::{Located, Place, Problem};
 use crate::train::{Moment, Schedule, Unfreeze};
 
 use super::super::site::Site;
@@ -70,9 +68,6 @@ const SETTINGS: [Setting; 13] = [
     Setting { key: "clip", set: |to, from| to.clip = from.clip },
 ];
 
-/// What makes sense for weights that were learnt before, and would only hold random ones back.
-const FOR_PRETRAINED: [&str; 4] = ["unfreeze", "decay_per_group", "lowest_lr", "head_init"];
-
 /// Keys that stand for each other: who says one has said the other.
 const INSTEAD: [(&str, &str); 4] = [
     ("epochs", "steps"),
@@ -92,51 +87,107 @@ impl Training {
     ) -> Option<Self> {
         let Some(protocol) = &self.protocol else { return Some(self.clone()) };
         let preset = protocol.preset(items);
-        let word = protocol.word();
+        let mut told = Told { word: protocol.word(), ..Told::default() };
         let mut settled = self.clone();
-        let (mut filled, mut kept, mut held) = (vec![], vec![], vec![]);
-        let (asked, said) = (json!(preset.options), json!(**self));
         let mut contradicted = false;
         for key in &preset.keys {
-            let told = format!("`{key}: {}`", plain(&asked[key]));
-            let instead = INSTEAD.iter().find(|(one, _)| one == key).map(|(_, other)| *other);
-            let place = self.said(key).or_else(|| self.said(instead?));
-            match place {
-                Some(_) if asked[key] == said[key] => {}
-                Some(place) if preset.core.contains(key) && !random => {
+            match self.compared(key, &preset, random) {
+                Compared::Same => {}
+                Compared::Contradicted(place) => {
                     contradicted = true;
-                    site.problem(
-                        Problem::at(place, format!("`{word}` is made up by {told}"))
-                            .help(format!("leave this out, or leave `protocol: {word}` out")),
-                    );
+                    site.problem(told.contradiction(place, &preset.told(key)));
                 }
-                Some(_) => kept.push(format!("`{}`", instead_of(self, key))),
-                None if random && FOR_PRETRAINED.contains(key) => held.push(format!("`{key}`")),
-                None => {
-                    let setting = SETTINGS.iter().find(|setting| setting.key == *key);
-                    if let Some(setting) = setting {
-                        (setting.set)(&mut settled, &preset.options);
-                    }
-                    filled.push(told);
+                Compared::Kept(key) => told.kept.push(format!("`{key}`")),
+                Compared::Held => told.held.push(format!("`{key}`")),
+                Compared::Filled => {
+                    preset.set(key, &mut settled);
+                    told.filled.push(preset.told(key));
                 }
             }
         }
-        let mut note = vec![format!("protocol `{word}` fills in {}", listed(&filled))];
-        if !kept.is_empty() {
-            note.push(format!("the file's own {} stays", listed(&kept)));
-        }
-        if !held.is_empty() {
-            note.push(format!("random weights start without its {}", listed(&held)));
-        }
-        note.push(format!("not done: {}", preset.left.join(", ")));
-        site.note(note.join("; "));
+        site.note(told.note(&preset.left));
         (!contradicted).then_some(settled)
+    }
+
+    /// What becomes of a key of a preset.
+    fn compared<'a>(&self, key: &'a str, preset: &Preset, random: bool) -> Compared<'a> {
+        let instead = INSTEAD.iter().find(|(one, _)| *one == key).map(|(_, other)| *other);
+        let held = random && preset.only_for_pretrained(key);
+        let said = self.said(key).map(|place| (key, place));
+        match said.or_else(|| Some((instead?, self.said(instead?)?))) {
+            Some(_) if json!(preset.options)[key] == json!(**self)[key] => Compared::Same,
+            Some((_, place)) if preset.core.contains(&key) && !held => {
+                Compared::Contradicted(place)
+            }
+            Some((said, _)) => Compared::Kept(said),
+            None if held => Compared::Held,
+            None => Compared::Filled,
+        }
     }
 }
 
-fn instead_of<'a>(training: &Training, key: &'a str) -> &'a str {
-    let instead = INSTEAD.iter().find(|(one, _)| *one == key).map(|(_, other)| *other);
-    instead.filter(|_| training.said(key).is_none()).unwrap_or(key)
+/// What becomes of a key of a preset.
+enum Compared<'a> {
+    /// The file says the same.
+    Same,
+    /// The file says otherwise, which makes it another protocol.
+    Contradicted(Place),
+    /// The file says otherwise, by this key.
+    Kept(&'a str),
+    /// It would only hold random weights back.
+    Held,
+    /// It is filled in.
+    Filled,
+}
+
+/// What a reader is told of a protocol.
+#[derive(Default)]
+struct Told {
+    word: String,
+    filled: Vec<String>,
+    kept: Vec<String>,
+    held: Vec<String>,
+}
+
+impl Told {
+    fn contradiction(&self, place: Place, asked: &str) -> Problem {
+        let word = &self.word;
+        Problem::at(place, format!("`{word}` is made up by {asked}"))
+            .help(format!("leave this out, or leave `protocol: {word}` out"))
+    }
+
+    fn note(&self, left: &[&str]) -> String {
+        let mut note = vec![format!("protocol `{}` fills in {}", self.word, listed(&self.filled))];
+        if !self.kept.is_empty() {
+            note.push(format!("the file's own {} stays", listed(&self.kept)));
+        }
+        if !self.held.is_empty() {
+            note.push(format!("random weights start without its {}", listed(&self.held)));
+        }
+        note.push(format!("not done: {}", left.join(", ")));
+        note.join("; ")
+    }
+}
+
+impl Preset {
+    /// A key with its value, as it would be written.
+    fn told(&self, key: &str) -> String {
+        format!("`{key}: {}`", plain(&json!(self.options)[key]))
+    }
+
+    fn set(&self, key: &str, options: &mut Options) {
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) {
+            (setting.set)(options, &self.options);
+        }
+    }
+
+    /// What makes sense for weights that were learnt before, and would only hold random ones back.
+    fn only_for_pretrained(&self, key: &str) -> bool {
+        match key {
+            "head_init" => self.options.head_init.value == HeadInit::Probe,
+            key => ["unfreeze", "decay_per_group", "lowest_lr"].contains(&key),
+        }
+    }
 }
 
 fn listed(words: &[String]) -> String {
@@ -167,11 +218,7 @@ impl Protocol {
     }
 
     fn preset(&self, items: usize) -> Preset {
-        let mut options: Options = Options::read(
-            &crate::base::Written::empty_map(Place::default()),
-            &mut Found::default(),
-        )
-        .expect("every option has a default");
+        let mut options: Options = defaults();
         // None of them stops early.
         options.patience = Natural(0);
         let mut preset = match self {

@@ -1,3 +1,5 @@
+mod recipes;
+
 use super::*;
 use crate::autodiff::Terms;
 use crate::base::Digest;
@@ -7,7 +9,7 @@ use crate::onnx::freeze::divide;
 use crate::onnx::graph::Graph;
 use crate::onnx::runtime::runtime;
 use crate::onnx::{head, init};
-use crate::train::{Length, Preparation, Rows, batch_size};
+use crate::train::{Length, NoDraft, Preparation, Rows, batch_size};
 
 /// 8×8 images: class 1 has a bright upper half, class 0 a bright lower one; noisy.
 struct Halves(Vec<Vec<f32>>);
@@ -36,16 +38,6 @@ impl Rows for Halves {
     fn copy(&self, row: usize, into: &mut [f32]) {
         into.copy_from_slice(&self.0[row]);
     }
-}
-
-struct NoDraft;
-
-impl Draft for NoDraft {
-    fn read(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn write(&self, _: &[u8]) {}
 }
 
 fn network(architecture: &Architecture, seed: u64) -> Graph {
