@@ -76,7 +76,7 @@ impl Tape {
     /// ln(1 + eᵃ). The embedded backend's own operator overflows for large values; there it is
     /// written out: max(a, 0) + ln(1 + e^(−|a|)).
     pub(super) fn softplus(&mut self, a: &Var) -> Var {
-        if self.dialect() == Dialect::Library {
+        if self.dialect() != Dialect::Embedded {
             return self.unary("Softplus", a);
         }
         let zero = self.number(0.0);
@@ -119,7 +119,7 @@ impl Tape {
     /// softmax, which is ln 0 as soon as values differ by a hundred; there it is written out:
     /// a − max − ln Σ exp(a − max).
     pub(super) fn log_softmax(&mut self, a: &Var, axis: usize) -> Var {
-        if self.dialect() == Dialect::Library {
+        if self.dialect() != Dialect::Embedded {
             return self.op("LogSoftmax", &[a], &[("axis", (axis as i64).into())], a.dims());
         }
         let most = self.reduce_max(a, &[axis]);

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
+use super::fusion;
 use super::refusals::{carried, floats, stops, unknown};
 use super::rules::{Rule, SEVERAL, rule};
 use super::site::{Forward, Gradients, Mode, Refusal, Site};
-use super::tape::{Tape, Var};
+use super::tape::{Dialect, Tape, Var};
 
 /// A graph emitted on a tape, with what backward needs.
 pub(super) struct Passed<'a> {
@@ -93,12 +94,16 @@ pub(super) fn forward_partly<'a>(
     if !refused.is_empty() {
         return Err(refused);
     }
+    let cuts = match tape.dialect() {
+        Dialect::Kernels => fusion::cuts(graph),
+        Dialect::Library | Dialect::Embedded => fusion::Cuts::default(),
+    };
     let mut passed = Passed { vars: given, steps: Vec::new() };
     let mut reached =
         Reached { varying: learning.varying.clone(), carrying: learning.wanted.clone() };
     for node in &graph.nodes {
         let site = match site(graph, seen, &mut passed.vars, node, &reached, mode, tape) {
-            Ok(site) => site,
+            Ok(site) => Site { cut: cuts.of(node), is_part: cuts.is_part(node), ..site },
             Err(refusal) => {
                 refused.push(refusal);
                 continue;
@@ -212,6 +217,8 @@ fn site<'a>(
         constants: node.inputs.iter().map(|name| graph.initializers.get(name)).collect(),
         mode,
         gradients: vec![],
+        cut: None,
+        is_part: false,
     })
 }
 

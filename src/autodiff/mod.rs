@@ -7,6 +7,7 @@ mod compose;
 mod derive;
 mod differences;
 mod flat;
+mod fusion;
 mod loss;
 mod operators;
 mod optimiser;

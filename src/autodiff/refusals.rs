@@ -141,6 +141,8 @@ fn tried(
         constants: node.inputs.iter().map(|name| graph.initializers.get(name)).collect(),
         mode: Mode::Frozen,
         gradients: vec![],
+        cut: None,
+        is_part: false,
     };
     let mut tape = Tape::new(graph.opset, Dialect::default());
     let forward = match (rule.forward)(&site, &mut tape) {

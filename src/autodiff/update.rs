@@ -2,7 +2,7 @@
 
 use super::flat::{Flat, pieces};
 use super::optimiser::{Optimiser, Update};
-use super::tape::{Tape, Var};
+use super::tape::{Dialect, Tape, Var};
 
 /// What an update is emitted from. Vectors of weights and state hold all slots, the gradient those
 /// that learn.
@@ -143,8 +143,7 @@ impl Updating<'_> {
 fn shortening(gradients: &[Var], most: f32, tape: &mut Tape) -> Option<Var> {
     let mut total: Option<Var> = None;
     for gradient in gradients {
-        let square = tape.mul(gradient, gradient);
-        let sum = tape.reduce_sum(&square, &[0]);
+        let sum = square_sum(gradient, tape);
         total = Some(match total {
             Some(before) => tape.add(&before, &sum),
             None => sum,
@@ -158,4 +157,13 @@ fn shortening(gradients: &[Var], most: f32, tape: &mut Tape) -> Option<Var> {
     let one = tape.number(1.0);
     let dims = factor.dims().to_vec();
     Some(tape.op("Min", &[&factor, &one], &[], &dims))
+}
+
+/// Σ g², shape [1].
+fn square_sum(gradient: &Var, tape: &mut Tape) -> Var {
+    if tape.dialect() == Dialect::Kernels {
+        return tape.kernel("SquareSum", &[gradient], &[], &[&[1]]).remove(0);
+    }
+    let square = tape.mul(gradient, gradient);
+    tape.reduce_sum(&square, &[0])
 }

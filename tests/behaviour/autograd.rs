@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value as Json;
-use tl_run::autodiff::{self, AdamW, Dialect, Optimiser, Sgd, Step, StepGraphs};
+use tl_run::autodiff::{self, AdamW, Dialect, Optimiser, Sgd, Step, StepGraphs, Terms};
 use tl_run::base::language::{Above0, Share, defaults};
 use tl_run::onnx::freeze::{Divided, divide};
 use tl_run::onnx::graph::{Graph, INT64, Port};
@@ -107,6 +107,7 @@ impl<'a> Training<'a> {
             clip: None,
             batch_statistics: golden.settings["batch_statistics"].as_bool().unwrap(),
             dialect,
+            terms: &Terms::default(),
         };
         let graphs = autodiff::build(&step).unwrap();
         let session = runtime().unwrap().load(&proto::encode(&graphs.train), 1).unwrap();
@@ -190,7 +191,8 @@ fn assert_near(
 
 fn assert_learns_as_pytorch_does(name: &str) {
     let golden = Golden::of(name);
-    for dialect in [Dialect::Library, Dialect::Embedded] {
+    let kernels = runtime().unwrap().kernels().map(|_| Dialect::Kernels);
+    for dialect in [Dialect::Library, Dialect::Embedded].into_iter().chain(kernels) {
         assert_same_gradients(name, &golden, dialect);
         for kind in ["sgd", "adamw"] {
             assert_same_steps(name, &golden, kind, dialect);

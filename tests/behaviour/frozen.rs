@@ -1,7 +1,7 @@
 //! A head trained above a frozen body: in one graph with the body, and on features that were computed
 //! once.
 
-use tl_run::autodiff::{self, Dialect, Flat, Optimiser, Step};
+use tl_run::autodiff::{self, Dialect, Flat, Optimiser, Step, Terms};
 use tl_run::base::Seed;
 use tl_run::base::language::defaults;
 use tl_run::onnx::freeze::{Divided, divide};
@@ -84,6 +84,7 @@ impl Headed {
                 Backend::Library => Dialect::Library,
                 Backend::Embedded => Dialect::Embedded,
             },
+            terms: &Terms::default(),
         };
         let graphs = autodiff::build(&step).unwrap();
         let session = runtime.load(&proto::encode(&graphs.train), 1).unwrap();

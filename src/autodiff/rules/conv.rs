@@ -13,17 +13,31 @@ use super::super::tape::{Dialect, Part, Tape, Var, signed};
 use super::super::window::Window;
 #[cfg(test)]
 use super::suite::Case;
-use super::{Rule, as_it_is};
+use super::{Rule, as_it_is, depthwise};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     op: "Conv",
-    forward: as_it_is,
+    forward,
     backward,
     #[cfg(test)]
     cases,
 }];
 
+fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    match depthwise::window(site, tape)? {
+        Some(window) => depthwise::forward(site, &window, tape),
+        None => as_it_is(site, tape),
+    }
+}
+
 fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
+    if let Some(window) = depthwise::window(site, tape)? {
+        let mut gradients = depthwise::backward(site, &window, dy, tape)?;
+        if site.inputs.len() > 2 {
+            gradients.push(site.wants(2).then(|| bias_gradient(dy, tape)));
+        }
+        return Ok(gradients);
+    }
     let (x, w) = (site.input(0)?.clone(), site.input(1)?.clone());
     let window = Window::of(site, &w.dims()[2..])?;
     let groups = site.node.int("group").unwrap_or(1).max(1) as usize;
@@ -38,6 +52,9 @@ fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<G
 
 /// db = Σ dy over items and positions.
 pub(super) fn bias_gradient(dy: &Var, tape: &mut Tape) -> Var {
+    if tape.dialect() == Dialect::Kernels {
+        return tape.kernel("ChannelSum", &[dy], &[], &[&[dy.dims()[1]]]).remove(0);
+    }
     let axes: Vec<usize> = (0..dy.rank()).filter(|&axis| axis != 1).collect();
     let sum = tape.reduce_sum(dy, &axes);
     tape.reshape(&sum, &[dy.dims()[1]])
@@ -110,7 +127,7 @@ fn dense_weights(padded: &Var, w: &Var, dy: &Var, window: &Window, tape: &mut Ta
     let dy = channels_first(dy, tape);
     let dy = tape.reshape(&dy, &[outputs, rows]);
     let products: Vec<Var> = match tape.dialect() {
-        Dialect::Library => {
+        Dialect::Library | Dialect::Kernels => {
             let last = channels_last(padded, tape);
             let product = |tap: &Vec<usize>| {
                 let piece = shifted(&last, tap, window, 1, tape);
@@ -244,6 +261,14 @@ fn cases() -> Vec<Case> {
         Case::of("Conv", |c| {
             let c = square(conv(&[1, 2, 6, 6], &[3, 2, 3, 3])(c), "strides", 2);
             c.with("auto_pad", "SAME_LOWER")
+        }),
+        Case::of("Conv", |c| {
+            let c = conv(&[2, 3, 7, 6], &[3, 1, 3, 3])(c);
+            c.with("group", 3_i64).with("pads", vec![1_i64, 1, 1, 1])
+        }),
+        Case::of("Conv", |c| {
+            let c = square(conv(&[1, 2, 8, 9], &[2, 1, 3, 2])(c), "dilations", 2);
+            c.with("group", 2_i64).with("auto_pad", "SAME_UPPER")
         }),
         // A pad wider than the kernel reaches.
         Case::of("Conv", |c| {

@@ -37,7 +37,7 @@ fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let dims = site.output();
     let y = match (bias, tape.dialect()) {
         (None, _) => tape.op("ConvTranspose", &[&x, &w], &settings, dims),
-        (Some(bias), Dialect::Library) => {
+        (Some(bias), Dialect::Library | Dialect::Kernels) => {
             tape.op("ConvTranspose", &[&x, &w, &bias], &settings, dims)
         }
         (Some(bias), Dialect::Embedded) => {

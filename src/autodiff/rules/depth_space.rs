@@ -78,7 +78,7 @@ impl Blocks {
 
 fn to_space(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let blocks = Blocks::of(site)?;
-    if tape.dialect() == Dialect::Library {
+    if tape.dialect() != Dialect::Embedded {
         return as_it_is(site, tape);
     }
     let y = blocks.spread(&site.input(0)?.clone(), tape);
@@ -96,7 +96,7 @@ fn to_space_back(
 
 fn to_depth(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let blocks = Blocks::of(site)?;
-    if tape.dialect() == Dialect::Library {
+    if tape.dialect() != Dialect::Embedded {
         return as_it_is(site, tape);
     }
     let y = blocks.gather(&site.input(0)?.clone(), tape);

@@ -11,6 +11,7 @@ mod conv;
 mod conv_transpose;
 mod cumsum;
 mod depth_space;
+mod depthwise;
 mod dropout;
 mod einsum;
 mod elementary;

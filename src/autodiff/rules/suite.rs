@@ -322,7 +322,9 @@ fn every_rule_agrees_with_finite_differences_on_all_its_cases() {
         let cases = (rule.cases)();
         assert!(!cases.is_empty(), "{} names no case", rule.op);
         for (index, case) in cases.iter().enumerate() {
-            for dialect in [Dialect::Library, Dialect::Embedded] {
+            let mut dialects = vec![Dialect::Library, Dialect::Embedded];
+            dialects.extend(runtime().unwrap().kernels().map(|_| Dialect::Kernels));
+            for dialect in dialects {
                 // One wrong rule must not hide the others.
                 let checked =
                     catch_unwind(AssertUnwindSafe(|| check(rule.op, index, case, dialect)));

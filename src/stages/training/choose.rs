@@ -50,6 +50,10 @@ impl Job for Choose {
         true
     }
 
+    fn trains(&self) -> bool {
+        true
+    }
+
     fn expected(&self, speed: Speed) -> f64 {
         speed.seconds(self.task.sample.everyone().len(), self.task.macs)
     }
