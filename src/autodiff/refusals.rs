@@ -116,14 +116,7 @@ fn tried(
     wanted: &[bool],
     rule: &Rule,
 ) -> Option<Refusal> {
-    let var = |name: &String| {
-        let dims = match seen.shape(graph, name) {
-            Some(dims) => dims,
-            None if seen.is_float(name) => return None,
-            None => &[],
-        };
-        Some(Var::new(name.clone(), dims))
-    };
+    let var = |name: &String| Some(Var::new(name.clone(), seen.shape(graph, name)?));
     let named = |name: &String| match name.is_empty() {
         true => Some(None),
         false => var(name).map(Some),

@@ -34,13 +34,6 @@ pub(super) const RULES: &[Rule] = &[
         #[cfg(test)]
         cases: gather_nd_cases,
     },
-    Rule {
-        op: "TopK",
-        forward: top_forward,
-        backward: top,
-        #[cfg(test)]
-        cases: top_cases,
-    },
 ];
 
 /// Places as 64-bit whole numbers.
@@ -147,26 +140,6 @@ fn flat_places(indices: &Var, dims: &[usize], batch: usize, tape: &mut Tape) -> 
     tape.op("Add", &[&rows, &starts], &[], &[items, each])
 }
 
-fn top_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
-    if site.node.outputs.get(1).is_none_or(String::is_empty) {
-        return Err(site.refuse("the places of the largest values are no output"));
-    }
-    as_it_is(site, tape)
-}
-
-fn top(
-    site: &Site<'_>,
-    forward: &Forward,
-    dy: &Var,
-    tape: &mut Tape,
-) -> Result<Gradients, Refusal> {
-    let dims = site.input(0)?.dims().to_vec();
-    let axis = site.axis(site.node.int("axis").unwrap_or(-1), dims.len())?;
-    let indices = Var::new(forward.outputs[1].name(), dy.dims());
-    let indices = places(&indices, tape);
-    Ok(vec![Some(added(&dims, axis, &indices, dy, tape)), None])
-}
-
 #[cfg(test)]
 fn gather_cases() -> Vec<Case> {
     let of = |dims: &'static [usize], values: &'static [i64], axis: i64| {
@@ -214,22 +187,6 @@ fn gather_nd_cases() -> Vec<Case> {
         Case::of("GatherND", |c| {
             let c = c.varied("x", &[2, 3, 4]).table("indices", &[2, 2, 1], &[1, 0, 2, 2]);
             c.with("batch_dims", 1_i64)
-        }),
-    ]
-}
-
-#[cfg(test)]
-fn top_cases() -> Vec<Case> {
-    vec![
-        Case::of("TopK", |c| {
-            c.distinct("x", &[3, 6]).integers("k", &[2]).outputs(&["y", "places"], 1)
-        }),
-        Case::of("TopK", |c| {
-            c.distinct("x", &[2, 5, 3])
-                .integers("k", &[3])
-                .with("axis", 1_i64)
-                .with("largest", 0_i64)
-                .outputs(&["y", "places"], 1)
         }),
     ]
 }
