@@ -25,13 +25,29 @@ fn golden(name: &str) -> Vec<u8> {
 
 #[test]
 fn a_model_that_can_be_trained_is_told_with_its_operators() {
-    assert_snapshot!(embedded(&models::small(), &[]), @"");
+    assert_snapshot!(embedded(&models::small(), &[]), @"
+    exit code 0
+    --- standard output
+    model.onnx · opset 18 · on RUNTIME
+
+    can be trained: 2 tensors with 804 parameters
+    gradients pass 1 Conv, 1 Flatten, 1 Gemm, 1 Relu
+    ");
     embedded(&models::small(), &["-v"]).succeeds().says("  conv     Conv     gradients pass");
 }
 
 #[test]
 fn an_operator_without_a_gradient_is_told_with_what_to_freeze() {
-    assert_snapshot!(embedded(&models::with_an_operator_without_gradient(), &[]), @"");
+    assert_snapshot!(embedded(&models::with_an_operator_without_gradient(), &[]), @"
+    exit code 1
+    --- standard output
+    model.onnx · opset 18 · on RUNTIME
+
+    cannot be trained as a whole
+      `odd` (Hardmax): no gradient is known for this operator
+        help: `freeze: odd` leaves 1 tensor to learn
+      help: write `freeze: all`: a new head alone learns
+    ");
 }
 
 #[test]
