@@ -28,9 +28,9 @@ pub(super) enum ModelCommand {
         /// The ONNX file.
         file: PathBuf,
         /// Compares the gradient of every tensor that can learn with finite differences, on random
-        /// input. Errors up to 1 % are agreement: rounding to single precision and kinks (of
-        /// rectifiers, of maxima) leave up to some tenths of a per cent, a wrong gradient is wrong
-        /// by tens of per cent.
+        /// input. Errors up to 1 % are agreement, which rounding to single precision leaves; up to 5 %
+        /// where kinks of rectifiers and maxima make measurements differ as much from step to step.
+        /// A wrong gradient is wrong by tens of per cent.
         #[arg(long)]
         gradcheck: bool,
         /// Lets normalisations use their running statistics instead of those of the batch.
