@@ -143,6 +143,16 @@ impl Schedule {
         Self::OneCycle(OneCycle { rise: fraction(rise), div: above0(div), final_div })
     }
 
+    /// The first step number of a staircase that training of `total` steps never comes to.
+    pub fn never_reached(&self, total: usize) -> Option<usize> {
+        let Self::Step(stairs) = self else { return None };
+        let late = |moment: &Moment| match moment {
+            Moment::Step(step) if *step >= total => Some(*step),
+            _ => None,
+        };
+        stairs.at.0.iter().find_map(late)
+    }
+
     /// The factor on the learning rate at step `step` (from 0) of `total`. While it warms up, that
     /// is (t + 1)/w, so that the first step already moves.
     pub fn factor(&self, step: usize, total: usize) -> f64 {

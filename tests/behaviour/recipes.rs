@@ -34,7 +34,7 @@ stages:
 fn accuracy(study: &Study) -> f64 {
     let scores = rows(&study.latest(), "scores");
     let found = scores.iter().find(|row| {
-        row["stage"] == "tuned" && row["part"] == "test" && row["metric"] == "accuracy"
+        row["stage"] == "tuned" && row["split"] == "test" && row["metric"] == "accuracy"
     });
     found.unwrap_or_else(|| panic!("no accuracy in {scores:?}"))["value"].parse().unwrap()
 }
@@ -114,7 +114,17 @@ fn layer_groups_are_unfrozen_one_an_epoch() {
 #[test]
 fn unfreezing_that_does_not_come_to_its_end_is_told() {
     let study = study("epochs: 2, unfreeze: gradual");
-    assert_snapshot!(study.refusal().to_string(), @"");
+    assert_snapshot!(study.refusal().to_string(), @"
+    exit code 2
+    --- standard error
+    error: it takes 4 epochs until everything learns, and training takes 2 epochs
+         study.yaml:16:61
+     16 |     fine_tune: { model: source, dataset: digits, epochs: 2, unfreeze: gradual }
+        |                                                             ^^^^^^^^
+      help: train for more epochs, or freeze the lower layer groups with `freeze`
+
+    1 problem
+    ");
 }
 
 #[test]
@@ -174,7 +184,45 @@ fn what_a_protocol_fills_in_and_what_is_not_done_is_told() {
         ["bit-hyperrule", "vtab-1k", "fastai", "lp-ft", "medmnist", "kornblith"]
             .map(|protocol| by_protocol(protocol, ", batch: 16").check().facts())
             .to_vec();
-    assert_snapshot!(told.join("\n\n"), @"");
+    assert_snapshot!(told.join("\n\n"), @"
+      digits: 300 items (0 31, 1 30, 2 29, 3 29, 4 29, 5 32, 6 29, 7 29, 8 31, 9 31); train 100, val 50, test 60
+      source: 19810 of 19810 parameters learn
+      tuned: new head on `gap`, 19810 of 19810 parameters learn
+      scratch: new head on `gap`, 19810 of 19810 parameters learn
+    note: protocol `bit-hyperrule` fills in `steps: 500`, `lr: [0.003]`, `optimizer: { sgd: { momentum: 0.9, nesterov: false, weight_decay: 0.0 } }`, `schedule: { step: { at: [0.4, 0.6, 0.8], factor: 0.1, warmup: 0.2 } }`, `head_init: zero`, `patience: 0`; the file's own `batch` stays; not done: its image sizes (160 cropped to 128, or 512 cropped to 480: say `size` of the model's `input`), its random crops and flips, its last weights (the best on val are kept)
+
+      digits: 300 items (0 31, 1 30, 2 29, 3 29, 4 29, 5 32, 6 29, 7 29, 8 31, 9 31); train 100, val 50, test 60
+      source: 19810 of 19810 parameters learn
+      tuned: new head on `gap`, 19810 of 19810 parameters learn
+      scratch: new head on `gap`, 19810 of 19810 parameters learn
+    note: protocol `vtab-1k` fills in `steps: 1000`, `lr: [0.01]`, `optimizer: { sgd: { momentum: 0.9, nesterov: false, weight_decay: 0.0 } }`, `schedule: { step: { at: [0.3, 0.6, 0.9], factor: 0.1, warmup: 0.08 } }`, `patience: 0`; the file's own `batch` stays; not done: its 800 training and 200 val items (say `train_size` and `split`), its last fit on all 1,000, its image size (224: say `size` of the model's `input`), its last weights (the best on val are kept)
+
+      digits: 300 items (0 31, 1 30, 2 29, 3 29, 4 29, 5 32, 6 29, 7 29, 8 31, 9 31); train 100, val 50, test 60
+      source: 19810 of 19810 parameters learn
+      tuned: new head on `gap`, 19810 of 19810 parameters learn
+      scratch: new head on `gap`, 19810 of 19810 parameters learn
+    note: protocol `fastai` fills in `lr: [0.001]`, `optimizer: { adamw: { beta1: 0.9, beta2: 0.99, epsilon: 0.00001, weight_decay: 0.01 } }`, `schedule: { one_cycle: { div: 5.0, final_div: 100000.0, rise: 0.3 } }`, `unfreeze: { head_first: { epochs: 1, lr: 2.0, schedule: { one_cycle: { div: 25.0, final_div: 100000.0, rise: 0.99 } } } }`, `lowest_lr: 0.01`, `patience: 0`; the file's own `batch` stays; not done: its cycle of the momentum, its training of frozen normalisations, its augmentation, its two-layer head, its last weights (the best on val are kept)
+    note: protocol `fastai` fills in `lr: [0.001]`, `optimizer: { adamw: { beta1: 0.9, beta2: 0.99, epsilon: 0.00001, weight_decay: 0.01 } }`, `schedule: { one_cycle: { div: 5.0, final_div: 100000.0, rise: 0.3 } }`, `patience: 0`; the file's own `batch` stays; random weights start without its `unfreeze`, `lowest_lr`; not done: its cycle of the momentum, its training of frozen normalisations, its augmentation, its two-layer head, its last weights (the best on val are kept)
+
+      digits: 300 items (0 31, 1 30, 2 29, 3 29, 4 29, 5 32, 6 29, 7 29, 8 31, 9 31); train 100, val 50, test 60
+      source: 19810 of 19810 parameters learn
+      tuned: new head on `gap`, 19810 of 19810 parameters learn
+      scratch: new head on `gap`, 19810 of 19810 parameters learn
+    note: protocol `lp-ft` fills in `epochs: 20`, `lr: [3e-7, 1e-6, 3e-6, 0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01]`, `optimizer: { sgd: { momentum: 0.9, nesterov: false, weight_decay: 0.0 } }`, `schedule: { cosine: { warmup: 0 } }`, `head_init: probe`, `patience: 0`; the file's own `batch` stays; not done: its augmentation, its last weights (the best on val are kept)
+    note: protocol `lp-ft` fills in `epochs: 20`, `lr: [3e-7, 1e-6, 3e-6, 0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01]`, `optimizer: { sgd: { momentum: 0.9, nesterov: false, weight_decay: 0.0 } }`, `schedule: { cosine: { warmup: 0 } }`, `patience: 0`; the file's own `batch` stays; random weights start without its `head_init`; not done: its augmentation, its last weights (the best on val are kept)
+
+      digits: 300 items (0 31, 1 30, 2 29, 3 29, 4 29, 5 32, 6 29, 7 29, 8 31, 9 31); train 100, val 50, test 60
+      source: 19810 of 19810 parameters learn
+      tuned: new head on `gap`, 19810 of 19810 parameters learn
+      scratch: new head on `gap`, 19810 of 19810 parameters learn
+    note: protocol `medmnist` fills in `epochs: 100`, `lr: [0.001]`, `optimizer: { adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 } }`, `schedule: { step: { at: [0.5, 0.75], factor: 0.1 } }`, `patience: 0`; the file's own `batch` stays; not done: its image sizes (28 or 224: say `size` of the model's `input`), its last weights (the best on val are kept)
+
+      digits: 300 items (0 31, 1 30, 2 29, 3 29, 4 29, 5 32, 6 29, 7 29, 8 31, 9 31); train 100, val 50, test 60
+      source: 19810 of 19810 parameters learn
+      tuned: new head on `gap`, 19810 of 19810 parameters learn
+      scratch: new head on `gap`, 19810 of 19810 parameters learn
+    note: protocol `kornblith` fills in `steps: 20000`, `lr: [0.0001, 0.00031622776601683794, 0.001, 0.0031622776601683794, 0.01, 0.03162277660168379, 0.1]`, `optimizer: { sgd: { momentum: 0.9, nesterov: true, weight_decay: 0.0 } }`, `schedule: { cosine: { warmup: 0 } }`, `patience: 0`; the file's own `batch` stays; not done: its grid of weight decays (none is applied: say `optimizer`), its pace of normalisation statistics (the model's own is kept), its random crops and flips, its last weights (the best on val are kept)
+    ");
 }
 
 #[test]
@@ -199,7 +247,17 @@ fn every_protocol_trains_transfer_and_scratch() {
 #[test]
 fn what_contradicts_a_protocol_is_told() {
     let study = study("protocol: lp-ft, head_init: zero");
-    assert_snapshot!(study.refusal().to_string(), @"");
+    assert_snapshot!(study.refusal().to_string(), @"
+    exit code 2
+    --- standard error
+    error: `lp-ft` is made up by `head_init: probe`
+         study.yaml:16:67
+     16 |     fine_tune: { model: source, dataset: digits, protocol: lp-ft, head_init: zero }
+        |                                                                   ^^^^^^^^^
+      help: leave this out, or leave `protocol: lp-ft` out
+
+    1 problem
+    ");
 }
 
 #[test]
@@ -223,17 +281,93 @@ fn wrong_values_and_contradictions_are_told_at_once() {
         "schedule: step",
         "schedule: { step: { at: [0.5, 1.5] } }",
         "schedule: { one_cycle: { rise: 1 } }",
+        "steps: 100, schedule: { step: { at: [0.5, 200] } }",
+        "protocol: lp-ft, loss: huber",
     ];
     let told: Vec<String> = wrong
         .iter()
         .map(|recipe| format!("{recipe}\n{}", study(recipe).refusal().problems()))
         .collect();
-    assert_snapshot!(told.join("\n\n"), @"");
+    assert_snapshot!(told.join("\n\n"), @"
+    protocol: bit
+    error: `bit` is not a kind of `protocol`
+      help: there is: `bit-hyperrule`, `vtab-1k`, `fastai`, `lp-ft`, `medmnist`, `kornblith`
+
+    loss: mse
+    error: `mse` is not a kind of `loss`
+      help: there is: `cross_entropy`, `binary_cross_entropy`, `squared_error`, `huber`
+
+    loss: { huber: { delta: 0 } }
+    error: expected a number above 0, found `0`
+
+    label_smoothing: 1
+    error: expected a number from 0 up to but without 1, found `1`
+
+    label_smoothing: 0.1, loss: squared_error
+    error: `squared_error` has no probabilities that labels could be smoothed to
+      help: leave `label_smoothing` out, or take a cross-entropy as `loss`
+
+    mixup: 0
+    error: expected a number above 0, found `0`
+
+    l2_sp: { beta: 0.1 }
+    error: `l2_sp` needs the key `alpha`
+      help: `alpha` is a number from 0 up to but without 1
+
+    micro_batch: 0
+    error: expected a whole number of at least 1, found `0`
+
+    unfreeze: slowly
+    error: `slowly` is not a kind of `unfreeze`
+      help: there is: `at_once`, `gradual`, `head_first`
+
+    unfreeze: { gradual: { epochs: 0 } }
+    error: expected a whole number of at least 1, found `0`
+
+    decay_per_group: -1
+    error: expected a number above 0, found `-1`
+
+    decay_per_group: 2.6, lowest_lr: 0.01
+    error: both `decay_per_group` and `lowest_lr` are given
+      help: keep one of them
+
+    head_init: probes
+    error: `probes` is not a kind of `head_init`
+      help: did you mean `probe`?
+
+    head_init: probe, loss: huber
+    error: a probe is fitted by `cross_entropy`, not by `huber`
+      help: start the head at `zero` or `random`, or leave `loss` out
+
+    lr: range
+    error: expected a number above 0 or a list of them, or `range_test`, found `range`
+
+    schedule: step
+    error: `stairs` needs the key `at`
+      help: `at` is a number of steps, or a decimal number between 0 and 1: their share, or a list
+
+    schedule: { step: { at: [0.5, 1.5] } }
+    error: expected a number of steps, or a decimal number between 0 and 1: their share, found `1.5`
+
+    schedule: { one_cycle: { rise: 1 } }
+    error: expected a decimal number between 0 and 1, found `1`
+
+    steps: 100, schedule: { step: { at: [0.5, 200] } }
+    error: the learning rate falls at step 200, but training takes 100 steps
+      help: say where it falls as a share of all steps, such as 0.5
+
+    protocol: lp-ft, loss: huber
+    error: a probe is fitted by `cross_entropy`, not by `huber`
+      help: start the head at `zero` or `random`, or leave `loss` out
+    ");
 }
 
 #[test]
 fn a_base_is_pretrained_from_random_weights() {
     let study = study("steps: 1");
     study.replace("      steps: 60\n", "      steps: 60\n      head_init: probe\n");
-    assert_snapshot!(study.refusal().problems(), @"");
+    assert_snapshot!(study.refusal().problems(), @"
+    error: all of a network that is pretrained starts random
+      help: leave `head_init` out
+    ");
 }

@@ -68,15 +68,14 @@ impl Job for Choose {
         let (weights, statistics) =
             (read_vectors(&weights, WEIGHTS)?, read_vectors(&weights, STATISTICS)?);
         let network = task.recipe.build(task.seed, context)?;
-        let phases = task.prepare(&network, context)?;
-        let prepared = &**phases.last().ok_or_else(|| Failure::new("prepare any phase"))?;
+        let prepared = task.prepare_whole(&network, context)?;
         let mut trained = network.graph.clone();
         prepared.weights.scatter(&weights, &mut trained);
         prepared.statistics.scatter(&statistics, &mut trained);
         self.describe(&mut trained);
         let model = proto::encode(&trained);
         let proved = prove_frozen(&network, &model)?;
-        let predictions = self.predict(&trials, best, prepared, &weights, &statistics, context)?;
+        let predictions = self.predict(&trials, best, &prepared, &weights, &statistics, context)?;
         let (all, learning) = network.parameters();
         let mut outputs = Outputs::default()
             .with("model", context.store.put("model", &model)?)

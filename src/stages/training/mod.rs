@@ -183,12 +183,26 @@ impl Task {
         network: &Network,
         context: &Context<'_>,
     ) -> Result<Vec<Arc<Prepared>>, Failure> {
+        let course = self.course(network);
+        let learning = (0..course.phases()).map(|phase| course.learning(phase));
+        learning.map(|learning| self.prepare_phase(network, learning, context)).collect()
+    }
+
+    /// The step graphs of everything that learns.
+    pub(super) fn prepare_whole(
+        &self,
+        network: &Network,
+        context: &Context<'_>,
+    ) -> Result<Arc<Prepared>, Failure> {
+        let course = self.course(network);
+        self.prepare_phase(network, course.learning(course.phases() - 1), context)
+    }
+
+    fn course(&self, network: &Network) -> Course {
         let (per_epoch, total) = self.lengths();
         let (schedule, unfreeze) = (&self.training.schedule, &self.training.unfreeze.value);
         let cohorts = unfreeze.cohort(network.depth()) + 1;
-        let course = Course::new(schedule, unfreeze, cohorts, per_epoch, total);
-        let learning = (0..course.phases()).map(|phase| course.learning(phase));
-        learning.map(|learning| self.prepare_phase(network, learning, context)).collect()
+        Course::new(schedule, unfreeze, cohorts, per_epoch, total)
     }
 
     fn prepare_phase(

@@ -28,7 +28,8 @@ keys! {
         batch: Count = Count(32),
         /// Items that are computed at a time, if a whole batch needs too much memory. The
         /// gradients of the pieces are summed before weights move, which is the same to rounding;
-        /// only normalisations that use the statistics of the batch use those of each piece.
+        /// only normalisations that use the statistics of the batch use those of each piece, or
+        /// running ones if a piece has fewer than 16 items.
         micro_batch: Option<Count> = None,
         /// Learning rates of the head to choose from, on val; or `range_test`.
         lr: Rates = Rates::from([3e-4, 1e-3, 3e-3].as_slice()),

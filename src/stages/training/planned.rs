@@ -72,6 +72,7 @@ impl Plan<'_> {
         }
         let training = self.training.clone();
         let task = Task { recipe, sample, training, seed, cuts: cuts.to_vec(), macs };
+        self.check_stairs(&task, site)?;
         self.check_unfreezing(&task, site)?;
         let mut inputs = shared.clone();
         for (index, rate) in self.training.lr.tried().into_iter().enumerate() {
@@ -90,6 +91,21 @@ impl Plan<'_> {
             inputs.push(Input::new(&weights, node, "weights"));
         }
         Some(site.add("", Some(seed), Choose { task, kind: self.kind }, inputs))
+    }
+
+    /// A step of a staircase after the end would never come, without a word.
+    fn check_stairs(&self, task: &Task, site: &mut Site) -> Option<()> {
+        let (_, total) = task.lengths();
+        let Some(step) = self.training.schedule.never_reached(total).filter(|_| total > 0) else {
+            return Some(());
+        };
+        let message =
+            format!("the learning rate falls at step {step}, but training takes {total} steps");
+        site.problem(
+            Problem::at(self.training.place("schedule"), message)
+                .help("say where it falls as a share of all steps, such as 0.5"),
+        );
+        None
     }
 
     /// Layer groups that begin one after the other must all have begun before the end.

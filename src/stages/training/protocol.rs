@@ -198,8 +198,9 @@ fn listed(words: &[String]) -> String {
 fn plain(value: &Json) -> String {
     match value {
         Json::Object(pairs) => {
+            let said = pairs.iter().filter(|(_, value)| !value.is_null());
             let pairs: Vec<String> =
-                pairs.iter().map(|(key, value)| format!("{key}: {}", plain(value))).collect();
+                said.map(|(key, value)| format!("{key}: {}", plain(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         Json::Array(items) => {

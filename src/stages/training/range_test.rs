@@ -45,8 +45,7 @@ impl Job for RangeTest {
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let task = &self.task;
         let network = task.recipe.build(task.seed, context)?;
-        let phases = task.prepare(&network, context)?;
-        let prepared = phases.last().ok_or_else(|| Failure::new("prepare any phase"))?;
+        let prepared = &task.prepare_whole(&network, context)?;
         let sources = task.open(context)?;
         let labels = task.sample.data.dataset.labels();
         let class_weights = task.class_weights();

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
-use crate::base::language::{Above0, OneOrMore, Read};
+use crate::base::language::{Above0, OneOrMore, Read, unexpected};
 use crate::base::{Found, Value, Written};
 
 /// Learning rates of the head to choose from, on val.
@@ -25,6 +25,7 @@ pub(super) enum Rate {
 }
 
 const RANGE_TEST: &str = "range_test";
+const WORDS: &str = "a number above 0 or a list of them, or `range_test`";
 
 impl Rates {
     /// The rates, ascending, each once.
@@ -82,6 +83,10 @@ impl Read for Rates {
     fn read(written: &Written, found: &mut Found) -> Option<Self> {
         match &written.value {
             Value::Text(word) if word == RANGE_TEST => Some(Self::RangeTest),
+            Value::Text(_) => {
+                found.add(unexpected(written, WORDS));
+                None
+            }
             _ => OneOrMore::read(written, found).map(|rates| Self::Listed(rates.0)),
         }
     }
@@ -94,7 +99,7 @@ impl Read for Rates {
         });
         let listed = OneOrMore::<Above0>::schema();
         json!({
-            "title": "a number above 0 or a list of them, or `range_test`",
+            "title": WORDS,
             "oneOf": [listed, test],
         })
     }
