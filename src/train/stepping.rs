@@ -1,6 +1,7 @@
 //! One step: what is fed to its graphs, in one piece or in several, and what comes out.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::onnx::runtime::{RuntimeError, Tensor};
 
@@ -18,6 +19,8 @@ pub(super) struct Stepping<'a> {
     /// Where weights are pulled to, if they are.
     anchor: Option<Tensor>,
     open: Option<Open<'a>>,
+    /// Time in the runtime so far.
+    pub(super) computing: Duration,
 }
 
 /// Sessions of a phase.
@@ -42,7 +45,7 @@ impl<'a> Stepping<'a> {
             true => Some(vector(start.anchor.clone())?),
             false => None,
         };
-        Ok(Self { workshop, phases, settings, anchor, open: None })
+        Ok(Self { workshop, phases, settings, anchor, open: None, computing: Duration::ZERO })
     }
 
     /// Does a step; `moving` is what it takes over and leaves. Tells the loss.
@@ -70,18 +73,22 @@ impl<'a> Stepping<'a> {
                 let fed = whole(fed, prepared)?;
                 let inputs: Vec<&Tensor> =
                     fed.iter().chain(&*moving).chain(anchor).chain(&numbers).collect();
+                let started = Instant::now();
                 let mut outputs = train.run(&inputs)?;
+                self.computing += started.elapsed();
                 let loss = number_of(&outputs.remove(0));
                 *moving = outputs;
                 Ok(loss)
             }
             Some(Open { train, update: Some(update), .. }) => {
                 let state = settings.optimiser.state().len();
+                let started = Instant::now();
                 let (sum, loss) = summed(train, prepared, &fed, moving, state)?;
                 let kept = &moving[..=state];
                 let inputs: Vec<&Tensor> =
                     std::iter::once(&sum).chain(kept).chain(anchor).chain(&numbers).collect();
                 let mut outputs = update.run(&inputs)?;
+                self.computing += started.elapsed();
                 outputs.extend(moving.drain(state + 1..));
                 *moving = outputs;
                 Ok(loss)

@@ -85,6 +85,8 @@ pub struct Trained {
     pub total: usize,
     /// Every look.
     pub curve: Vec<Point>,
+    /// Seconds of the steps that the runtime computed; the rest is the loop's own.
+    pub computing: f64,
 }
 
 /// Why there is no result.
@@ -299,6 +301,7 @@ impl<'a> Training<'a> {
             stopped_at: self.step,
             total: self.total,
             curve: self.curve,
+            computing: self.stepping.computing.as_secs_f64(),
         })
     }
 }
