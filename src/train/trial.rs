@@ -192,9 +192,11 @@ impl<S: std::ops::DerefMut<Target = Session>> Training<'_, S> {
 
     fn step(&mut self, step: usize, items: &[usize]) -> Result<(), TrainError> {
         let batch = self.prepared.batch;
+        let epoch = step / Batches::per_epoch(self.examples.train.len(), batch);
+        let threads = self.settings.threads;
         let mut fed: Vec<Tensor> = Vec::new();
         for (source, port) in self.prepared.cuts.iter().enumerate() {
-            let values = self.examples.gather(source, items, batch);
+            let values = self.examples.gather_view(source, (items, batch), epoch, threads);
             fed.push(Tensor::f32(&port.dims, values)?);
         }
         let (targets, weights) = self.targets(items)?;

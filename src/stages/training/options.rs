@@ -3,6 +3,7 @@
 use crate::autodiff::Optimiser;
 use crate::base::language::{Above0, Count, Natural, OneOrMore, defaults, keys};
 use crate::base::{Located, Problem};
+use crate::data::{Augment, InputRule};
 use crate::train::{Budget, Length, Monitor, Schedule};
 
 use super::super::class_weights::ClassWeights;
@@ -35,6 +36,8 @@ keys! {
         patience: Natural = Natural(10),
         /// Largest norm of the gradient; longer ones are shortened.
         clip: Option<Above0> = None,
+        /// Random changes of training images.
+        augment: Option<Located<Augment>> = None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
     }
@@ -72,5 +75,14 @@ impl Training {
             return None;
         }
         Some(())
+    }
+
+    /// Adds what images of this rule cannot be changed by.
+    pub(in super::super) fn check_images(&self, rule: &InputRule, site: &mut Site) -> Option<()> {
+        let Some(augment) = &self.augment else { return Some(()) };
+        let Some(cause) = augment.contradiction(rule) else { return Some(()) };
+        let help = "leave `augment` out, or what does not fit";
+        site.problem(Problem::at(augment.place, cause).help(help));
+        None
     }
 }
