@@ -1,6 +1,7 @@
 //! Data sets: where items, labels, groups and pixels come from. [`Dataset`] is what everyone else
 //! sees; pixels are read when they are asked for, so memory does not grow with their number.
 
+mod augment;
 mod dataset;
 mod formats;
 mod input;
@@ -9,6 +10,7 @@ mod select;
 mod split;
 mod survey;
 
+pub use augment::{Augment, View};
 pub use dataset::{Dataset, Item, OpenError, ReadError, Skipped};
 pub use formats::{Format, format_words, images_below, pixels_of};
 pub use input::{ChannelOrder, Fit, InputRule, Layout, SampleSlice, Size, Values};

@@ -71,17 +71,60 @@ pub struct Divided {
     pub cuts: Vec<String>,
     /// The part that learns: from `cuts` to the model's outputs.
     pub suffix: Graph,
+    /// Whether running statistics in the part that learns may follow the batches.
+    pub moves_statistics: bool,
+}
+
+/// What of the part that is not frozen learns.
+pub struct Learning<'a> {
+    /// Which parameters.
+    pub learns: &'a dyn Fn(&Parameter) -> bool,
+    /// Whether running statistics of normalisations may follow the batches.
+    pub moves_statistics: bool,
+}
+
+impl Learning<'_> {
+    /// Everything.
+    pub const ALL: Learning<'static> = Learning { learns: &|_| true, moves_statistics: true };
+}
+
+/// The end of the last group below which nothing learns, if any: freezing up to there changes
+/// nothing, and what lies below needs to be computed but once for each item.
+pub fn still_until(
+    graph: &Graph,
+    end: &str,
+    learns: &dyn Fn(&Parameter) -> bool,
+) -> Option<String> {
+    let all = parameters(graph);
+    let learning: BTreeSet<&str> =
+        all.iter().filter(|p| p.role.is_trained() && learns(p)).map(|p| p.name.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    let mut is_still = |group: &Group| {
+        let below = graph.ancestors([group.end.as_str()]);
+        let new: Vec<usize> = below.difference(&seen).copied().collect();
+        seen.extend(&new);
+        let mut read = new.iter().flat_map(|&index| graph.nodes[index].reads());
+        !read.any(|name| root(graph, name).is_some_and(|name| learning.contains(name)))
+    };
+    groups(graph, end).into_iter().take_while(|group| is_still(group)).last().map(|group| group.end)
 }
 
 /// Freezes every parameter that `until` depends on (nothing if `None`) and splits the model.
 pub fn divide(graph: &Graph, until: Option<&str>) -> Divided {
+    divide_by(graph, until, &Learning::ALL)
+}
+
+/// The same where only a choice of what is not frozen learns.
+pub fn divide_by(graph: &Graph, until: Option<&str>, choice: &Learning<'_>) -> Divided {
     let below = until.map(|tensor| graph.ancestors([tensor])).unwrap_or_default();
     let all = parameters(graph);
     let frozen_names: BTreeSet<&str> = below
         .iter()
         .flat_map(|&index| graph.nodes[index].reads().filter_map(|name| root(graph, name)))
         .collect();
-    let learns = |p: &&Parameter| p.role.is_trained() && !frozen_names.contains(p.name.as_str());
+    let learns = |p: &&Parameter| {
+        p.role.is_trained() && !frozen_names.contains(p.name.as_str()) && (choice.learns)(p)
+    };
     let trained: Vec<Parameter> = all.iter().filter(learns).cloned().collect();
     let learning = learning_nodes(graph, &trained);
     let cuts = cuts(graph, &below);
@@ -90,11 +133,12 @@ pub fn divide(graph: &Graph, until: Option<&str>) -> Divided {
     let moving: BTreeSet<&str> = trained
         .iter()
         .map(|parameter| parameter.name.as_str())
-        .chain(statistics(&all, &learning))
+        .chain(statistics(&all, &learning).filter(|_| choice.moves_statistics))
         .collect();
     let frozen =
         graph.initializers.keys().filter(|n| !moving.contains(n.as_str())).cloned().collect();
-    Divided { trained, frozen, cuts, suffix }
+    let moves_statistics = choice.moves_statistics;
+    Divided { trained, frozen, cuts, suffix, moves_statistics }
 }
 
 /// Running statistics of normalisations in the part that learns; they move too.
@@ -216,6 +260,26 @@ mod tests {
         let divided = divide(&residual(), Some("c"));
         assert_eq!(divided.cuts, ["c", "b"]);
         assert_eq!(names(&divided.trained), ["g", "s", "w3", "wh", "bh"]);
+    }
+
+    #[test]
+    fn a_choice_of_parameters_leaves_the_others_and_their_statistics_frozen() {
+        let biases = |p: &Parameter| matches!(p.role, super::super::parameters::Role::Bias);
+        let choice = Learning { learns: &biases, moves_statistics: false };
+        let divided = divide_by(&residual(), None, &choice);
+        assert_eq!(names(&divided.trained), ["s", "bh"]);
+        assert_eq!(divided.frozen, ["g", "m", "v", "w1", "w2", "w3", "wh"]);
+        assert_eq!(divided.cuts, ["x"]);
+    }
+
+    #[test]
+    fn what_lies_below_all_that_learns_is_found() {
+        let until =
+            |names: &[&str]| still_until(&residual(), "q", &|p| names.contains(&p.name.as_str()));
+        assert_eq!(until(&["w1"]), None);
+        assert_eq!(until(&["s"]), Some("b".to_owned()));
+        assert_eq!(until(&["w3"]), Some("e".to_owned()));
+        assert_eq!(until(&["wh"]), Some("q".to_owned()));
     }
 
     #[test]

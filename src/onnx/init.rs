@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::base::{Seed, Stream};
 
 use super::graph::Graph;
-use super::parameters::{Parameter, Role, parameters};
+use super::parameters::{Parameter, Role, parameters, root};
 use super::tensor::{Data, Tensor};
 
 /// What was drawn and what was left.
@@ -23,7 +23,21 @@ pub struct Drawn {
 /// √(2 / (1 + a²) / fan-in) before a leaky one; otherwise uniform on ±√(6 / (fan-in + fan-out))
 /// (Glorot & Bengio 2010). Biases 0; the scale of a normalisation 1, its shift 0, mean 0, variance 1.
 pub fn randomise(graph: &mut Graph, seed: Seed, purpose: &str) -> Drawn {
-    let found = parameters(graph);
+    randomise_above(graph, None, seed, purpose)
+}
+
+/// The same, but what the tensor `kept` depends on stays as it is; what is drawn is drawn as if all
+/// were.
+pub fn randomise_above(graph: &mut Graph, kept: Option<&str>, seed: Seed, purpose: &str) -> Drawn {
+    let untouched = untouched(graph);
+    let below = kept.map(|tensor| graph.ancestors([tensor])).unwrap_or_default();
+    let stays: BTreeSet<String> = below
+        .iter()
+        .flat_map(|&index| graph.nodes[index].reads().filter_map(|name| root(graph, name)))
+        .map(str::to_owned)
+        .collect();
+    let found: Vec<Parameter> =
+        parameters(graph).into_iter().filter(|p| !stays.contains(&p.name)).collect();
     for parameter in &found {
         let spread = spread(graph, parameter);
         let mut stream = seed.stream(purpose, &parameter.name);
@@ -32,14 +46,15 @@ pub fn randomise(graph: &mut Graph, seed: Seed, purpose: &str) -> Drawn {
         }
     }
     let drawn: Vec<String> = found.into_iter().map(|parameter| parameter.name).collect();
-    let known: BTreeSet<&String> = drawn.iter().collect();
-    let untouched = graph
-        .initializers
-        .iter()
-        .filter(|(name, tensor)| tensor.floats().is_some() && !known.contains(name))
-        .map(|(name, _)| name.clone())
-        .collect();
     Drawn { drawn, untouched }
+}
+
+/// Float constants that are no parameters, so that nobody draws them.
+pub fn untouched(graph: &Graph) -> Vec<String> {
+    let known: BTreeSet<String> = parameters(graph).into_iter().map(|p| p.name).collect();
+    let constants = graph.initializers.iter();
+    let others = constants.filter(|(name, t)| t.floats().is_some() && !known.contains(*name));
+    others.map(|(name, _)| name.clone()).collect()
 }
 
 /// Draws a new head: weights uniform on ±1/√fan-in, biases 0; shared by all arms of a seed.
@@ -180,6 +195,45 @@ mod tests {
         // 1,728 draws: the variance is known within 5 × √(2/1728) = 17 %.
         assert!((mean_square * 27.0 / 2.0 - 1.0).abs() < 0.17, "{mean_square}");
         assert_eq!(graph.initializers["v"], Tensor::f32(&[64], vec![1.0; 64]));
+    }
+
+    #[test]
+    fn what_a_kept_tensor_depends_on_stays_and_the_rest_is_drawn_as_if_all_were() {
+        let two = || {
+            let mut graph = graph("Relu");
+            graph.nodes.push(Node::new("next", "Conv", &["y", "u"], "z"));
+            let sevens = vec![7.0; 64];
+            graph.initializers.insert("u".into(), Tensor::f32(&[1, 64, 1, 1], sevens));
+            graph
+        };
+        let (mut all, mut above) = (two(), two());
+        randomise(&mut all, Seed(5), "body");
+        let drawn = randomise_above(&mut above, Some("y"), Seed(5), "body");
+        assert_eq!(drawn.drawn, ["u"]);
+        assert_eq!(above.initializers["u"], all.initializers["u"]);
+        for name in ["w", "b", "g", "s", "m", "v"] {
+            assert_eq!(above.initializers[name], two().initializers[name]);
+        }
+    }
+
+    #[test]
+    fn check_values_of_fans() {
+        // Kaiming for fan-in 512 and Xavier for 512 in and 10 out, and for 144 in and 288 out.
+        let spread = |fan_in, fan_out, activation: &str| {
+            let graph = graph(activation);
+            let role = Role::Weight { fan_in, fan_out };
+            spread(&graph, &Parameter { name: "w".into(), role, node: 0 })
+        };
+        let near = |found: f64, value: f64| assert!((found - value).abs() < 1e-8, "{found}");
+        let Spread::Normal(deviation) = spread(512, 10, "Relu") else { panic!() };
+        near(deviation, 0.0625);
+        let Spread::Uniform(bound) = spread(512, 10, "Softmax") else { panic!() };
+        near(bound, 0.107_211_25);
+        let Spread::Normal(deviation) = spread(144, 288, "Relu") else { panic!() };
+        near(deviation, 0.117_851_13);
+        near(deviation * 3.0_f64.sqrt(), 0.204_124_15);
+        let Spread::Uniform(bound) = spread(144, 288, "Softmax") else { panic!() };
+        near(bound, 0.117_851_13);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Models: reading, editing and running them. `runtime` is the only door to ONNX Runtime.
 
+pub mod any_size;
 pub mod architecture;
 pub mod batch;
 pub mod build;
@@ -13,6 +14,8 @@ pub mod init;
 pub mod inspect;
 pub mod layers;
 pub mod library;
+pub mod lora;
+pub mod lsuv;
 pub mod macs;
 pub mod observe;
 mod operators;
@@ -22,4 +25,5 @@ pub mod precision;
 pub mod proto;
 pub mod runtime;
 pub mod tensor;
+pub mod tune;
 pub mod upgrade;

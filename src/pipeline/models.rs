@@ -11,7 +11,7 @@ use crate::onnx::external::OpenError;
 use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
 use crate::onnx::precision::kind_name;
 use crate::onnx::tensor::Shape;
-use crate::onnx::{batch, external, layers, precision};
+use crate::onnx::{any_size, batch, external, layers, precision};
 use crate::stages::{BaseModel, Batch, Name, Site, Source, carried_input};
 
 use super::plan::Request;
@@ -37,6 +37,10 @@ pub(super) fn open_model(
         site.problem(Problem::at(output.place, message).or_else_one_of(&output.0, known));
         return None;
     }
+    let graph = match spec.fully_convolutional {
+        true => any_size(&graph, &input, spec, request, site)?,
+        false => graph,
+    };
     let shape = shape_of(&graph, &input, spec, site, &told)?;
     let (graph, batch) = freed(graph, &shape, request);
     let items = match &batch {
@@ -62,6 +66,7 @@ pub(super) fn open_model(
         output: spec.output.as_ref().map(|output| output.0.clone()),
         seen,
         batch,
+        is_fully_convolutional: spec.fully_convolutional,
     };
     check_aliases(&model, spec, site);
     Some(Arc::new(model))
@@ -79,6 +84,42 @@ fn read(path: &Path, told: &dyn Fn(String) -> Problem) -> Result<(Digest, Graph)
     let mut opened = external::open(path).map_err(failed)?;
     precision::to_single(&mut opened.graph);
     Ok((opened.digest, opened.graph))
+}
+
+/// The model rewritten to take images of the size that the file of stages gives.
+fn any_size(
+    graph: &Graph,
+    input: &InputRule,
+    spec: &ModelSpec,
+    request: &Request<'_>,
+    site: &mut Site,
+) -> Option<Graph> {
+    let place = spec.input.as_ref().map_or(spec.onnx.place, |rule| rule.place);
+    let refused = |message: String| {
+        Problem::at(place, message).help("leave `fully_convolutional` out and give its own size")
+    };
+    let [_, height, width] = input.extents();
+    let free = own_shape(graph).and_then(|shape| {
+        let seen = request.look.observe(graph, &[shape])?;
+        let free = any_size::free(graph, &seen).map_err(|error| error.to_string())?;
+        any_size::fits(&free, [height, width]).map_err(|error| error.to_string())?;
+        Ok(free)
+    });
+    let told =
+        |cause: String| refused(format!("the model takes no images of another size: {cause}"));
+    site.found.keep(free.map_err(told))
+}
+
+/// The shape that the file fixes for its input; 1 for a free batch.
+fn own_shape(graph: &Graph) -> Result<Shape, String> {
+    let dims = graph.inputs.first().and_then(|port| port.dims.as_deref()).unwrap_or_default();
+    let extent = |(axis, dim): (usize, &Dim)| match dim {
+        Dim::Fixed(extent) => Some(*extent),
+        Dim::Free(_) => (axis == 0).then_some(1),
+    };
+    let shape: Option<Shape> = dims.iter().enumerate().map(extent).collect();
+    let shape = shape.filter(|shape| shape.len() == 4);
+    shape.ok_or_else(|| "its file does not say its own size".to_owned())
 }
 
 /// The model with a free batch, if it is sure or was seen to compute the same with it.

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::base::{Digest, Entry, Found, Located, Origin, Place, Seed, Value, Written};
 use crate::data::InputRule;
 use crate::onnx::graph::Graph;
+use crate::onnx::init::Drawn;
 use crate::onnx::observe::Observation;
 use crate::onnx::{init, layers, proto, upgrade};
 
@@ -31,7 +32,7 @@ pub mod metadata {
 }
 
 /// A base model.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BaseModel {
     /// What the file calls it.
     pub name: String,
@@ -49,6 +50,8 @@ pub struct BaseModel {
     pub seen: Observation,
     /// How many items it takes at a time.
     pub batch: Batch,
+    /// Whether it was rewritten to take images of any size.
+    pub is_fully_convolutional: bool,
 }
 
 /// How many items a model takes at a time.
@@ -130,6 +133,8 @@ pub(super) struct ModelPart {
     pub base: Arc<BaseModel>,
     /// Drawn anew with this seed instead of its own weights.
     pub random: Option<Seed>,
+    /// The tensor up to which it has its own weights where the rest is drawn.
+    pub kept: Option<String>,
 }
 
 /// Stream of random weights of a body.
@@ -139,25 +144,46 @@ impl ModelPart {
     /// What of it belongs into a key; a model made by a stage is an input and is there already,
     /// unless it is only an architecture to draw weights for.
     pub(super) fn key(&self) -> Json {
-        let content = match (&self.base.source, self.random) {
+        let content = match (&self.base.source, self.made_by()) {
             (Source::File(digest), _) => json!(digest),
-            (Source::Made(_), None) => json!("input"),
-            (Source::Made(_), Some(_)) => json!(Digest::of(&proto::encode(&self.base.graph))),
+            (Source::Made(_), Some(_)) => json!("input"),
+            (Source::Made(_), None) => json!(Digest::of(&proto::encode(&self.base.graph))),
         };
         let mut key = json!({ "model": content, "random": self.random });
+        if let Some(kept) = &self.kept {
+            key["kept"] = json!(kept);
+        }
         if self.base.batch == Batch::Freed {
             key["batch"] = json!("freed");
+        }
+        if self.base.is_fully_convolutional {
+            key["form"] = json!("fully convolutional");
         }
         key
     }
 
     /// The stage whose weights it has.
     pub(super) fn made_by(&self) -> Option<&Runs> {
-        match (&self.base.source, self.random) {
-            (Source::Made(runs), None) => Some(runs),
+        match &self.base.source {
+            Source::Made(runs) if self.random.is_none() || self.kept.is_some() => Some(runs),
             // Random weights are drawn for the architecture alone, whatever the stage has learnt.
             _ => None,
         }
+    }
+
+    /// The model with its own weights.
+    pub(super) fn of(base: &Arc<BaseModel>) -> Self {
+        Self { base: Arc::clone(base), random: None, kept: None }
+    }
+
+    /// The same as far as these tensors tell: with its own weights if nothing they depend on is
+    /// drawn.
+    pub(super) fn up_to(&self, tensors: &[&String]) -> Self {
+        let Some(kept) = &self.kept else { return self.clone() };
+        let graph = &self.base.graph;
+        let own = graph.ancestors([kept.as_str()]);
+        let needed = graph.ancestors(tensors.iter().map(|name| name.as_str()));
+        if needed.is_subset(&own) { Self::of(&self.base) } else { self.clone() }
     }
 
     /// The model's input of a seed's node, if a stage makes it.
@@ -167,16 +193,20 @@ impl ModelPart {
 
     /// The model at opset 18, with its own weights or random ones.
     pub(super) fn load(&self, context: &Context<'_>) -> Result<Graph, Failure> {
+        self.draw(context).map(|(graph, _)| graph)
+    }
+
+    /// The same, with what was drawn.
+    pub(super) fn draw(&self, context: &Context<'_>) -> Result<(Graph, Drawn), Failure> {
         let graph = match self.made_by() {
             None => self.base.graph.clone(),
             Some(_) => proto::decode(&context.bytes(MODEL_PORT)?)
                 .map_err(|error| Failure::new(error.to_string()))?,
         };
         let mut graph = upgrade::upgrade(graph).map_err(|error| Failure::new(error.to_string()))?;
-        if let Some(seed) = self.random {
-            init::randomise(&mut graph, seed, BODY);
-        }
-        Ok(graph)
+        let kept = self.kept.as_deref();
+        let drawn = self.random.map(|seed| init::randomise_above(&mut graph, kept, seed, BODY));
+        Ok((graph, drawn.unwrap_or_default()))
     }
 }
 

@@ -154,6 +154,15 @@ pub struct Arm {
     pub target: String,
     /// What is frozen.
     pub freeze: Option<String>,
+    /// Which parameters learn.
+    pub tune: Option<String>,
+    /// How much of the source's weights it starts with, if not all.
+    pub transfer_depth: Option<String>,
+    /// How random weights were scaled, if not by their layer alone.
+    pub scratch_init: Option<String>,
+    /// Float constants that no random start touches, as they are no parameters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untouched: Vec<String>,
     /// The tensor that its new head reads.
     pub head: Option<String>,
     /// Whether its weights were random.

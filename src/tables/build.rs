@@ -396,6 +396,7 @@ impl Gathered {
         let stage = |cost: &NodeCost, name: &str| {
             cost.stage.as_ref().and_then(|stage| number(stage, name)).map(|value| value as i64)
         };
+        let proved = |cost: &NodeCost| cost.record.facts.get("frozen_tensors_identical")?.as_i64();
         let outcome = |cost: &NodeCost| json!(cost.node.outcome).as_str().map(str::to_owned);
         Table::default()
             .text("node", each().map(|c| Some(c.node.label.as_str())))
@@ -414,6 +415,12 @@ impl Gathered {
             .whole("macs", each().map(|c| stage(c, "macs")))
             .whole("parameters", each().map(|c| stage(c, "parameters")))
             .whole("trained_parameters", each().map(|c| stage(c, "trained_parameters")))
+            .text("tune", each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "tune"))))
+            .text(
+                "scratch_init",
+                each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "scratch_init"))),
+            )
+            .whole("frozen_tensors_proved", each().map(proved))
             .number("energy_j", each().map(|_| None))
             .text("energy_reason", each().map(|_| Some("not measured by this version")))
     }

@@ -7,7 +7,16 @@ pub trait Rows: Send + Sync {
 
     /// Writes a row's values.
     fn copy(&self, row: usize, into: &mut [f32]);
+
+    /// Writes a row's values as an epoch of training sees them; the same unless they are changed
+    /// at random.
+    fn copy_view(&self, row: usize, _epoch: usize, into: &mut [f32]) {
+        self.copy(row, into);
+    }
 }
+
+/// Values from which on several threads gather them.
+const MANY: usize = 1 << 16;
 
 /// Labelled examples; item `i` is row `i` of each source.
 pub struct Examples<'a> {
@@ -33,6 +42,38 @@ impl Examples<'_> {
         for (slot, row) in values.chunks_exact_mut(length.max(1)).enumerate() {
             rows.copy(items[slot.min(items.len() - 1)], row);
         }
+        values
+    }
+
+    /// The same as an epoch of training sees them.
+    pub(super) fn gather_view(
+        &self,
+        source: usize,
+        (items, batch): (&[usize], usize),
+        epoch: usize,
+        threads: usize,
+    ) -> Vec<f32> {
+        let rows = self.sources[source];
+        let length = rows.length().max(1);
+        let mut values = vec![0.0; batch * rows.length()];
+        let threads = if values.len() < MANY { 1 } else { threads.clamp(1, batch) };
+        let slots = batch.div_ceil(threads);
+        let fill = |first: usize, piece: &mut [f32]| {
+            for (slot, row) in piece.chunks_exact_mut(length).enumerate() {
+                rows.copy_view(items[(first + slot).min(items.len() - 1)], epoch, row);
+            }
+        };
+        std::thread::scope(|scope| {
+            let mut pieces = values.chunks_mut(slots * length).enumerate();
+            let own = pieces.next();
+            for (number, piece) in pieces {
+                let fill = &fill;
+                scope.spawn(move || fill(number * slots, piece));
+            }
+            if let Some((_, piece)) = own {
+                fill(0, piece);
+            }
+        });
         values
     }
 }

@@ -3,6 +3,7 @@
 use crate::autodiff::Loss;
 use crate::base::{Seed, Stream};
 
+use super::batches::Batches;
 use super::examples::Examples;
 
 /// How targets and inputs are softened.
@@ -52,8 +53,10 @@ impl Mixing {
         items: &[usize],
         (loss, classes): (&Loss, usize),
         (seed, step): (Seed, usize),
+        threads: usize,
     ) -> Fed {
-        let source = |source| examples.gather(source, items, items.len());
+        let epoch = step / Batches::per_epoch(examples.train.len(), items.len()).max(1);
+        let source = |source| examples.gather_view(source, (items, items.len()), epoch, threads);
         let mut fed = Fed {
             sources: (0..examples.sources.len()).map(source).collect(),
             targets: self.targets(examples, items, loss, classes),
@@ -167,7 +170,7 @@ mod tests {
             val: &[],
             class_weights: &[1.0, 2.0, 4.0],
         };
-        mixing.feed(&examples, &[0, 1, 2, 3], (loss, 3), (Seed(5), 7))
+        mixing.feed(&examples, &[0, 1, 2, 3], (loss, 3), (Seed(5), 7), 1)
     }
 
     #[test]

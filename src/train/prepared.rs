@@ -101,7 +101,7 @@ impl Preparation<'_> {
             rate: self.rate,
             optimiser: self.optimiser,
             clip: self.clip,
-            batch_statistics: batch_statistics_from(self.batch),
+            batch_statistics: self.divided.moves_statistics && batch_statistics_from(self.batch),
             dialect: dialect(runtime),
             terms: self.terms,
         };

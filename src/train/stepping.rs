@@ -61,7 +61,8 @@ impl<'a> Stepping<'a> {
         let prepared = &*self.phases[phase];
         let settings = self.settings;
         let target = (settings.loss, prepared.classes);
-        let fed = settings.mixing.feed(examples, items, target, (settings.seed, step));
+        let of_step = (settings.seed, step);
+        let fed = settings.mixing.feed(examples, items, target, of_step, settings.threads);
         let numbers = self.numbers(prepared, at)?;
         if self.open.as_ref().is_none_or(|open| open.phase != phase) {
             self.open = None;

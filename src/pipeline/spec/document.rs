@@ -212,6 +212,9 @@ keys! {
         onnx: Located<FilePath>,
         /// How pixels become its input; may be left out for models that tl-run wrote.
         input: Option<Located<InputRule>> = None,
+        /// Takes images of another size than the file's: layers that read a flattened map become
+        /// convolutions, and scores are averaged over positions.
+        fully_convolutional: bool = false,
         /// Names of one's own for layers.
         layers: Vars = Vars(vec![]),
         /// The output that the head ends in, if the model has several.

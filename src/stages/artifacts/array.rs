@@ -126,7 +126,8 @@ impl ArrayRows {
         self.item().iter().product()
     }
 
-    fn samples(&self, row: usize) -> SampleSlice<'_> {
+    /// A row as it is kept.
+    pub(super) fn samples(&self, row: usize) -> SampleSlice<'_> {
         let length = self.values();
         let data = &self.map[self.start..];
         match self.element {

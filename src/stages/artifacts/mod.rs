@@ -5,12 +5,14 @@ mod evaluation;
 mod predictions;
 mod trial;
 mod verdict;
+mod views;
 
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use predictions::{Predictions, Selection};
 pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};
 pub use verdict::{ArmNumbers, ArmRow, Verdicts};
+pub use views::{ChangedRows, ViewRows};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

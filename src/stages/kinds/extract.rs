@@ -20,7 +20,7 @@ use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
 use super::super::site::{FeaturesOffer, Input, Offers, Runs, Site};
-use super::Kind;
+use super::{Kind, Views};
 
 keys! {
     /// Runs a base model over a data set once and keeps features of layers.
@@ -102,13 +102,13 @@ impl Kind for Extract {
             }
         }
         Preprocessing::check(&base, &data, site);
-        let part = |base: &Arc<BaseModel>| ModelPart { base: Arc::clone(base), random: None };
         let spatial = match self.spatial {
             Spatial::All => None,
             Spatial::Pooled(side) => Some(side.0),
         };
         let macs = costs.values().copied().max().unwrap_or_default();
-        let job = Pass { data: Arc::clone(&data), model: part(&base), tensors, spatial, macs };
+        let model = ModelPart::of(&base);
+        let job = Pass { data: Arc::clone(&data), model, tensors, spatial, macs, views: None };
         let runs =
             pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?;
         let features =
@@ -171,6 +171,8 @@ pub(in super::super) struct Pass {
     pub(in super::super) spatial: Option<usize>,
     /// Multiply–accumulates for one item.
     pub(in super::super) macs: u64,
+    /// Passes over changed views of some items instead of all items.
+    pub(in super::super) views: Option<Views>,
 }
 
 /// Items in a batch.
@@ -187,13 +189,18 @@ impl Job for Pass {
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
-        Ok(json!({
+        let mut key = json!({
             "dataset": self.data.fingerprint()?,
             "model": self.model.key(),
             "input": self.model.base.input,
             "layers": self.tensors,
             "spatial": self.spatial,
-        }))
+        });
+        if let Some(views) = &self.views {
+            let (augment, seed) = (&views.augment, views.seed);
+            key["views"] = json!({ "augment": augment, "seed": seed, "items": views.items });
+        }
+        Ok(key)
     }
 
     fn computes(&self) -> bool {
@@ -205,7 +212,7 @@ impl Job for Pass {
     }
 
     fn expected(&self, speed: Speed) -> f64 {
-        let items = self.data.dataset.items().len();
+        let items = self.rows();
         items as f64 * Speed::DECODE + speed.seconds(items, self.macs)
     }
 
@@ -216,7 +223,7 @@ impl Job for Pass {
         let fixed = batch::fixed(&graph);
         let size = fixed.unwrap_or(BATCH);
         let model = proto::encode(&graph);
-        let count = self.data.dataset.items().len();
+        let count = self.rows();
         let batches = count.div_ceil(size);
         // Each worker decodes a batch and runs it, so that all cores do whichever is due.
         let (sender, receiver) = sync_channel(context.cores * 2);
@@ -258,7 +265,7 @@ impl Worker<'_> {
                 return;
             }
         };
-        let count = self.pass.data.dataset.items().len();
+        let count = self.pass.rows();
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let first = number * self.batch;
@@ -284,8 +291,7 @@ impl Worker<'_> {
         let length = rule.length();
         let mut values = vec![0.0; self.batch * length];
         for (index, row) in items.clone().zip(values.chunks_exact_mut(length)) {
-            fitted(&self.pass.data, index, rule)
-                .map(|pixels| rule.normalise(pixels.samples.as_slice(), row))?;
+            self.pass.read(index, row)?;
         }
         // A model with a free batch gets just what there is.
         let rows = self.fixed.unwrap_or(items.len());
@@ -376,7 +382,7 @@ impl Pass {
         batches: usize,
         context: &Context<'_>,
     ) -> Result<Outputs, Failure> {
-        let count = self.data.dataset.items().len();
+        let count = self.rows();
         let mut waiting = BTreeMap::new();
         let mut writers: Vec<ArrayWriter<'_>> = Vec::new();
         let mut due = 0;

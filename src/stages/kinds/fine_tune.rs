@@ -7,7 +7,9 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Above0, Read, Word, choice, keys, unexpected};
 use crate::base::{Found, Located, Place, Problem, Seed, Value, Written, counted};
-use crate::onnx::{freeze, head, macs, upgrade};
+use crate::onnx::graph::Graph;
+use crate::onnx::tune::Tune;
+use crate::onnx::{head, macs, upgrade};
 
 use super::super::data::OpenDataset;
 use super::super::model::{BaseModel, Batch, ModelPart};
@@ -15,7 +17,8 @@ use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
 use super::super::probing::sample;
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
-use super::super::training::{Network, Plan, Recipe, Training, Transfer};
+use super::super::training::{LSUV, Network, Plan, Recipe, Training, Transfer};
+use super::surgery::{lowest_still, trained};
 use super::{Kind, resolved};
 
 keys! {
@@ -28,13 +31,19 @@ keys! {
         dataset: Located<Name>,
         /// Where the weights start.
         init: Init = Init::Pretrained,
+        /// How much of the base model's weights is taken over: `all`, a layer (everything it
+        /// depends on), or a number of layer groups from the input on; the rest is drawn anew.
+        /// What of it stays as it is is said by `freeze`.
+        transfer_depth: Located<Depth> = Located::new(Depth::All, Place::default()),
         /// What stays as it is: `none`, `all` (only the head learns), a layer (everything it
         /// depends on), or a number of layer groups from the input on.
-        freeze: Located<Freeze> = Located::new(Freeze::None, Place::default()),
+        freeze: Located<Depth> = Located::new(Depth::None, Place::default()),
+        /// What of the rest learns.
+        tune: Located<Tune> = Tune::by_default(),
         /// Factor on the learning rate of everything below the head.
         body_lr: Above0 = Above0::ONE,
         /// Where the new head is put on, if not before the last layer with weights of a classifier, or
-        /// on the normalised output of an encoder.
+        /// on the normalised output of an encoder. The model is cut off there.
         head: Option<Head> = None,
         ; .. training: Training
     }
@@ -53,14 +62,14 @@ choice! {
 keys! {
     /// Where a new head is put on.
     pub struct Head {
-        /// The layer it reads.
+        /// The layer it reads; maps are averaged over space first. Layers above are cut off.
         at: Located<Word>,
     }
 }
 
-/// What stays as it is.
+/// A stretch of a body from the input on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Freeze {
+pub enum Depth {
     /// Nothing.
     None,
     /// Everything but the head.
@@ -71,9 +80,9 @@ pub enum Freeze {
     Groups(usize),
 }
 
-const FREEZE: &str = "`none`, `all`, a layer or a number of layer groups";
+const DEPTH: &str = "`none`, `all`, a layer or a number of layer groups";
 
-impl Read for Freeze {
+impl Read for Depth {
     fn read(written: &Written, found: &mut Found) -> Option<Self> {
         match &written.value {
             Value::Text(word) if word == "none" => Some(Self::None),
@@ -82,19 +91,20 @@ impl Read for Freeze {
             Value::Integer(0) => Some(Self::None),
             Value::Integer(count) if *count > 0 => Some(Self::Groups(*count as usize)),
             _ => {
-                found.add(unexpected(written, FREEZE));
+                found.add(unexpected(written, DEPTH));
                 None
             }
         }
     }
 
     fn schema() -> Json {
-        json!({ "title": FREEZE, "type": ["string", "integer"] })
+        json!({ "title": DEPTH, "type": ["string", "integer"] })
     }
 }
 
-impl Freeze {
-    fn word(&self) -> String {
+impl Depth {
+    /// As it is written.
+    pub(super) fn word(&self) -> String {
         match self {
             Self::None => "none".to_owned(),
             Self::All => "all".to_owned(),
@@ -104,7 +114,7 @@ impl Freeze {
     }
 }
 
-impl serde::Serialize for Freeze {
+impl serde::Serialize for Depth {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.word())
     }
@@ -123,24 +133,35 @@ impl Kind for FineTune {
         self.training.check(site)?;
         let (base, data) = (base?, data?);
         site.fitting(&data, &base.input, self.dataset.place)?;
-        let random = self.init == Init::Random;
-        let training = self.settled(&data, random, site)?;
+        let training = self.settled(&data, self.init == Init::Random, site)?;
+        training.check_images(&base.input, site)?;
         let head_at = self.head_at(&base, site)?;
-        let Frozen { until } = self.frozen(&base, &head_at, site)?;
+        let frozen = self.until(&self.freeze, &base, &head_at, site);
+        let start = self.start(&base, &head_at, site);
+        let body = self.raised(&base, site)?;
+        let (frozen, start) = (frozen?.end, start?);
+        let tuning = self.tuning(&body, &base, &head_at, frozen.as_deref(), site)?;
+        let until = lowest_still(&body, &head_at, frozen, &tuning);
         self.check_batch(&base, &head_at, until.as_deref(), site)?;
-        let cut = &head_at;
+        let scaled = self.scaled(&start, &base, &data, &head_at, site)?.0;
         let recipe = |seed: Seed| {
+            let model = match &scaled {
+                Some(scaled) => ModelPart::of(scaled),
+                None => start.part(&base, seed),
+            };
             Recipe::Transfer(Transfer {
-                model: ModelPart { base: Arc::clone(&base), random: random.then_some(seed) },
-                head_at: cut.clone(),
+                model,
+                head_at: head_at.clone(),
                 classes: data.classes(),
                 until: until.clone(),
                 body_rate: self.body_lr.get(),
                 head_init: training.head_init.value.clone(),
+                tuning: tuning.clone(),
+                is_scratch: start.is_scratch(),
             })
         };
-        let network = self.structure(&recipe(Seed(0)), &base, site)?;
-        if !random {
+        let network = self.structure(&recipe(Seed(0)), &body, &base, site)?;
+        if !start.is_scratch() {
             Preprocessing::check(&base, &data, site);
         }
         let plan = Plan {
@@ -157,27 +178,20 @@ impl Kind for FineTune {
             source: Some(base.name.clone()),
             target: data.name.clone(),
             freeze: Some(self.freeze.word()),
-            head: Some(head_at),
-            random,
+            tune: Some(self.tune.word().to_owned()),
+            transfer_depth: start.depth(&self.transfer_depth),
+            scratch_init: scaled.is_some().then(|| LSUV.to_owned()),
+            untouched: start.untouched(&base, &head_at),
+            head: Some(head_at.clone()),
+            random: start.is_scratch(),
             body_rate: Some(self.body_lr.get()),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
-            macs: Some(macs::forward_macs(&network.graph, &base.seen, base.items())),
+            macs: Some(macs::forward_macs(network.base(), &base.seen, base.items())),
         };
+        let model = trained(&network, &base, &runs, site);
         let classifier = ClassifierOffer { data, runs, arm };
-        Some(Offers { classifier: Some(classifier), ..Offers::default() })
-    }
-}
-
-/// What stays as it is.
-struct Frozen {
-    /// The tensor up to which everything is frozen; nothing is if there is none.
-    until: Option<String>,
-}
-
-impl Frozen {
-    fn until(tensor: String) -> Self {
-        Self { until: Some(tensor) }
+        Some(Offers { classifier: Some(classifier), model: Some(model), ..Offers::default() })
     }
 }
 
@@ -243,51 +257,29 @@ impl FineTune {
         }
     }
 
-    /// Resolves what was written under `freeze`.
-    fn frozen(&self, base: &BaseModel, head_at: &str, site: &mut Site) -> Option<Frozen> {
-        match &self.freeze.value {
-            Freeze::None => Some(Frozen { until: None }),
-            Freeze::All => Some(Frozen::until(head_at.to_owned())),
-            Freeze::Layer(layer) => {
-                let until = resolved(base, self.freeze.place, layer, site)?;
-                if until != head_at && !base.graph.leads_to(&until, head_at) {
-                    let message = format!("`{layer}` does not lead to the head, on `{head_at}`");
-                    site.problem(
-                        Problem::at(self.freeze.place, message)
-                            .help("freeze up to a layer below the head, or `all`"),
-                    );
-                    return None;
-                }
-                Some(Frozen::until(until))
-            }
-            Freeze::Groups(count) => {
-                let groups = freeze::groups(&base.graph, head_at);
-                if let Some(group) = groups.get(count - 1) {
-                    return Some(Frozen::until(group.end.clone()));
-                }
-                let message = format!("`{}` has {} layer groups", base.name, groups.len());
-                let ends: Vec<String> = groups.iter().map(|g| format!("`{}`", g.end)).collect();
-                site.problem(
-                    Problem::at(self.freeze.place, message)
-                        .help(format!("they end in {}", ends.join(", "))),
-                );
+    /// The body at the operator set that can be trained.
+    fn raised(&self, base: &BaseModel, site: &mut Site) -> Option<Graph> {
+        match upgrade::upgrade(base.graph.clone()) {
+            Ok(body) => Some(body),
+            Err(error) => {
+                let message = format!("`{}` cannot be trained: {error}", base.name);
+                site.problem(Problem::at(self.model.place, message));
                 None
             }
         }
     }
 
     /// The network's structure, and every node that stands in the way of training it.
-    fn structure(&self, recipe: &Recipe, base: &BaseModel, site: &mut Site) -> Option<Network> {
+    fn structure(
+        &self,
+        recipe: &Recipe,
+        body: &Graph,
+        base: &BaseModel,
+        site: &mut Site,
+    ) -> Option<Network> {
         let Recipe::Transfer(transfer) = recipe else { return None };
         let told = |message: String| Problem::at(self.model.place, message);
-        let body = match upgrade::upgrade(base.graph.clone()) {
-            Ok(body) => body,
-            Err(error) => {
-                site.problem(told(format!("`{}` cannot be trained: {error}", base.name)));
-                return None;
-            }
-        };
-        let network = match transfer.assemble(&body, Seed(0)) {
+        let network = match transfer.assemble(body, Seed(0)) {
             Ok(network) => network,
             Err(error) => {
                 site.problem(told(format!("`{}` gets no new head: {error}", base.name)));

@@ -7,8 +7,10 @@ mod linear_probe;
 mod majority;
 mod pixel_linear;
 mod pretrain;
+mod surgery;
 mod svm;
 mod transfer;
+mod views;
 
 use serde_json::{Value as Json, json};
 
@@ -19,6 +21,7 @@ use super::names::Reference;
 use super::site::{Offers, Site};
 
 pub(super) use extract::{Pass, fitted, pass_runs, resolved};
+pub(super) use views::Views;
 
 /// A kind of work that a pipeline can ask for.
 pub(super) trait Kind: Read {

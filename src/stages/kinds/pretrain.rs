@@ -53,6 +53,7 @@ impl Kind for Pretrain {
             site.problem(Problem::at(self.input.place, message).help(help));
             return None;
         }
+        self.training.check_images(&self.input, site)?;
         let data = data?;
         site.fitting(&data, &self.input, self.dataset.place)?;
         let training = self.settled(&data, site)?;
@@ -70,6 +71,7 @@ impl Kind for Pretrain {
             output: None,
             seen: seen.clone(),
             batch: Batch::Free,
+            is_fully_convolutional: false,
         };
         // While it is being planned, nothing has made it yet.
         let base = Arc::new(model(Source::Made(Runs::Each(vec![]))));

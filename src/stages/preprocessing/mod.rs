@@ -73,7 +73,7 @@ impl Preprocessing {
             return;
         }
         let label = format!("preprocessing of {} on {}", base.name, data.name);
-        let model = ModelPart { base: Arc::clone(base), random: None };
+        let model = ModelPart::of(base);
         site.shared(&label, None, Self { data: Arc::clone(data), model }, vec![]);
     }
 

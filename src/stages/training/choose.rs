@@ -6,7 +6,6 @@ use serde_json::{Value as Json, json};
 use crate::autodiff::Link;
 use crate::onnx::graph::Graph;
 use crate::onnx::proto;
-use crate::onnx::tensor::Tensor;
 use crate::train;
 
 use super::super::artifacts::{
@@ -17,8 +16,9 @@ use super::super::job::{Context, Failure, Job, Outputs, Speed};
 use super::super::model::metadata;
 use super::super::probabilities::{link_word, log_probabilities, no_probabilities, shift_prior};
 use super::super::probing::told;
+use super::proof::Proof;
 use super::trial::{STATISTICS, WEIGHTS};
-use super::{Network, Task, range_test};
+use super::{Task, gates, range_test};
 
 /// Takes the best of several trainings.
 pub(super) struct Choose {
@@ -72,11 +72,14 @@ impl Job for Choose {
         let mut trained = network.graph.clone();
         prepared.weights.scatter(&weights, &mut trained);
         prepared.statistics.scatter(&statistics, &mut trained);
-        self.describe(&mut trained);
-        let model = proto::encode(&trained);
-        let proved = prove_frozen(&network, &model)?;
+        let mut merged = network.written(trained.clone());
+        self.describe(&mut merged);
+        let model = proto::encode(&merged);
+        let source = task.recipe.source(context)?;
+        let proved = Proof::of(&network, source.as_ref(), task.batch()).holds(&trained, &model)?;
         let predictions = self.predict(&trials, best, &prepared, &weights, &statistics, context)?;
         let (all, learning) = network.parameters();
+        let warnings = gates::warnings(task, &network, &trials[best], context)?;
         let mut outputs = Outputs::default()
             .with("model", context.store.put("model", &model)?)
             .with("predictions", predictions.save(context.store)?)
@@ -96,6 +99,7 @@ impl Job for Choose {
                 .fact("stopped_at", *stopped_at)
                 .fact("steps", *total);
         }
+        outputs.warnings = warnings;
         Ok(outputs)
     }
 }
@@ -215,23 +219,6 @@ fn still_rising(trial: &TrialResult) -> Option<f64> {
     };
     let end = *total as f64;
     Some(mean(end - tenth, end)? - mean(end - 2.0 * tenth, end - tenth)?)
-}
-
-/// Reads the written model and compares every frozen constant, bit by bit, with what it was before
-/// training; tells how many there are.
-fn prove_frozen(network: &Network, model: &[u8]) -> Result<usize, Failure> {
-    let written = proto::decode(model).map_err(|error| Failure::new(error.to_string()))?;
-    for name in &network.divided.frozen {
-        let before = network.graph.initializers.get(name).map(Tensor::bytes);
-        let after = written.initializers.get(name).map(Tensor::bytes);
-        if before != after {
-            return Err(Failure::new(format!(
-                "keep `{name}` frozen: it came out of training changed, which is a mistake in \
-                 tl-run"
-            )));
-        }
-    }
-    Ok(network.divided.frozen.len())
 }
 
 #[cfg(test)]

@@ -2,20 +2,24 @@
 //! that chooses.
 
 mod choose;
+mod gates;
 mod network;
 mod options;
 mod pixelate;
 mod planned;
 mod probe_head;
+mod proof;
 mod protocol;
 mod range_test;
 mod rates;
+mod scratch;
 mod trial;
 
-pub(super) use network::{Network, Pretraining, Recipe, Transfer};
+pub(super) use network::{Network, Pretraining, Recipe, Transfer, Tuning};
 pub(super) use options::{HeadInit, Training};
 pub(super) use pixelate::Pixelate;
 pub(super) use planned::Plan;
+pub(super) use scratch::{LSUV, Scratch};
 
 use choose::Choose;
 use probe_head::ProbeHead;
@@ -28,7 +32,7 @@ use std::sync::Arc;
 use crate::autodiff::Terms;
 use crate::train::{Course, Examples, Preparation, Prepared, Rows, Settings, Start};
 
-use super::artifacts::{ArrayRows, PixelRows};
+use super::artifacts::{ArrayRows, ChangedRows, PixelRows, ViewRows};
 use super::data::Sample;
 use super::job::{Context, Failure, Speed};
 
@@ -44,6 +48,11 @@ pub(super) enum Cut {
 /// The port of a cut.
 pub(super) fn cut_port(index: usize) -> String {
     format!("cut_{index}")
+}
+
+/// The port of changed views of a cut.
+pub(super) fn views_port(index: usize) -> String {
+    format!("views_{index}")
 }
 
 /// Seconds to derive and open the graphs of a training.
@@ -76,9 +85,18 @@ impl Task {
     pub(super) fn open(&self, context: &Context<'_>) -> Result<Vec<Box<dyn Rows>>, Failure> {
         let open = |(index, cut): (usize, &Cut)| -> Result<Box<dyn Rows>, Failure> {
             let rows = ArrayRows::open(context.bytes(&cut_port(index))?)?;
-            Ok(match cut {
-                Cut::Pixels => Box::new(PixelRows { rows, rule: self.recipe.input().clone() }),
-                Cut::Cached => Box::new(rows),
+            let augment = self.training.augment.as_ref().map(|augment| augment.value.clone());
+            let pixels = |rows| PixelRows { rows, rule: self.recipe.input().clone() };
+            Ok(match (cut, augment) {
+                (Cut::Pixels, None) => Box::new(pixels(rows)),
+                (Cut::Cached, None) => Box::new(rows),
+                (Cut::Pixels, Some(augment)) => {
+                    Box::new(ChangedRows { pixels: pixels(rows), augment, seed: self.seed })
+                }
+                (Cut::Cached, Some(_)) => {
+                    let views = ArrayRows::open(context.bytes(&views_port(index))?)?;
+                    Box::new(ViewRows::new(rows, views, &self.sample.train))
+                }
             })
         };
         self.cuts.iter().enumerate().map(open).collect()

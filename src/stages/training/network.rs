@@ -7,11 +7,13 @@ use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Hasher, Seed};
 use crate::data::InputRule;
-use crate::onnx::freeze::{Divided, divide, groups};
+use crate::onnx::freeze::{Divided, Learning, divide_by, groups};
 use crate::onnx::graph::Graph;
+use crate::onnx::lora::{self, Adapter};
 use crate::onnx::observe::Observation;
 use crate::onnx::parameters::{Parameter, parameters};
 use crate::onnx::tensor::Tensor;
+use crate::onnx::tune::Tune;
 use crate::onnx::{head, init};
 
 use super::super::job::{Context, Failure};
@@ -43,6 +45,33 @@ pub(in super::super) struct Transfer {
     pub(in super::super) body_rate: f64,
     /// Where the head starts.
     pub(in super::super) head_init: HeadInit,
+    /// What of the part that is not frozen learns.
+    pub(in super::super) tuning: Tuning,
+    /// Whether its weights are random throughout.
+    pub(in super::super) is_scratch: bool,
+}
+
+/// What of a body learns besides the head.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Tuning {
+    /// Which parameters.
+    pub(in super::super) tune: Tune,
+    /// Outputs of the nodes that get low-rank additions.
+    pub(in super::super) adapted: Vec<String>,
+}
+
+impl Tuning {
+    /// What of it belongs into a key; nothing if all learns.
+    fn key(&self) -> Option<Json> {
+        let lora = match &self.tune {
+            Tune::All => return None,
+            Tune::Lora(lora) => json!({
+                "rank": lora.rank, "alpha": lora.alpha, "adapted": self.adapted,
+            }),
+            _ => Json::Null,
+        };
+        Some(json!({ "what": self.tune.word(), "lora": lora }))
+    }
 }
 
 /// An architecture of ours.
@@ -84,7 +113,7 @@ impl Recipe {
     /// Whether its body starts from random weights.
     pub(in super::super) fn is_random(&self) -> bool {
         match self {
-            Self::Transfer(transfer) => transfer.model.random.is_some(),
+            Self::Transfer(transfer) => transfer.is_scratch,
             Self::Pretrain(_) => true,
         }
     }
@@ -92,14 +121,20 @@ impl Recipe {
     /// What of it belongs into a key. Where the head starts is an option of the training.
     pub(super) fn key(&self) -> Json {
         match self {
-            Self::Transfer(transfer) => json!({
-                "model": transfer.model.key(),
-                "input": self.input(),
-                "head_at": transfer.head_at,
-                "classes": transfer.classes,
-                "until": transfer.until,
-                "body_rate": transfer.body_rate,
-            }),
+            Self::Transfer(transfer) => {
+                let mut key = json!({
+                    "model": transfer.model.key(),
+                    "input": self.input(),
+                    "head_at": transfer.head_at,
+                    "classes": transfer.classes,
+                    "until": transfer.until,
+                    "body_rate": transfer.body_rate,
+                });
+                if let Some(tuning) = transfer.tuning.key() {
+                    key["tune"] = tuning;
+                }
+                key
+            }
             Self::Pretrain(pretraining) => json!({
                 "architecture": skeleton_of(&pretraining.base.graph, &|_| true),
                 "input": self.input(),
@@ -127,8 +162,16 @@ impl Recipe {
             Self::Pretrain(pretraining) => {
                 let mut graph = pretraining.base.graph.clone();
                 init::randomise(&mut graph, seed, SOURCE);
-                Network::new(graph, None)
+                Network::of(graph)
             }
+        }
+    }
+
+    /// The model as it was before anything was done to it; nothing for one made here.
+    pub(super) fn source(&self, context: &Context<'_>) -> Result<Option<Graph>, Failure> {
+        match self {
+            Self::Transfer(transfer) => transfer.model.load(context).map(Some),
+            Self::Pretrain(_) => Ok(None),
         }
     }
 }
@@ -142,7 +185,18 @@ impl Transfer {
         if let Some((weight, bias)) = head::parameters(&graph) {
             init::randomise_head(&mut graph, &weight, &bias, seed);
         }
-        Network::new(graph, self.until.as_deref())
+        let until = self.until.as_deref();
+        match &self.tuning.tune {
+            Tune::Lora(low_rank) => {
+                let mut adapted = graph.clone();
+                let (rank, alpha) = (low_rank.rank.0, low_rank.alpha.get());
+                let adapters = lora::add(&mut adapted, &self.tuning.adapted, rank, alpha);
+                lora::draw(&mut adapted, &adapters, seed);
+                let network = Network::new(adapted, until, &self.tuning.tune, adapters)?;
+                Ok(Network { plain: Some(graph), ..network })
+            }
+            tune => Network::new(graph, until, tune, vec![]),
+        }
     }
 }
 
@@ -156,15 +210,31 @@ pub(in super::super) struct Network {
     head: (String, String),
     /// How many layer groups below the head each parameter that learns lies.
     depths: BTreeMap<String, usize>,
+    /// Low-rank additions to its matrices.
+    pub(super) adapters: Vec<Adapter>,
+    /// All of it without additions, if it has some.
+    plain: Option<Graph>,
 }
 
 impl Network {
-    fn new(graph: Graph, until: Option<&str>) -> Result<Self, Failure> {
+    fn new(
+        graph: Graph,
+        until: Option<&str>,
+        tune: &Tune,
+        adapters: Vec<Adapter>,
+    ) -> Result<Self, Failure> {
         let head = head::parameters(&graph)
             .ok_or_else(|| Failure::new("the network does not end in a linear layer"))?;
-        let divided = divide(&graph, until);
+        let learns = |parameter: &Parameter| {
+            let name = &parameter.name;
+            let is_new = *name == head.0 || *name == head.1;
+            let is_added = adapters.iter().any(|adapter| *name == adapter.a || *name == adapter.b);
+            is_new || is_added || tune.learns(&graph, parameter)
+        };
+        let choice = Learning { learns: &learns, moves_statistics: tune.moves_statistics() };
+        let divided = divide_by(&graph, until, &choice);
         let depths = depths(&graph, &divided);
-        Ok(Self { graph, divided, head, depths })
+        Ok(Self { graph, divided, head, depths, adapters, plain: None })
     }
 
     /// Names of weights and biases of the head.
@@ -197,7 +267,30 @@ impl Network {
 
     /// A network that ends in its head and learns as a whole.
     pub(in super::super) fn of(graph: Graph) -> Result<Self, Failure> {
-        Self::new(graph, None)
+        Self::new(graph, None, &Tune::All, vec![])
+    }
+
+    /// The model that is written of a trained network: additions become part of their matrices.
+    pub(super) fn written(&self, trained: Graph) -> Graph {
+        let Some(plain) = &self.plain else { return trained };
+        let mut written = plain.clone();
+        for (name, tensor) in &mut written.initializers {
+            if let Some(learnt) = trained.initializers.get(name) {
+                tensor.clone_from(learnt);
+            }
+        }
+        lora::merge(&mut written, &trained, &self.adapters);
+        written
+    }
+
+    /// All of it without additions.
+    pub(in super::super) fn base(&self) -> &Graph {
+        self.plain.as_ref().unwrap_or(&self.graph)
+    }
+
+    /// Whether a constant is one of low-rank additions.
+    fn is_added(&self, name: &str) -> bool {
+        self.adapters.iter().any(|adapter| name == adapter.a || name == adapter.b)
     }
 
     /// Factor on the learning rate of a parameter: 1 for the head. So many groups below it, the
@@ -220,7 +313,8 @@ impl Network {
     pub(in super::super) fn parameters(&self) -> (usize, usize) {
         let size = |name: &str| self.graph.initializers.get(name).map_or(0, Tensor::len);
         let trained = self.divided.trained.iter().map(|parameter| size(&parameter.name)).sum();
-        let all = parameters(&self.graph).into_iter().filter(|found| found.role.is_trained());
+        let all = parameters(&self.graph).into_iter();
+        let all = all.filter(|found| found.role.is_trained() && !self.is_added(&found.name));
         (all.map(|found| size(&found.name)).sum(), trained)
     }
 

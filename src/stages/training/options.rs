@@ -10,6 +10,7 @@ use crate::base::language::{
     Above0, Count, Fields, Fraction, Keys, Natural, Share, choice, defaults, keys,
 };
 use crate::base::{Found, Located, Place, Problem};
+use crate::data::{Augment, InputRule};
 use crate::train::{Budget, Length, Mixing, Monitor, Schedule, Unfreeze};
 
 use super::super::class_weights::ClassWeights;
@@ -68,6 +69,8 @@ keys! {
         patience: Natural = Natural(10),
         /// Largest norm of the gradient; longer ones are shortened.
         clip: Option<Above0> = None,
+        /// Random changes of training images.
+        augment: Option<Located<Augment>> = None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
         /// A published protocol, which fills in whatever is not said here. `check` tells what it
@@ -108,7 +111,8 @@ fn nowhere<T>(value: T) -> Located<T> {
 }
 
 /// Options that came later: where they are as if not said, keys are those of before.
-const LATER: [&str; 10] = [
+const LATER: [&str; 11] = [
+    "augment",
     "micro_batch",
     "loss",
     "label_smoothing",
@@ -245,5 +249,14 @@ impl Training {
             );
         }
         problems
+    }
+
+    /// Adds what images of this rule cannot be changed by.
+    pub(in super::super) fn check_images(&self, rule: &InputRule, site: &mut Site) -> Option<()> {
+        let Some(augment) = &self.augment else { return Some(()) };
+        let Some(cause) = augment.contradiction(rule) else { return Some(()) };
+        let help = "leave `augment` out, or what does not fit";
+        site.problem(Problem::at(augment.place, cause).help(help));
+        None
     }
 }

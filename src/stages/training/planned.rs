@@ -7,7 +7,7 @@ use crate::onnx::graph::{Graph, Port};
 use crate::onnx::macs;
 
 use super::super::data::{OpenDataset, Sample};
-use super::super::kinds::{Pass, pass_runs};
+use super::super::kinds::{Pass, Views, pass_runs};
 use super::super::model::ModelPart;
 use super::super::probing::{FEATURES, sample};
 use super::super::site::{Input, NodeId, Runs, Site};
@@ -15,7 +15,7 @@ use super::choose::trial_ports;
 use super::options::HeadInit;
 use super::{
     Choose, Cut, Network, Pixelate, ProbeHead, RangeTest, Rate, Recipe, Task, Training, Transfer,
-    Trial, cut_port, probe_head, range_test,
+    Trial, cut_port, probe_head, range_test, views_port,
 };
 
 /// A training to be planned.
@@ -63,7 +63,7 @@ impl Plan<'_> {
     ) -> Option<NodeId> {
         let recipe = (self.recipe)(seed);
         let mut shared = Self::model_input(&recipe, position);
-        shared.extend(self.cut_inputs(site, position, &recipe, cuts)?);
+        shared.extend(self.cut_inputs(site, position, &recipe, (&sample, seed), cuts)?);
         let macs = macs::forward_macs(&self.network.divided.suffix, recipe.seen(), 1);
         if let Recipe::Transfer(transfer) = &recipe
             && transfer.head_init == HeadInit::Probe
@@ -139,7 +139,7 @@ impl Plan<'_> {
         sample: &Sample,
     ) -> Option<Input> {
         let model = &transfer.model;
-        let node = self.pass(site, position, model, &[&transfer.head_at], Some(1))?;
+        let node = self.prefix(site, position, model, &[&transfer.head_at], (Some(1), None))?;
         let class_weights = self.training.class_weights.clone();
         let job = ProbeHead { sample: sample.clone(), class_weights };
         let features = Input::new(FEATURES, node, &transfer.head_at);
@@ -160,6 +160,7 @@ impl Plan<'_> {
         site: &mut Site,
         position: usize,
         recipe: &Recipe,
+        (sample, seed): (&Sample, Seed),
         cuts: &[Cut],
     ) -> Option<Vec<Input>> {
         let tensors: Vec<&String> = self
@@ -171,13 +172,25 @@ impl Plan<'_> {
             .filter(|(_, cut)| **cut == Cut::Cached)
             .map(|(name, _)| name)
             .collect();
-        let pass = match recipe {
-            Recipe::Transfer(transfer) if !tensors.is_empty() => {
-                Some(self.pass(site, position, &transfer.model, &tensors, None)?)
+        let (mut pass, mut views) = (None, None);
+        // Where nothing is frozen, the cut is the input.
+        if let Recipe::Transfer(transfer) = recipe
+            && !tensors.is_empty()
+        {
+            pass = Some(self.prefix(site, position, &transfer.model, &tensors, (None, None))?);
+            if let Some(augment) = &self.training.augment {
+                let augment = augment.value.clone();
+                let items = sample.train.clone();
+                let of = Views { augment, seed, items };
+                views = Some(self.prefix(
+                    site,
+                    position,
+                    &transfer.model,
+                    &tensors,
+                    (None, Some(of)),
+                )?);
             }
-            // Nothing is frozen, so the cut is the input.
-            _ => None,
-        };
+        }
         let mut inputs = Vec::new();
         for (index, (name, cut)) in self.network.divided.cuts.iter().zip(cuts).enumerate() {
             let port = cut_port(index);
@@ -185,20 +198,24 @@ impl Plan<'_> {
                 (Cut::Cached, Some(node)) => Input::new(&port, node, name),
                 _ => Input::new(&port, Pixelate::shared(&self.data, recipe.input(), site), "rows"),
             });
+            if let (Cut::Cached, Some(node)) = (cut, views) {
+                inputs.push(Input::new(&views_port(index), node, name));
+            }
         }
         Some(inputs)
     }
 
-    /// The part that never changes, computed once for each item and shared by all who cut there;
-    /// maps pooled to `spatial` rows and columns if that is said.
-    fn pass(
+    /// The part that never changes, computed once for each item, or each view of one, and shared by
+    /// all who cut there; maps pooled to `spatial` rows and columns if that is said.
+    fn prefix(
         &self,
         site: &mut Site,
         position: usize,
         model: &ModelPart,
         tensors: &[&String],
-        spatial: Option<usize>,
+        (spatial, views): (Option<usize>, Option<Views>),
     ) -> Option<NodeId> {
+        let model = &model.up_to(tensors);
         let ends: Vec<Port> = tensors.iter().map(|name| Port::named(name)).collect();
         let frozen = model.base.graph.part(&model.base.graph.inputs, &ends);
         let job = Pass {
@@ -207,18 +224,31 @@ impl Plan<'_> {
             tensors: tensors.iter().map(|name| (*name).clone()).collect(),
             spatial,
             macs: macs::forward_macs(&frozen, &model.base.seen, 1),
+            views,
         };
         let until: Vec<&str> = tensors.iter().map(|name| name.as_str()).collect();
-        let label = format!(
+        let drawn = match (&model.random, &model.kept) {
+            (None, _) => String::new(),
+            (Some(_), None) => " (random)".to_owned(),
+            (Some(_), Some(kept)) => format!(" (random above {kept})"),
+        };
+        let mut label = format!(
             "{} of {}{} on {} up to {}",
             if spatial.is_some() { "features" } else { "prefix" },
             model.base.name,
-            if model.random.is_some() { " (random)" } else { "" },
+            drawn,
             self.data.name,
             until.join(", ")
         );
-        if let Some(seed) = model.random {
-            return Some(site.shared(&label, Some(seed), job, vec![]));
+        let seed = job.views.as_ref().map(|views| views.seed).or(model.random);
+        if let Some(views) = &job.views {
+            // What makes a difference stands in the label, by which the node is found.
+            let (words, items) = (views.augment.words(), views.items.len());
+            label = format!("{label}, {words} of {items} items");
+        }
+        if let Some(seed) = seed {
+            let inputs = model.input(position).into_iter().collect();
+            return Some(site.shared(&label, Some(seed), job, inputs));
         }
         let runs = pass_runs(&job, site, |site, seed, inputs| {
             site.shared(&label, seed, job.clone(), inputs)
