@@ -6,6 +6,7 @@ pub mod cli;
 pub mod console;
 pub mod data;
 pub mod events;
+pub mod kernels;
 pub mod onnx;
 pub mod pipeline;
 pub mod probe;

@@ -1,0 +1,104 @@
+//! Dense convolutions over two axes: the result, and the gradients of input and weights.
+
+use super::units::Workers;
+use super::winograd;
+
+/// A convolution of one group over height and width.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Images.
+    pub items: usize,
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Channels of the result.
+    pub outputs: usize,
+    /// Height and width of the input.
+    pub size: [usize; 2],
+    /// Taps along height and width.
+    pub kernel: [usize; 2],
+    /// Steps from one position to the next.
+    pub strides: [usize; 2],
+    /// Distance between taps.
+    pub dilations: [usize; 2],
+    /// Rows and columns added before the input.
+    pub before: [usize; 2],
+    /// Rows and columns added after the input.
+    pub after: [usize; 2],
+}
+
+impl Shape {
+    /// Height and width of the result.
+    pub fn result(&self) -> [usize; 2] {
+        std::array::from_fn(|axis| {
+            let reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1;
+            let covered = self.size[axis] + self.before[axis] + self.after[axis];
+            (covered - reach) / self.strides[axis] + 1
+        })
+    }
+
+    /// Whether products at points serve: 3×3 taps side by side, at stride 1.
+    fn is_winograd(&self) -> bool {
+        self.kernel == [3, 3]
+            && self.strides == [1, 1]
+            && self.dilations == [1, 1]
+            && self.before.iter().chain(&self.after).all(|&pad| pad <= 2)
+    }
+
+    fn points(&self) -> winograd::Layer {
+        winograd::Layer {
+            items: self.items,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            size: self.size,
+            result: self.result(),
+            before: self.before,
+        }
+    }
+
+    fn points_of_gradient(&self) -> winograd::Layer {
+        winograd::Layer {
+            items: self.items,
+            inputs: self.outputs,
+            outputs: self.inputs,
+            size: self.result(),
+            result: self.size,
+            before: self.before.map(|pad| 2 - pad),
+        }
+    }
+}
+
+/// `y = x ∗ w + bias`. `x` is items × inputs × size, `w` outputs × inputs × kernel, `y` items ×
+/// outputs × result.
+pub fn forward(
+    shape: &Shape,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    workers: &dyn Workers,
+) {
+    if shape.is_winograd() {
+        let kernels =
+            winograd::Kernels { values: w, output: shape.inputs * 9, input: 9, flipped: false };
+        winograd::convolve(&shape.points(), x, kernels, bias, y, workers);
+    }
+}
+
+/// The gradient of `x`, given that of `y`.
+pub fn input_gradient(shape: &Shape, dy: &[f32], w: &[f32], dx: &mut [f32], workers: &dyn Workers) {
+    if shape.is_winograd() {
+        let kernels =
+            winograd::Kernels { values: w, output: 9, input: shape.inputs * 9, flipped: true };
+        winograd::convolve(&shape.points_of_gradient(), dy, kernels, None, dx, workers);
+    }
+}
+
+/// The gradient of `w`, given that of `y`.
+pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32], workers: &dyn Workers) {
+    if shape.is_winograd() {
+        winograd::weight_gradient(&shape.points(), x, dy, dw, workers);
+    }
+}
+
+#[cfg(test)]
+mod tests;

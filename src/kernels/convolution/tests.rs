@@ -1,0 +1,116 @@
+use super::*;
+use crate::base::Seed;
+use crate::kernels::Alone;
+
+fn draw(name: &str, length: usize) -> Vec<f32> {
+    let mut stream = Seed(3).stream("convolution", name);
+    (0..length).map(|_| (2.0 * stream.uniform() - 1.0) as f32).collect()
+}
+
+/// Calls `visit` with the offsets of x, w and y of every multiplication.
+fn each_product(shape: &Shape, mut visit: impl FnMut(usize, usize, usize)) {
+    let [height, width] = shape.size;
+    let [high, wide] = shape.result();
+    let [rows, columns] = shape.kernel;
+    let place = |axis: usize, position: usize, tap: usize| {
+        (position * shape.strides[axis] + tap * shape.dilations[axis])
+            .checked_sub(shape.before[axis])
+            .filter(|&place| place < shape.size[axis])
+    };
+    for item in 0..shape.items {
+        for output in 0..shape.outputs {
+            for (i, j) in (0..high).flat_map(|i| (0..wide).map(move |j| (i, j))) {
+                for input in 0..shape.inputs {
+                    for (r, s) in (0..rows).flat_map(|r| (0..columns).map(move |s| (r, s))) {
+                        let (Some(row), Some(column)) = (place(0, i, r), place(1, j, s)) else {
+                            continue;
+                        };
+                        visit(
+                            ((item * shape.inputs + input) * height + row) * width + column,
+                            ((output * shape.inputs + input) * rows + r) * columns + s,
+                            ((item * shape.outputs + output) * high + i) * wide + j,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// ‖found − expected‖ / ‖expected‖
+fn error(found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+    let apart = squares(&mut found.iter().zip(expected).map(|(&f, &e)| f64::from(f) - e));
+    (apart / squares(&mut expected.iter().copied())).sqrt()
+}
+
+/// Errors of the result and of both gradients.
+fn errors(shape: &Shape) -> [f64; 3] {
+    let taps = shape.kernel[0] * shape.kernel[1];
+    let x = draw("x", shape.items * shape.inputs * shape.size[0] * shape.size[1]);
+    let w = draw("w", shape.outputs * shape.inputs * taps);
+    let bias = draw("bias", shape.outputs);
+    let plane = shape.result()[0] * shape.result()[1];
+    let dy = draw("dy", shape.items * shape.outputs * plane);
+    let mut expected = [vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
+    for (index, value) in expected[0].iter_mut().enumerate() {
+        *value = f64::from(bias[index / plane % shape.outputs]);
+    }
+    each_product(shape, |at_x, at_w, at_y| {
+        expected[0][at_y] += f64::from(x[at_x]) * f64::from(w[at_w]);
+        expected[1][at_x] += f64::from(dy[at_y]) * f64::from(w[at_w]);
+        expected[2][at_w] += f64::from(dy[at_y]) * f64::from(x[at_x]);
+    });
+    // What was there before must not show.
+    let mut found = expected.each_ref().map(|values| vec![f32::NAN; values.len()]);
+    let [y, dx, dw] = &mut found;
+    forward(shape, &x, &w, Some(&bias), y, &Alone);
+    input_gradient(shape, &dy, &w, dx, &Alone);
+    weight_gradient(shape, &x, &dy, dw, &Alone);
+    std::array::from_fn(|index| error(&found[index], &expected[index]))
+}
+
+fn square(items: usize, inputs: usize, outputs: usize, size: [usize; 2], kernel: usize) -> Shape {
+    Shape {
+        items,
+        inputs,
+        outputs,
+        size,
+        kernel: [kernel; 2],
+        strides: [1; 2],
+        dilations: [1; 2],
+        before: [kernel / 2; 2],
+        after: [kernel / 2; 2],
+    }
+}
+
+fn check(shape: &Shape, limit: f64) {
+    let errors = errors(shape);
+    assert!(errors.iter().all(|&error| error < limit), "{shape:?}: {errors:?}");
+}
+
+/// Sums over points lose a digit to plain ones.
+const POINTS: f64 = 4e-6;
+
+#[test]
+fn three_by_three_at_stride_one() {
+    for (items, inputs, outputs, size) in [
+        (1, 1, 1, [3, 3]),
+        (2, 16, 16, [8, 8]),
+        (3, 5, 19, [7, 9]),
+        (9, 3, 8, [7, 7]),
+        (2, 40, 70, [14, 14]),
+        (1, 4, 4, [17, 230]),
+        (1, 9, 33, [30, 31]),
+    ] {
+        check(&square(items, inputs, outputs, size, 3), POINTS);
+    }
+}
+
+#[test]
+fn three_by_three_with_any_pads() {
+    for (before, after) in [([0, 0], [0, 0]), ([1, 0], [2, 1]), ([2, 2], [2, 2]), ([0, 2], [1, 0])] {
+        check(&Shape { before, after, ..square(2, 6, 10, [9, 12], 3) }, POINTS);
+    }
+}
