@@ -8,7 +8,7 @@
 use std::io::BufRead;
 use std::time::Duration;
 
-use tl_run::kernels::Alone;
+use tl_run::kernels::Serial;
 use tl_run::kernels::convolution::{Shape, forward, input_gradient, weight_gradient};
 
 /// Time that this thread has run.
@@ -47,9 +47,9 @@ fn main() {
         let (mut x, mut w) = (values(items * inputs * side * side), values(outputs * inputs * kernel * kernel));
         let [high, wide] = shape.result();
         let mut y = values(items * outputs * high * wide);
-        let result = least(|| forward(&shape, &x, &w, None, &mut y, &Alone));
-        let of_weights = least(|| weight_gradient(&shape, &x, &y, &mut w, &Alone));
-        let of_input = least(|| input_gradient(&shape, &y, &w, &mut x, &Alone));
+        let result = least(|| forward(&shape, &x, &w, None, &mut y, &Serial));
+        let of_weights = least(|| weight_gradient(&shape, &x, &y, &mut w, &Serial));
+        let of_input = least(|| input_gradient(&shape, &y, &w, &mut x, &Serial));
         println!("{result:.3} {of_input:.3} {of_weights:.3}");
     }
 }

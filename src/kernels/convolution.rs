@@ -1,7 +1,7 @@
 //! Dense convolutions over two axes: the result, and the gradients of input and weights.
 
-use super::units::Workers;
-use super::winograd;
+use super::threads::Threads;
+use super::{lowered, winograd};
 
 /// A convolution of one group over height and width.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,28 +75,34 @@ pub fn forward(
     w: &[f32],
     bias: Option<&[f32]>,
     y: &mut [f32],
-    workers: &dyn Workers,
+    threads: &dyn Threads,
 ) {
     if shape.is_winograd() {
         let kernels =
             winograd::Kernels { values: w, output: shape.inputs * 9, input: 9, flipped: false };
-        winograd::convolve(&shape.points(), x, kernels, bias, y, workers);
+        winograd::convolve(&shape.points(), x, kernels, bias, y, threads);
+    } else {
+        lowered::forward(shape, x, w, bias, y, threads);
     }
 }
 
 /// The gradient of `x`, given that of `y`.
-pub fn input_gradient(shape: &Shape, dy: &[f32], w: &[f32], dx: &mut [f32], workers: &dyn Workers) {
+pub fn input_gradient(shape: &Shape, dy: &[f32], w: &[f32], dx: &mut [f32], threads: &dyn Threads) {
     if shape.is_winograd() {
         let kernels =
             winograd::Kernels { values: w, output: 9, input: shape.inputs * 9, flipped: true };
-        winograd::convolve(&shape.points_of_gradient(), dy, kernels, None, dx, workers);
+        winograd::convolve(&shape.points_of_gradient(), dy, kernels, None, dx, threads);
+    } else {
+        lowered::input_gradient(shape, dy, w, dx, threads);
     }
 }
 
 /// The gradient of `w`, given that of `y`.
-pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32], workers: &dyn Workers) {
+pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32], threads: &dyn Threads) {
     if shape.is_winograd() {
-        winograd::weight_gradient(&shape.points(), x, dy, dw, workers);
+        winograd::weight_gradient(&shape.points(), x, dy, dw, threads);
+    } else {
+        lowered::weight_gradient(shape, x, dy, dw, threads);
     }
 }
 

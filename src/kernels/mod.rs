@@ -5,9 +5,10 @@
 
 pub mod convolution;
 mod lanes;
+mod lowered;
 mod product;
 mod scratch;
-mod units;
+mod threads;
 mod winograd;
 
-pub use units::{Alone, Workers};
+pub use threads::{Serial, Threads};

@@ -38,6 +38,8 @@ pub(crate) struct Target<'a> {
     pub(crate) columns: usize,
     /// Whether sums are added to what is there.
     pub(crate) add: bool,
+    /// What is added to each row besides; nothing if empty.
+    pub(crate) plus: &'a [f32],
 }
 
 impl Target<'_> {
@@ -45,7 +47,11 @@ impl Target<'_> {
     fn take<L: Lanes, const R: usize>(&mut self, lanes: L, sums: Sums<L, R>) {
         let mut row = 0;
         while row < R {
-            let (sums, first) = (sums[row], self.first + row * self.stride);
+            let (mut sums, first) = (sums[row], self.first + row * self.stride);
+            if let Some(&plus) = self.plus.get(row) {
+                let plus = lanes.splat(plus);
+                sums = [lanes.add(sums[0], plus), lanes.add(sums[1], plus)];
+            }
             row += 1;
             if self.columns == COLUMNS {
                 if let Some(into) = self.values[first..].first_chunk_mut::<COLUMNS>() {
@@ -101,10 +107,11 @@ pub(crate) fn multiply<L: Lanes>(
     right: &[Row],
     mut target: Target<'_>,
 ) {
-    let origin = target.first;
+    let (origin, plus) = (target.first, target.plus);
     let mut row = 0;
     while row < rows {
         let left = &left[row * stride..];
+        target.plus = plus.get(row..).unwrap_or(&[]);
         target.first = origin + row * target.stride;
         match rows - row {
             1 => target.take(lanes, block::<L, 1>(lanes, left, stride, right)),
@@ -162,6 +169,7 @@ pub(crate) fn add_outer<L: Lanes>(
                 first: row * width + first,
                 columns: COLUMNS,
                 add: true,
+                plus: &[],
             };
             match rows - row {
                 1 => target.take(lanes, outer::<L, 1>(lanes, left, right)),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::Seed;
-use crate::kernels::Alone;
+use crate::kernels::Serial;
 
 fn draw(name: &str, length: usize) -> Vec<f32> {
     let mut stream = Seed(3).stream("convolution", name);
@@ -65,9 +65,9 @@ fn errors(shape: &Shape) -> [f64; 3] {
     // What was there before must not show.
     let mut found = expected.each_ref().map(|values| vec![f32::NAN; values.len()]);
     let [y, dx, dw] = &mut found;
-    forward(shape, &x, &w, Some(&bias), y, &Alone);
-    input_gradient(shape, &dy, &w, dx, &Alone);
-    weight_gradient(shape, &x, &dy, dw, &Alone);
+    forward(shape, &x, &w, Some(&bias), y, &Serial);
+    input_gradient(shape, &dy, &w, dx, &Serial);
+    weight_gradient(shape, &x, &dy, dw, &Serial);
     std::array::from_fn(|index| error(&found[index], &expected[index]))
 }
 
@@ -112,5 +112,51 @@ fn three_by_three_at_stride_one() {
 fn three_by_three_with_any_pads() {
     for (before, after) in [([0, 0], [0, 0]), ([1, 0], [2, 1]), ([2, 2], [2, 2]), ([0, 2], [1, 0])] {
         check(&Shape { before, after, ..square(2, 6, 10, [9, 12], 3) }, POINTS);
+    }
+}
+
+/// Plain sums.
+const SUMS: f64 = 1e-6;
+
+#[test]
+fn one_by_one() {
+    for (items, inputs, outputs, size) in [
+        (1, 1, 1, [1, 1]),
+        (3, 7, 9, [7, 7]),
+        (2, 24, 40, [13, 13]),
+        (2, 300, 130, [5, 20]),
+        (1, 16, 6, [20, 31]),
+        (9, 33, 17, [4, 4]),
+    ] {
+        check(&square(items, inputs, outputs, size, 1), SUMS);
+        let strides = [2, 2];
+        check(&Shape { strides, ..square(items, inputs, outputs, size, 1) }, SUMS);
+    }
+}
+
+#[test]
+fn any_stride_dilation_and_pads() {
+    let base = square(2, 5, 20, [15, 12], 3);
+    for strides in [[2, 2], [1, 2], [3, 1], [4, 5]] {
+        for dilations in [[1, 1], [2, 1], [2, 3]] {
+            for (before, after) in [([0, 0], [0, 0]), ([1, 1], [1, 1]), ([0, 3], [4, 1])] {
+                check(&Shape { strides, dilations, before, after, ..base.clone() }, SUMS);
+            }
+        }
+    }
+    for dilations in [[2, 2], [1, 3]] {
+        check(&Shape { dilations, ..base.clone() }, SUMS);
+    }
+}
+
+#[test]
+fn kernels_of_any_size() {
+    let stem = Shape { strides: [2, 2], ..square(2, 3, 18, [29, 30], 7) };
+    let patches = Shape { strides: [4, 4], before: [0; 2], after: [0; 2], ..square(2, 3, 33, [16, 16], 4) };
+    let line = Shape { kernel: [1, 5], before: [0, 2], after: [0, 2], ..square(2, 4, 9, [1, 40], 1) };
+    let wide = square(3, 70, 40, [18, 19], 5);
+    let uncovered = Shape { strides: [3, 3], ..square(2, 3, 4, [8, 9], 2) };
+    for shape in [stem, patches, line, wide, uncovered] {
+        check(&shape, SUMS);
     }
 }

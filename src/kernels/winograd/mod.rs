@@ -10,7 +10,7 @@ mod transforms;
 use super::lanes::{LANES, Lanes, Task, dispatch, filled};
 use super::product::{self, COLUMNS, Row, Target};
 use super::scratch::Scratch;
-use super::units::{Workers, each_part};
+use super::threads::{Threads, each_part};
 use bands::{Band, Image, Pixel};
 use transforms::{KERNEL, POINTS, REACH, Square, TILE};
 
@@ -116,19 +116,19 @@ pub(crate) fn convolve(
     kernels: Kernels<'_>,
     bias: Option<&[f32]>,
     y: &mut [f32],
-    workers: &dyn Workers,
+    threads: &dyn Threads,
 ) {
     let panels = layer.outputs.div_ceil(COLUMNS);
     let panel = POINTS * layer.inputs;
     let mut transformed = Scratch::of(panels * panel * COLUMNS);
     let rows: &mut [Row] = bytemuck::cast_slice_mut(&mut transformed);
-    each_part(workers, rows.chunks_exact_mut(panel), |index, into| {
+    each_part(threads, rows.chunks_exact_mut(panel), |index, into| {
         dispatch(TransformKernels { layer, kernels, first: index * COLUMNS, into });
     });
     let kernels: &[Row] = bytemuck::cast_slice(&transformed);
     let items = layer.items_of_unit();
     let results = items * layer.outputs * layer.result[0] * layer.result[1];
-    each_part(workers, y.chunks_mut(results), |index, y| {
+    each_part(threads, y.chunks_mut(results), |index, y| {
         dispatch(Convolve { layer, first: index * items, x, kernels, bias, y });
     });
 }
@@ -241,8 +241,14 @@ impl Convolve<'_> {
                 let panel = (first + column) / COLUMNS * POINTS + point;
                 let right = &self.kernels[panel * inputs..][..inputs];
                 let origin = point * spaced(count * outputs) + column;
-                let target =
-                    Target { values: into, stride: outputs, first: origin, columns: COLUMNS, add: false };
+                let target = Target {
+                    values: into,
+                    stride: outputs,
+                    first: origin,
+                    columns: COLUMNS,
+                    add: false,
+                    plus: &[],
+                };
                 product::multiply(lanes, left, wide, count, right, target);
             }
         }
@@ -408,7 +414,7 @@ pub(crate) fn weight_gradient(
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
-    workers: &dyn Workers,
+    threads: &dyn Threads,
 ) {
     let wide = layer.tiles()[1];
     let (inputs, outputs) = (padded(layer.inputs), padded(layer.outputs));
@@ -420,12 +426,12 @@ pub(crate) fn weight_gradient(
     let mut kept = Scratch::of(at_once * (left + right));
     for blocks in blocks.chunks(at_once) {
         let parts = kept.chunks_exact_mut(left + right).zip(blocks);
-        each_part(workers, parts, |_, (into, &block)| {
+        each_part(threads, parts, |_, (into, &block)| {
             let (results, tiles) = into.split_at_mut(left);
             dispatch(TransformBlock { layer, x, dy, block, results, tiles });
         });
         let count = |block: &[usize; 2]| (block[1] - block[0]) * wide;
-        each_part(workers, sums.chunks_exact_mut(layer.outputs * inputs), |point, sums| {
+        each_part(threads, sums.chunks_exact_mut(layer.outputs * inputs), |point, sums| {
             let pairs = kept.chunks_exact(left + right).zip(blocks).map(|(kept, block)| {
                 let tiles = count(block);
                 let (results, inputs_of) = kept.split_at(left);
@@ -436,7 +442,7 @@ pub(crate) fn weight_gradient(
         });
     }
     let of_unit = LANES * layer.inputs * KERNEL * KERNEL;
-    each_part(workers, dw.chunks_mut(of_unit), |index, dw| {
+    each_part(threads, dw.chunks_mut(of_unit), |index, dw| {
         dispatch(FinishKernels { layer, first: index * LANES, sums: &sums, dw });
     });
 }

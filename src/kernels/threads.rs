@@ -3,16 +3,16 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Whoever runs units of work: a pool of threads, or the caller alone.
-pub trait Workers: Sync {
+pub trait Threads: Sync {
     /// Calls `work` once for every number below `units`, in any order and at any time until it
     /// returns.
     fn each(&self, units: usize, work: &(dyn Fn(usize) + Sync));
 }
 
 /// The calling thread.
-pub struct Alone;
+pub struct Serial;
 
-impl Workers for Alone {
+impl Threads for Serial {
     fn each(&self, units: usize, work: &(dyn Fn(usize) + Sync)) {
         (0..units).for_each(work);
     }
@@ -20,13 +20,13 @@ impl Workers for Alone {
 
 /// Calls `work` once for every part, which it alone holds.
 pub(crate) fn each_part<T: Send>(
-    workers: &dyn Workers,
+    threads: &dyn Threads,
     parts: impl IntoIterator<Item = T>,
     work: impl Fn(usize, T) + Sync,
 ) {
     let parts: Vec<Mutex<Option<T>>> =
         parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
-    workers.each(parts.len(), &|index| {
+    threads.each(parts.len(), &|index| {
         let part = parts[index].lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(part) = part {
             work(index, part);
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn every_part_is_worked_on_once() {
         let mut values = [0, 0, 0, 0, 0];
-        each_part(&Alone, values.chunks_mut(2), |index, part| {
+        each_part(&Serial, values.chunks_mut(2), |index, part| {
             part.iter_mut().for_each(|value| *value += index + 1);
         });
         assert_eq!(values, [1, 1, 2, 2, 3]);

@@ -1,0 +1,441 @@
+//! Convolutions as one product of matrices: weights times what each tap meets at each position.
+//!
+//! The second matrix is never whole in memory: a few columns of it are written into panels that
+//! stay in the caches, multiplied, and written over. Positions lie side by side in the registers,
+//! also those of several items where images are small.
+
+mod patches;
+
+use super::lanes::{LANES, Lanes, Task, dispatch, filled};
+use super::product::{self, COLUMNS, Row, Target};
+use super::scratch::Scratch;
+use super::threads::{Threads, each_part};
+use super::convolution::Shape;
+use patches::Patches;
+
+/// Positions that are taken at once.
+const POSITIONS: usize = 128;
+/// Rows of patches that are taken at once: a panel of them stays in the first cache.
+const DEPTH: usize = 256;
+/// Rows of weights that are taken at once: they stay in the second cache.
+const HEIGHT: usize = 120;
+/// Positions that one unit of work has at least.
+const UNIT: usize = 160;
+/// Floats of partial sums of the gradient of weights; 8 MB.
+const PARTIAL: usize = 2 << 20;
+
+/// One product: its left side, and where its result goes.
+struct Part {
+    patches: Patches,
+    /// Rows × patches' rows.
+    weights: Scratch,
+    /// The result's pixel of the first position.
+    first: [usize; 2],
+}
+
+/// Products whose results together make up an image.
+struct Plan<'a> {
+    parts: Vec<Part>,
+    /// Channels of the result.
+    rows: usize,
+    /// Height and width of the result.
+    size: [usize; 2],
+    /// Pixels of the result from one position to the next.
+    step: [usize; 2],
+    bias: &'a [f32],
+}
+
+impl Plan<'_> {
+    fn plane(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Items of one unit of work.
+    fn items(&self) -> usize {
+        let positions = self.parts.iter().map(|part| part.patches.positions()).max();
+        UNIT.div_ceil(positions.unwrap_or(UNIT).max(1)).next_power_of_two()
+    }
+
+    /// Whether sums can be written where they belong, sixteen positions at once.
+    fn is_direct(&self) -> bool {
+        self.step == [1, 1] && self.items() == 1
+    }
+
+    fn run(&self, items: usize, images: &[f32], into: &mut [f32], threads: &dyn Threads) {
+        let of_unit = self.items();
+        let values = self.rows * self.plane();
+        let channels = self.parts.first().map_or(0, |part| part.patches.values());
+        debug_assert_eq!(into.len(), items * values);
+        each_part(threads, into.chunks_mut(of_unit * values), |index, into| {
+            let images = &images[index * of_unit * channels..];
+            dispatch(Unit { plan: self, images, into });
+        });
+    }
+}
+
+/// Some items of a plan.
+struct Unit<'a> {
+    plan: &'a Plan<'a>,
+    /// From these items on.
+    images: &'a [f32],
+    /// Of these items alone.
+    into: &'a mut [f32],
+}
+
+impl Task for Unit<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(mut self, lanes: L) {
+        let plan = self.plan;
+        let mut panels = Scratch::of(DEPTH * POSITIONS);
+        let mut staged = Scratch::of(plan.rows * POSITIONS);
+        let items = self.into.len() / (plan.rows * plan.plane()).max(1);
+        if plan.step != [1, 1] {
+            self.into.fill(0.0);
+        }
+        for part in plan.parts.iter().filter(|part| !part.patches.taps.is_empty()) {
+            let columns = items * part.patches.positions();
+            for first in (0..columns).step_by(POSITIONS) {
+                let count = POSITIONS.min(columns - first);
+                if plan.is_direct() {
+                    let into = (&mut *self.into, plan.plane(), first);
+                    multiply(lanes, plan, part, self.images, (first, count), &mut panels, into);
+                } else {
+                    let into = (&mut staged[..], POSITIONS, 0);
+                    multiply(lanes, plan, part, self.images, (first, count), &mut panels, into);
+                    self.scatter(part, (first, count), &staged);
+                }
+            }
+        }
+    }
+}
+
+/// The product of all rows of weights and some columns of patches. `into` is row-major: values, from
+/// one row to the next, the first.
+#[inline(always)]
+fn multiply<L: Lanes>(
+    lanes: L,
+    plan: &Plan<'_>,
+    part: &Part,
+    images: &[f32],
+    (first, count): (usize, usize),
+    panels: &mut [f32],
+    into: (&mut [f32], usize, usize),
+) {
+    let depth = part.patches.rows();
+    for row in (0..depth).step_by(DEPTH) {
+        let rows = DEPTH.min(depth - row);
+        let panels: &mut [Row] = bytemuck::cast_slice_mut(panels);
+        pack(&part.patches, images, (row, rows), (first, count), panels);
+        for top in (0..plan.rows).step_by(HEIGHT) {
+            let left = &part.weights[top * depth + row..];
+            let height = HEIGHT.min(plan.rows - top);
+            for (index, column) in (0..count).step_by(COLUMNS).enumerate() {
+                let target = Target {
+                    values: &mut *into.0,
+                    stride: into.1,
+                    first: into.2 + top * into.1 + column,
+                    columns: COLUMNS.min(count - column),
+                    add: row > 0,
+                    plus: if row == 0 { plan.bias.get(top..).unwrap_or(&[]) } else { &[] },
+                };
+                let right = &panels[index * rows..][..rows];
+                product::multiply(lanes, left, depth, height, right, target);
+            }
+        }
+    }
+}
+
+/// Some rows and columns of patches, sixteen columns after sixteen.
+#[inline(always)]
+fn pack(
+    patches: &Patches,
+    images: &[f32],
+    (row, rows): (usize, usize),
+    (first, count): (usize, usize),
+    panels: &mut [Row],
+) {
+    let mut line = [0.0; POSITIONS];
+    for index in 0..rows {
+        patches.fill(images, row + index, first, &mut line[..count]);
+        let (columns, _) = line.as_chunks::<COLUMNS>();
+        for (panel, columns) in columns.iter().take(count.div_ceil(COLUMNS)).enumerate() {
+            panels[panel * rows + index] = *columns;
+        }
+    }
+}
+
+impl Unit<'_> {
+    /// Staged columns to the pixels where they belong.
+    #[inline(always)]
+    fn scatter(&mut self, part: &Part, (first, count): (usize, usize), staged: &[f32]) {
+        let plan = self.plan;
+        let (grid, positions) = (part.patches.grid, part.patches.positions());
+        let mut column = 0;
+        while column < count {
+            let (item, position) = ((first + column) / positions, (first + column) % positions);
+            let (y, x) = (position / grid[1], position % grid[1]);
+            // Rows of the result that follow one another are one run.
+            let run = if plan.step == [1, 1] { positions - position } else { grid[1] - x };
+            let run = run.min(count - column);
+            let at = (y * plan.step[0] + part.first[0]) * plan.size[1]
+                + x * plan.step[1]
+                + part.first[1];
+            for row in 0..plan.rows {
+                let from = &staged[row * POSITIONS + column..][..run];
+                let into = &mut self.into[(item * plan.rows + row) * plan.plane() + at..];
+                if plan.step[1] == 1 {
+                    into[..run].copy_from_slice(from);
+                } else {
+                    for (value, &from) in into.iter_mut().step_by(plan.step[1]).zip(from) {
+                        *value = from;
+                    }
+                }
+            }
+            column += run;
+        }
+    }
+}
+
+impl Shape {
+    /// What each tap meets of the input at each position of the result.
+    fn patches(&self) -> Patches {
+        let offset = |axis: usize, tap: usize| {
+            (tap * self.dilations[axis]) as isize - self.before[axis] as isize
+        };
+        let [rows, columns] = self.kernel;
+        let taps = (0..rows).flat_map(|r| (0..columns).map(move |s| (r, s)));
+        Patches {
+            channels: self.inputs,
+            size: self.size,
+            grid: self.result(),
+            step: self.strides,
+            taps: taps.map(|(r, s)| [offset(0, r), offset(1, s)]).collect(),
+        }
+    }
+
+    /// Taps along an axis that reach the inputs whose position is `phase` beyond a multiple of the
+    /// stride: each with where it comes from in the result, from the multiple's quotient on.
+    fn reaching(&self, axis: usize, phase: usize) -> Vec<(usize, isize)> {
+        let stride = self.strides[axis] as isize;
+        let taps = (0..self.kernel[axis]).filter_map(|tap| {
+            let from = (phase + self.before[axis]) as isize - (tap * self.dilations[axis]) as isize;
+            (from.rem_euclid(stride) == 0).then(|| (tap, from.div_euclid(stride)))
+        });
+        taps.collect()
+    }
+
+    /// The part of the input's gradient at one phase of the strides.
+    fn phase(&self, first: [usize; 2], w: &[f32]) -> Part {
+        let (rows, columns) = (self.reaching(0, first[0]), self.reaching(1, first[1]));
+        let taps: Vec<(usize, [isize; 2])> = rows
+            .iter()
+            .flat_map(|&(r, y)| columns.iter().map(move |&(s, x)| (r * self.kernel[1] + s, [y, x])))
+            .collect();
+        let all = self.kernel[0] * self.kernel[1];
+        let mut weights = Scratch::of(self.inputs * self.outputs * taps.len());
+        let mut values = weights.iter_mut();
+        for input in 0..self.inputs {
+            for output in 0..self.outputs {
+                let kernel = &w[(output * self.inputs + input) * all..][..all];
+                for ((tap, _), value) in taps.iter().zip(&mut values) {
+                    *value = kernel[*tap];
+                }
+            }
+        }
+        let grid = std::array::from_fn(|axis| {
+            self.size[axis].saturating_sub(first[axis]).div_ceil(self.strides[axis])
+        });
+        let patches = Patches {
+            channels: self.outputs,
+            size: self.result(),
+            grid,
+            step: [1, 1],
+            taps: taps.into_iter().map(|(_, offset)| offset).collect(),
+        };
+        Part { patches, weights, first }
+    }
+}
+
+/// See [`super::convolution::forward`].
+pub(super) fn forward(
+    shape: &Shape,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    threads: &dyn Threads,
+) {
+    let mut weights = Scratch::of(w.len());
+    weights.copy_from_slice(w);
+    let plan = Plan {
+        parts: vec![Part { patches: shape.patches(), weights, first: [0, 0] }],
+        rows: shape.outputs,
+        size: shape.result(),
+        step: [1, 1],
+        bias: bias.unwrap_or(&[]),
+    };
+    plan.run(shape.items, x, y, threads);
+}
+
+/// See [`super::convolution::input_gradient`]. At strides above 1, inputs that lie alike between
+/// positions of the result are one product, without the taps that never reach them.
+pub(super) fn input_gradient(
+    shape: &Shape,
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+    threads: &dyn Threads,
+) {
+    let [high, wide] = shape.strides;
+    let phases = (0..high).flat_map(|y| (0..wide).map(move |x| [y, x]));
+    let parts = phases
+        .filter(|phase| phase[0] < shape.size[0] && phase[1] < shape.size[1])
+        .map(|phase| shape.phase(phase, w))
+        .collect();
+    let plan =
+        Plan { parts, rows: shape.inputs, size: shape.size, step: shape.strides, bias: &[] };
+    plan.run(shape.items, dy, dx, threads);
+}
+
+/// See [`super::convolution::weight_gradient`]. Positions are what is summed over, so the
+/// gradient of the result is turned, sixteen channels side by side; patches are taken as they are.
+pub(super) fn weight_gradient(
+    shape: &Shape,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    threads: &dyn Threads,
+) {
+    let patches = shape.patches();
+    let wide = shape.outputs.next_multiple_of(COLUMNS);
+    let rows = patches.rows();
+    let groups = (PARTIAL / (rows * wide).max(1)).clamp(1, shape.items.clamp(1, 8));
+    let of_group = shape.items.div_ceil(groups);
+    // Each band turns the gradient of the result for itself.
+    let bands = (8 / groups).clamp(1, rows.div_ceil(HEIGHT));
+    let band = rows.div_ceil(bands);
+    let mut partial = Scratch::zeroed(groups * rows * wide);
+    let parts = partial.chunks_mut(rows * wide).enumerate().flat_map(|(group, sums)| {
+        sums.chunks_mut(band * wide).enumerate().map(move |(index, sums)| (group, index, sums))
+    });
+    each_part(threads, parts.collect::<Vec<_>>(), |_, (group, index, sums)| {
+        let items = [group * of_group, ((group + 1) * of_group).min(shape.items)];
+        let patches = &patches;
+        dispatch(AddProducts { shape, patches, items, first: index * band, x, dy, sums });
+    });
+    let mut whole = partial.chunks(rows * wide);
+    let Some(first) = whole.next() else { return };
+    turn(first, wide, dw, rows, |value, sum| *value = sum);
+    for sums in whole {
+        turn(sums, wide, dw, rows, |value, sum| *value += sum);
+    }
+}
+
+/// Rows × outputs to outputs × rows.
+fn turn(sums: &[f32], wide: usize, dw: &mut [f32], rows: usize, put: impl Fn(&mut f32, f32)) {
+    for (output, dw) in dw.chunks_exact_mut(rows).enumerate() {
+        for (value, sums) in dw.iter_mut().zip(sums.chunks_exact(wide)) {
+            put(value, sums[output]);
+        }
+    }
+}
+
+/// Adds patches · dyᵀ over some items, for some rows of patches.
+struct AddProducts<'a> {
+    shape: &'a Shape,
+    patches: &'a Patches,
+    items: [usize; 2],
+    first: usize,
+    x: &'a [f32],
+    dy: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Task for AddProducts<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let (patches, outputs) = (self.patches, self.shape.outputs);
+        let wide = outputs.next_multiple_of(COLUMNS);
+        let rows = self.sums.len() / wide;
+        let positions = patches.positions();
+        let mut turned = Scratch::of(DEPTH * wide);
+        let turned: &mut [Row] = bytemuck::cast_slice_mut(&mut turned);
+        let mut lines = Scratch::of(HEIGHT * DEPTH);
+        for item in self.items[0]..self.items[1] {
+            let x = &self.x[item * patches.values()..][..patches.values()];
+            let dy = &self.dy[item * outputs * positions..][..outputs * positions];
+            for first in (0..positions).step_by(DEPTH) {
+                let count = DEPTH.min(positions - first);
+                for panel in 0..wide / COLUMNS {
+                    let into = &mut turned[panel * count..][..count];
+                    turn_panel(lanes, dy, positions, [panel * COLUMNS, outputs], first, into);
+                }
+                for row in (0..rows).step_by(HEIGHT) {
+                    let height = HEIGHT.min(rows - row);
+                    let (left, stride) = if patches.are_planes() {
+                        (&x[(self.first + row) * positions + first..], positions)
+                    } else {
+                        for (index, line) in lines.chunks_exact_mut(count).take(height).enumerate() {
+                            patches.fill(x, self.first + row + index, first, line);
+                        }
+                        (&lines[..], count)
+                    };
+                    for panel in 0..wide / COLUMNS {
+                        let right = &turned[panel * count..][..count];
+                        let target = Target {
+                            values: &mut *self.sums,
+                            stride: wide,
+                            first: row * wide + panel * COLUMNS,
+                            columns: COLUMNS,
+                            add: true,
+                            plus: &[],
+                        };
+                        product::multiply(lanes, left, stride, height, right, target);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sixteen channels of some positions, side by side; 0 beyond the last channel.
+#[inline(always)]
+fn turn_panel<L: Lanes>(
+    lanes: L,
+    values: &[f32],
+    positions: usize,
+    [channel, channels]: [usize; 2],
+    first: usize,
+    into: &mut [Row],
+) {
+    let present = (channels - channel).min(COLUMNS);
+    let count = into.len();
+    if present < COLUMNS {
+        into.fill([0.0; COLUMNS]);
+    }
+    let whole = if present == COLUMNS { count / LANES * LANES } else { 0 };
+    for position in (0..whole).step_by(LANES) {
+        for half in 0..2 {
+            let zero = lanes.splat(0.0);
+            let rows = filled!([zero; LANES], |lane| {
+                let at = (channel + half * LANES + lane) * positions + first + position;
+                match values[at..].first_chunk() {
+                    Some(eight) => lanes.load(eight),
+                    None => zero,
+                }
+            });
+            let turned = lanes.transpose(rows);
+            for (lane, row) in into[position..position + LANES].iter_mut().enumerate() {
+                if let Some(row) = row[half * LANES..].first_chunk_mut() {
+                    lanes.store(turned[lane], row);
+                }
+            }
+        }
+    }
+    for lane in 0..present {
+        let from = &values[(channel + lane) * positions + first..][whole..count];
+        for (row, &value) in into[whole..].iter_mut().zip(from) {
+            row[lane] = value;
+        }
+    }
+}
