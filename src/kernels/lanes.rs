@@ -37,6 +37,8 @@ pub(crate) trait Lanes: Copy {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Rows become columns.
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
+    /// Runs a task in a function of its own, where no other values claim registers.
+    fn apart(self, task: impl Task);
 }
 
 /// A kernel, to be run with whichever lanes there are. `run` must be `#[inline(always)]`, and so
@@ -100,6 +102,11 @@ impl Lanes for Plain {
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
         std::array::from_fn(|i| std::array::from_fn(|j| rows[j][i]))
     }
+
+    #[inline(never)]
+    fn apart(self, task: impl Task) {
+        task.run(self);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -162,6 +169,11 @@ mod avx2 {
         #[inline(always)]
         fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
             self.fma._mm256_fmadd_ps(a, b, c)
+        }
+
+        #[inline(always)]
+        fn apart(self, task: impl Task) {
+            self.vectorize(On(task, self));
         }
 
         #[inline(always)]

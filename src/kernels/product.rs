@@ -3,7 +3,7 @@
 //! 12 sums, 2 vectors of the right side and 1 value of the left fill the 16 registers of AVX2; at
 //! two multiplications a cycle it takes 8 sums to cover their latency.
 
-use super::lanes::{LANES, Lanes, filled};
+use super::lanes::{LANES, Lanes, Task, filled};
 
 /// Rows of the left side that are taken at once.
 pub(crate) const ROWS: usize = 6;
@@ -80,10 +80,44 @@ fn put<L: Lanes>(lanes: L, sums: [L::V; 2], into: &mut Row, add: bool) {
     lanes.store(last, b);
 }
 
+/// The rows of a left side.
+pub(crate) trait Rows: Copy {
+    /// The values from the beginning of a row on.
+    fn from(&self, row: usize) -> &[f32];
+}
+
+/// Rows that lie `1` values apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Even<'a>(pub(crate) &'a [f32], pub(crate) usize);
+
+impl Rows for Even<'_> {
+    #[inline(always)]
+    fn from(&self, row: usize) -> &[f32] {
+        &self.0[row * self.1..]
+    }
+}
+
+/// Rows that begin where a table says.
+#[derive(Clone, Copy)]
+pub(crate) struct Scattered<'a>(pub(crate) &'a [f32], pub(crate) &'a [usize]);
+
+impl Rows for Scattered<'_> {
+    #[inline(always)]
+    fn from(&self, row: usize) -> &[f32] {
+        &self.0[self.1[row]..]
+    }
+}
+
 /// One row of the right side for each value of a row of the left.
 #[inline(always)]
-fn block<L: Lanes, const R: usize>(lanes: L, left: &[f32], stride: usize, right: &[Row]) -> Sums<L, R> {
-    let left = filled!([left; R], |row| &left[row * stride..][..right.len()]);
+fn block<L: Lanes, const R: usize>(
+    lanes: L,
+    left: impl Rows,
+    first: usize,
+    right: &[Row],
+) -> Sums<L, R> {
+    let none: &[f32] = &[];
+    let left = filled!([none; R], |row| &left.from(first + row)[..right.len()]);
     let mut sums = [[lanes.splat(0.0); 2]; R];
     for (index, columns) in right.iter().enumerate() {
         let [a, b] = halves(columns);
@@ -96,32 +130,44 @@ fn block<L: Lanes, const R: usize>(lanes: L, left: &[f32], stride: usize, right:
     sums
 }
 
-/// `rows` rows of `left`, each as long as `right` has rows, times `right`. Rows of `left` are
-/// `stride` apart.
+/// The first `rows` rows of `left`, as far as `right` has rows, times `right`.
 #[inline(always)]
 pub(crate) fn multiply<L: Lanes>(
     lanes: L,
-    left: &[f32],
-    stride: usize,
+    left: impl Rows,
     rows: usize,
     right: &[Row],
-    mut target: Target<'_>,
+    target: Target<'_>,
 ) {
-    let (origin, plus) = (target.first, target.plus);
-    let mut row = 0;
-    while row < rows {
-        let left = &left[row * stride..];
-        target.plus = plus.get(row..).unwrap_or(&[]);
-        target.first = origin + row * target.stride;
-        match rows - row {
-            1 => target.take(lanes, block::<L, 1>(lanes, left, stride, right)),
-            2 => target.take(lanes, block::<L, 2>(lanes, left, stride, right)),
-            3 => target.take(lanes, block::<L, 3>(lanes, left, stride, right)),
-            4 => target.take(lanes, block::<L, 4>(lanes, left, stride, right)),
-            5 => target.take(lanes, block::<L, 5>(lanes, left, stride, right)),
-            _ => target.take(lanes, block::<L, 6>(lanes, left, stride, right)),
+    lanes.apart(Multiply { left, rows, right, target });
+}
+
+struct Multiply<'a, R> {
+    left: R,
+    rows: usize,
+    right: &'a [Row],
+    target: Target<'a>,
+}
+
+impl<R: Rows> Task for Multiply<'_, R> {
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { left, rows, right, mut target } = self;
+        let (origin, plus) = (target.first, target.plus);
+        let mut row = 0;
+        while row < rows {
+            target.plus = plus.get(row..).unwrap_or(&[]);
+            target.first = origin + row * target.stride;
+            match rows - row {
+                1 => target.take(lanes, block::<L, 1>(lanes, left, row, right)),
+                2 => target.take(lanes, block::<L, 2>(lanes, left, row, right)),
+                3 => target.take(lanes, block::<L, 3>(lanes, left, row, right)),
+                4 => target.take(lanes, block::<L, 4>(lanes, left, row, right)),
+                5 => target.take(lanes, block::<L, 5>(lanes, left, row, right)),
+                _ => target.take(lanes, block::<L, 6>(lanes, left, row, right)),
+            }
+            row += ROWS;
         }
-        row += ROWS;
     }
 }
 

@@ -1,17 +1,16 @@
 //! Convolutions as one product of matrices: weights times what each tap meets at each position.
 //!
-//! The second matrix is never whole in memory: a few columns of it are written into panels that
-//! stay in the caches, multiplied, and written over. Positions lie side by side in the registers,
-//! also those of several items where images are small.
+//! The second matrix is never written: an image is laid so that what a tap meets is one run of it,
+//! and a few positions are copied into panels that stay in the caches while they are multiplied.
 
 mod patches;
 
+use super::convolution::Shape;
 use super::lanes::{LANES, Lanes, Task, dispatch, filled};
-use super::product::{self, COLUMNS, Row, Target};
+use super::product::{self, COLUMNS, Even, Row, Scattered, Target};
 use super::scratch::Scratch;
 use super::threads::{Threads, each_part};
-use super::convolution::Shape;
-use patches::Patches;
+use patches::{Layout, Patches};
 
 /// Positions that are taken at once.
 const POSITIONS: usize = 128;
@@ -21,12 +20,15 @@ const DEPTH: usize = 256;
 const HEIGHT: usize = 120;
 /// Positions that one unit of work has at least.
 const UNIT: usize = 160;
+/// Units of work that the gradient of weights is cut into.
+const UNITS: usize = 8;
 /// Floats of partial sums of the gradient of weights; 8 MB.
 const PARTIAL: usize = 2 << 20;
 
 /// One product: its left side, and where its result goes.
 struct Part {
     patches: Patches,
+    layout: Layout,
     /// Rows × patches' rows.
     weights: Scratch,
     /// The result's pixel of the first position.
@@ -52,22 +54,16 @@ impl Plan<'_> {
 
     /// Items of one unit of work.
     fn items(&self) -> usize {
-        let positions = self.parts.iter().map(|part| part.patches.positions()).max();
+        let positions = self.parts.iter().map(|part| part.layout.columns(&part.patches)).max();
         UNIT.div_ceil(positions.unwrap_or(UNIT).max(1)).next_power_of_two()
     }
 
-    /// Whether sums can be written where they belong, sixteen positions at once.
-    fn is_direct(&self) -> bool {
-        self.step == [1, 1] && self.items() == 1
-    }
-
-    fn run(&self, items: usize, images: &[f32], into: &mut [f32], threads: &dyn Threads) {
+    fn run(&self, images: &[f32], into: &mut [f32], threads: &dyn Threads) {
         let of_unit = self.items();
-        let values = self.rows * self.plane();
-        let channels = self.parts.first().map_or(0, |part| part.patches.values());
-        debug_assert_eq!(into.len(), items * values);
-        each_part(threads, into.chunks_mut(of_unit * values), |index, into| {
-            let images = &images[index * of_unit * channels..];
+        let values = self.parts.first().map_or(0, |part| part.patches.values());
+        let parts = into.chunks_mut((of_unit * self.rows * self.plane()).max(1));
+        each_part(threads, parts, |index, into| {
+            let images = &images[index * of_unit * values..];
             dispatch(Unit { plan: self, images, into });
         });
     }
@@ -93,16 +89,59 @@ impl Task for Unit<'_> {
             self.into.fill(0.0);
         }
         for part in plan.parts.iter().filter(|part| !part.patches.taps.is_empty()) {
-            let columns = items * part.patches.positions();
-            for first in (0..columns).step_by(POSITIONS) {
-                let count = POSITIONS.min(columns - first);
-                if plan.is_direct() {
-                    let into = (&mut *self.into, plan.plane(), first);
-                    multiply(lanes, plan, part, self.images, (first, count), &mut panels, into);
+            let values = part.patches.values();
+            let mut rooms: Vec<Option<Scratch>> = (0..items).map(|_| None).collect();
+            let laid: Vec<&[f32]> = self
+                .images
+                .chunks_exact(values)
+                .zip(&mut rooms)
+                .map(|(item, room)| part.layout.lay(&part.patches, item, room))
+                .collect();
+            let each = part.layout.columns(&part.patches);
+            for first in (0..items * each).step_by(POSITIONS) {
+                let count = POSITIONS.min(items * each - first);
+                let columns = Columns { laid: &laid, each, first, count };
+                // Where nothing lies between lines, sums are written where they belong.
+                if items == 1 && each == plan.plane() {
+                    let into = (&mut *self.into, each, first);
+                    multiply(lanes, plan, part, &columns, &mut panels, into);
                 } else {
                     let into = (&mut staged[..], POSITIONS, 0);
-                    multiply(lanes, plan, part, self.images, (first, count), &mut panels, into);
-                    self.scatter(part, (first, count), &staged);
+                    multiply(lanes, plan, part, &columns, &mut panels, into);
+                    self.scatter(part, &columns, &staged);
+                }
+            }
+        }
+    }
+}
+
+/// Columns of patches, counted over laid items.
+struct Columns<'a> {
+    laid: &'a [&'a [f32]],
+    /// Columns of an item.
+    each: usize,
+    first: usize,
+    count: usize,
+}
+
+impl Columns<'_> {
+    /// Some rows, sixteen columns after sixteen.
+    #[inline(always)]
+    fn pack(&self, rows: &[usize], panels: &mut [Row]) {
+        let chunks = (self.first..self.first + self.count).step_by(COLUMNS);
+        for (column, panel) in chunks.zip(panels.chunks_exact_mut(rows.len())) {
+            let (item, column) = (column / self.each, column % self.each);
+            let here = (self.each - column).min(COLUMNS);
+            for (row, into) in rows.iter().zip(panel) {
+                let from = &self.laid[item][row + column..];
+                match from.first_chunk::<COLUMNS>() {
+                    Some(from) => *into = *from,
+                    None => into[..from.len()].copy_from_slice(from),
+                }
+                if here < COLUMNS && item + 1 < self.laid.len() {
+                    let from = &self.laid[item + 1][*row..];
+                    let rest = (COLUMNS - here).min(from.len());
+                    into[here..here + rest].copy_from_slice(&from[..rest]);
                 }
             }
         }
@@ -116,50 +155,30 @@ fn multiply<L: Lanes>(
     lanes: L,
     plan: &Plan<'_>,
     part: &Part,
-    images: &[f32],
-    (first, count): (usize, usize),
+    columns: &Columns<'_>,
     panels: &mut [f32],
     into: (&mut [f32], usize, usize),
 ) {
-    let depth = part.patches.rows();
+    let depth = part.layout.rows.len();
     for row in (0..depth).step_by(DEPTH) {
         let rows = DEPTH.min(depth - row);
         let panels: &mut [Row] = bytemuck::cast_slice_mut(panels);
-        pack(&part.patches, images, (row, rows), (first, count), panels);
+        columns.pack(&part.layout.rows[row..row + rows], panels);
         for top in (0..plan.rows).step_by(HEIGHT) {
-            let left = &part.weights[top * depth + row..];
+            let left = Even(&part.weights[top * depth + row..], depth);
             let height = HEIGHT.min(plan.rows - top);
-            for (index, column) in (0..count).step_by(COLUMNS).enumerate() {
+            for (index, column) in (0..columns.count).step_by(COLUMNS).enumerate() {
                 let target = Target {
                     values: &mut *into.0,
                     stride: into.1,
                     first: into.2 + top * into.1 + column,
-                    columns: COLUMNS.min(count - column),
+                    columns: COLUMNS.min(columns.count - column),
                     add: row > 0,
                     plus: if row == 0 { plan.bias.get(top..).unwrap_or(&[]) } else { &[] },
                 };
                 let right = &panels[index * rows..][..rows];
-                product::multiply(lanes, left, depth, height, right, target);
+                product::multiply(lanes, left, height, right, target);
             }
-        }
-    }
-}
-
-/// Some rows and columns of patches, sixteen columns after sixteen.
-#[inline(always)]
-fn pack(
-    patches: &Patches,
-    images: &[f32],
-    (row, rows): (usize, usize),
-    (first, count): (usize, usize),
-    panels: &mut [Row],
-) {
-    let mut line = [0.0; POSITIONS];
-    for index in 0..rows {
-        patches.fill(images, row + index, first, &mut line[..count]);
-        let (columns, _) = line.as_chunks::<COLUMNS>();
-        for (panel, columns) in columns.iter().take(count.div_ceil(COLUMNS)).enumerate() {
-            panels[panel * rows + index] = *columns;
         }
     }
 }
@@ -167,24 +186,24 @@ fn pack(
 impl Unit<'_> {
     /// Staged columns to the pixels where they belong.
     #[inline(always)]
-    fn scatter(&mut self, part: &Part, (first, count): (usize, usize), staged: &[f32]) {
+    fn scatter(&mut self, part: &Part, columns: &Columns<'_>, staged: &[f32]) {
         let plan = self.plan;
-        let (grid, positions) = (part.patches.grid, part.patches.positions());
+        let wide = part.layout.wide;
         let mut column = 0;
-        while column < count {
-            let (item, position) = ((first + column) / positions, (first + column) % positions);
-            let (y, x) = (position / grid[1], position % grid[1]);
-            // Rows of the result that follow one another are one run.
-            let run = if plan.step == [1, 1] { positions - position } else { grid[1] - x };
-            let run = run.min(count - column);
+        while column < columns.count {
+            let at = columns.first + column;
+            let (item, position) = (at / columns.each, at % columns.each);
+            let (y, x) = (position / wide, position % wide);
+            let run = (wide - x).min(columns.count - column);
+            let inside = part.patches.grid[1].saturating_sub(x).min(run);
             let at = (y * plan.step[0] + part.first[0]) * plan.size[1]
                 + x * plan.step[1]
                 + part.first[1];
-            for row in 0..plan.rows {
-                let from = &staged[row * POSITIONS + column..][..run];
+            for row in (0..plan.rows).take_while(|_| inside > 0) {
+                let from = &staged[row * POSITIONS + column..][..inside];
                 let into = &mut self.into[(item * plan.rows + row) * plan.plane() + at..];
                 if plan.step[1] == 1 {
-                    into[..run].copy_from_slice(from);
+                    into[..inside].copy_from_slice(from);
                 } else {
                     for (value, &from) in into.iter_mut().step_by(plan.step[1]).zip(from) {
                         *value = from;
@@ -252,7 +271,7 @@ impl Shape {
             step: [1, 1],
             taps: taps.into_iter().map(|(_, offset)| offset).collect(),
         };
-        Part { patches, weights, first }
+        Part { layout: patches.layout(), patches, weights, first }
     }
 }
 
@@ -267,14 +286,15 @@ pub(super) fn forward(
 ) {
     let mut weights = Scratch::of(w.len());
     weights.copy_from_slice(w);
+    let patches = shape.patches();
     let plan = Plan {
-        parts: vec![Part { patches: shape.patches(), weights, first: [0, 0] }],
+        parts: vec![Part { layout: patches.layout(), patches, weights, first: [0, 0] }],
         rows: shape.outputs,
         size: shape.result(),
         step: [1, 1],
         bias: bias.unwrap_or(&[]),
     };
-    plan.run(shape.items, x, y, threads);
+    plan.run(x, y, threads);
 }
 
 /// See [`super::convolution::input_gradient`]. At strides above 1, inputs that lie alike between
@@ -294,11 +314,11 @@ pub(super) fn input_gradient(
         .collect();
     let plan =
         Plan { parts, rows: shape.inputs, size: shape.size, step: shape.strides, bias: &[] };
-    plan.run(shape.items, dy, dx, threads);
+    plan.run(dy, dx, threads);
 }
 
 /// See [`super::convolution::weight_gradient`]. Positions are what is summed over, so the
-/// gradient of the result is turned, sixteen channels side by side; patches are taken as they are.
+/// gradient of the result is turned, sixteen channels side by side; patches are taken as they lie.
 pub(super) fn weight_gradient(
     shape: &Shape,
     x: &[f32],
@@ -307,35 +327,39 @@ pub(super) fn weight_gradient(
     threads: &dyn Threads,
 ) {
     let patches = shape.patches();
+    let layout = patches.layout();
     let wide = shape.outputs.next_multiple_of(COLUMNS);
-    let rows = patches.rows();
-    let groups = (PARTIAL / (rows * wide).max(1)).clamp(1, shape.items.clamp(1, 8));
-    let of_group = shape.items.div_ceil(groups);
-    // Each band turns the gradient of the result for itself.
-    let bands = (8 / groups).clamp(1, rows.div_ceil(HEIGHT));
+    let rows = layout.rows.len();
+    // Each band lays and turns for itself; each group of items has sums of its own.
+    let bands = rows.div_ceil(4 * HEIGHT).min(4);
     let band = rows.div_ceil(bands);
+    let groups = (PARTIAL / (rows * wide).max(1)).min(UNITS / bands).min(shape.items).max(1);
+    let of_group = shape.items.div_ceil(groups);
     let mut partial = Scratch::zeroed(groups * rows * wide);
     let parts = partial.chunks_mut(rows * wide).enumerate().flat_map(|(group, sums)| {
         sums.chunks_mut(band * wide).enumerate().map(move |(index, sums)| (group, index, sums))
     });
     each_part(threads, parts.collect::<Vec<_>>(), |_, (group, index, sums)| {
         let items = [group * of_group, ((group + 1) * of_group).min(shape.items)];
-        let patches = &patches;
-        dispatch(AddProducts { shape, patches, items, first: index * band, x, dy, sums });
+        let (patches, layout) = (&patches, &layout);
+        dispatch(AddProducts { shape, patches, layout, items, first: index * band, x, dy, sums });
     });
-    let mut whole = partial.chunks(rows * wide);
-    let Some(first) = whole.next() else { return };
-    turn(first, wide, dw, rows, |value, sum| *value = sum);
-    for sums in whole {
-        turn(sums, wide, dw, rows, |value, sum| *value += sum);
+    let (whole, others) = partial.split_at_mut(rows * wide);
+    for sums in others.chunks(rows * wide) {
+        whole.iter_mut().zip(sums).for_each(|(whole, sum)| *whole += sum);
     }
+    turn(whole, wide, dw, rows);
 }
 
 /// Rows × outputs to outputs × rows.
-fn turn(sums: &[f32], wide: usize, dw: &mut [f32], rows: usize, put: impl Fn(&mut f32, f32)) {
-    for (output, dw) in dw.chunks_exact_mut(rows).enumerate() {
-        for (value, sums) in dw.iter_mut().zip(sums.chunks_exact(wide)) {
-            put(value, sums[output]);
+fn turn(sums: &[f32], wide: usize, dw: &mut [f32], rows: usize) {
+    // Some lines of each at a time, so that they stay in the first cache.
+    for (block, dw) in dw.chunks_mut(COLUMNS * rows).enumerate() {
+        for (row, sums) in sums.chunks_exact(wide).enumerate() {
+            let sums = &sums[block * COLUMNS..(block + 1) * COLUMNS];
+            for (dw, &sum) in dw.chunks_exact_mut(rows).zip(sums) {
+                dw[row] = sum;
+            }
         }
     }
 }
@@ -344,6 +368,7 @@ fn turn(sums: &[f32], wide: usize, dw: &mut [f32], rows: usize, put: impl Fn(&mu
 struct AddProducts<'a> {
     shape: &'a Shape,
     patches: &'a Patches,
+    layout: &'a Layout,
     items: [usize; 2],
     first: usize,
     x: &'a [f32],
@@ -354,47 +379,67 @@ struct AddProducts<'a> {
 impl Task for AddProducts<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let (patches, outputs) = (self.patches, self.shape.outputs);
+        let (patches, layout, outputs) = (self.patches, self.layout, self.shape.outputs);
         let wide = outputs.next_multiple_of(COLUMNS);
-        let rows = self.sums.len() / wide;
-        let positions = patches.positions();
+        let rows = &layout.rows[self.first..][..self.sums.len() / wide];
+        let columns = layout.columns(patches);
         let mut turned = Scratch::of(DEPTH * wide);
         let turned: &mut [Row] = bytemuck::cast_slice_mut(&mut turned);
-        let mut lines = Scratch::of(HEIGHT * DEPTH);
+        let mut room = None;
         for item in self.items[0]..self.items[1] {
             let x = &self.x[item * patches.values()..][..patches.values()];
+            let x = layout.lay(patches, x, &mut room);
+            let positions = patches.grid[0] * patches.grid[1];
             let dy = &self.dy[item * outputs * positions..][..outputs * positions];
-            for first in (0..positions).step_by(DEPTH) {
-                let count = DEPTH.min(positions - first);
+            for first in (0..columns).step_by(DEPTH) {
+                let count = DEPTH.min(columns - first);
                 for panel in 0..wide / COLUMNS {
                     let into = &mut turned[panel * count..][..count];
-                    turn_panel(lanes, dy, positions, [panel * COLUMNS, outputs], first, into);
+                    let channels = [panel * COLUMNS, outputs];
+                    turn_lines(lanes, dy, channels, patches.grid, [first, layout.wide], into);
                 }
-                for row in (0..rows).step_by(HEIGHT) {
-                    let height = HEIGHT.min(rows - row);
-                    let (left, stride) = if patches.are_planes() {
-                        (&x[(self.first + row) * positions + first..], positions)
-                    } else {
-                        for (index, line) in lines.chunks_exact_mut(count).take(height).enumerate() {
-                            patches.fill(x, self.first + row + index, first, line);
-                        }
-                        (&lines[..], count)
-                    };
+                for (top, rows) in rows.chunks(HEIGHT).enumerate() {
                     for panel in 0..wide / COLUMNS {
                         let right = &turned[panel * count..][..count];
                         let target = Target {
                             values: &mut *self.sums,
                             stride: wide,
-                            first: row * wide + panel * COLUMNS,
+                            first: top * HEIGHT * wide + panel * COLUMNS,
                             columns: COLUMNS,
                             add: true,
                             plus: &[],
                         };
-                        product::multiply(lanes, left, stride, height, right, target);
+                        let left = Scattered(&x[first..], rows);
+                        product::multiply(lanes, left, rows.len(), right, target);
                     }
                 }
             }
         }
+    }
+}
+
+/// Sixteen channels of some positions, side by side; 0 beyond the grid and the last channel.
+/// Positions are counted from `first` on in lines of `wide`.
+#[inline(always)]
+fn turn_lines<L: Lanes>(
+    lanes: L,
+    values: &[f32],
+    channels: [usize; 2],
+    grid: [usize; 2],
+    [first, wide]: [usize; 2],
+    into: &mut [Row],
+) {
+    let mut at = 0;
+    while at < into.len() {
+        let (y, x) = ((first + at) / wide, (first + at) % wide);
+        // Lines follow one another where nothing lies between them.
+        let line = if wide == grid[1] { grid[0] * wide - first - at } else { wide - x };
+        let run = line.min(into.len() - at);
+        let inside = if wide == grid[1] { run } else { grid[1].saturating_sub(x).min(run) };
+        let (rows, beyond) = into[at..at + run].split_at_mut(inside);
+        turn_panel(lanes, values, grid[0] * grid[1], channels, y * grid[1] + x, rows);
+        beyond.fill([0.0; COLUMNS]);
+        at += run;
     }
 }
 

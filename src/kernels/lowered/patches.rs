@@ -1,6 +1,8 @@
 //! What each tap meets at each position: the rows of the matrix that makes a convolution a product.
 
-/// Images seen through taps. A row is a channel and a tap, a column is an item and a position.
+use crate::kernels::scratch::Scratch;
+
+/// Images seen through taps. A row is a channel and a tap, a column is a position.
 #[derive(Clone, Debug)]
 pub(super) struct Patches {
     pub(super) channels: usize,
@@ -14,68 +16,108 @@ pub(super) struct Patches {
     pub(super) taps: Vec<[isize; 2]>,
 }
 
+/// How images are laid so that every row of patches is one run: padded, and where positions are
+/// several pixels apart, pixels that lie alike between them together. A line of positions is a
+/// little longer than the grid is wide; what is beyond the grid means nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// Positions of a line, with those beyond the grid.
+    pub(super) wide: usize,
+    /// Floats of a channel.
+    pub(super) channel: usize,
+    /// Where each row of patches begins.
+    pub(super) rows: Vec<usize>,
+    /// Lines of a plane.
+    high: usize,
+    /// The first position that any tap reaches.
+    first: [isize; 2],
+    /// How pixels lie between positions: each is a plane.
+    phases: Vec<[usize; 2]>,
+}
+
 impl Patches {
-    /// Positions of an item.
-    pub(super) fn positions(&self) -> usize {
-        self.grid[0] * self.grid[1]
-    }
-
-    /// Channels times taps.
-    pub(super) fn rows(&self) -> usize {
-        self.channels * self.taps.len()
-    }
-
-    /// Values of an item.
+    /// Floats of an item.
     pub(super) fn values(&self) -> usize {
         self.channels * self.size[0] * self.size[1]
     }
 
     /// Whether rows are planes as they lie in memory.
-    pub(super) fn are_planes(&self) -> bool {
+    fn are_planes(&self) -> bool {
         self.size == self.grid && self.step == [1, 1] && self.taps == [[0, 0]]
     }
 
-    /// Columns from `first` on of a row, counted over all items.
-    #[inline(always)]
-    pub(super) fn fill(&self, images: &[f32], row: usize, first: usize, into: &mut [f32]) {
-        let positions = self.positions();
-        let mut rest = into;
-        let mut column = first;
-        while !rest.is_empty() {
-            let (item, position) = (column / positions, column % positions);
-            let count = rest.len().min(positions - position);
-            let (now, later) = rest.split_at_mut(count);
-            self.fill_item(&images[item * self.values()..], row, position, now);
-            (rest, column) = (later, column + count);
-        }
+    pub(super) fn layout(&self) -> Layout {
+        let step = self.step.map(|step| step as isize);
+        let split = |tap: &[isize; 2]| {
+            let at = [tap[0].div_euclid(step[0]), tap[1].div_euclid(step[1])];
+            let phase = [tap[0].rem_euclid(step[0]) as usize, tap[1].rem_euclid(step[1]) as usize];
+            (at, phase)
+        };
+        let reach = |axis: usize| {
+            let places = || self.taps.iter().map(|tap| split(tap).0[axis]);
+            let first = places().min().unwrap_or(0);
+            (first, (places().max().unwrap_or(0) - first) as usize + self.grid[axis])
+        };
+        let ((top, high), (left, wide)) = (reach(0), reach(1));
+        let mut phases: Vec<[usize; 2]> = self.taps.iter().map(|tap| split(tap).1).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        let channel = phases.len() * high * wide;
+        let offset = |tap: &[isize; 2]| {
+            let (at, phase) = split(tap);
+            let plane = phases.iter().position(|other| *other == phase).unwrap_or(0);
+            (plane * high + (at[0] - top) as usize) * wide + (at[1] - left) as usize
+        };
+        let offsets: Vec<usize> = self.taps.iter().map(offset).collect();
+        let rows = (0..self.channels)
+            .flat_map(|index| offsets.iter().map(move |offset| index * channel + offset));
+        Layout { wide, channel, rows: rows.collect(), high, first: [top, left], phases }
+    }
+}
+
+impl Layout {
+    /// Positions of an item, with those beyond the grid.
+    pub(super) fn columns(&self, patches: &Patches) -> usize {
+        patches.grid[0] * self.wide
     }
 
+    /// Floats that laid items take: a row may reach a little beyond the last of them.
+    fn length(&self, patches: &Patches) -> usize {
+        patches.channels * self.channel + self.wide
+    }
+
+    /// An item as it is laid; as it is, where that is the same.
     #[inline(always)]
-    fn fill_item(&self, image: &[f32], row: usize, first: usize, into: &mut [f32]) {
-        let taps = self.taps.len();
-        let plane = self.size[0] * self.size[1];
-        let plane = &image[row / taps * plane..][..plane];
-        let tap = self.taps[row % taps];
-        if self.step == [1, 1] && tap[1] == 0 && self.grid[1] == self.size[1] {
-            let shift = first as isize + tap[0] * self.size[1] as isize;
-            copy(plane, shift, into);
-            return;
+    pub(super) fn lay<'a>(
+        &self,
+        patches: &Patches,
+        item: &'a [f32],
+        room: &'a mut Option<Scratch>,
+    ) -> &'a [f32] {
+        if patches.are_planes() {
+            return item;
         }
-        let (mut rest, mut position) = (into, first);
-        while !rest.is_empty() {
-            let (y, x) = (position / self.grid[1], position % self.grid[1]);
-            let count = rest.len().min(self.grid[1] - x);
-            let (now, later) = rest.split_at_mut(count);
-            let row = (y * self.step[0]) as isize + tap[0];
-            match usize::try_from(row).ok().filter(|&row| row < self.size[0]) {
-                Some(row) => {
-                    let line = &plane[row * self.size[1]..][..self.size[1]];
-                    line_of(line, (x * self.step[1]) as isize + tap[1], self.step[1], now);
+        let length = self.length(patches);
+        let into = room.get_or_insert_with(|| Scratch::zeroed(length));
+        let [high, wide] = patches.size;
+        let planes = into.chunks_exact_mut(self.high * self.wide);
+        for (index, plane) in planes.take(patches.channels * self.phases.len()).enumerate() {
+            let (channel, phase) = (index / self.phases.len(), self.phases[index % self.phases.len()]);
+            let from = &item[channel * high * wide..][..high * wide];
+            for (line, into) in plane.chunks_exact_mut(self.wide).enumerate() {
+                let at = |axis: usize, place: isize| {
+                    (place + self.first[axis]) * patches.step[axis] as isize + phase[axis] as isize
+                };
+                let row = at(0, line as isize);
+                if row >= 0 && (row as usize) < high {
+                    let from = &from[row as usize * wide..][..wide];
+                    line_of(from, at(1, 0), patches.step[1], into);
+                } else {
+                    into.fill(0.0);
                 }
-                None => now.fill(0.0),
             }
-            (rest, position) = (later, position + count);
         }
+        into
     }
 }
 

@@ -8,7 +8,7 @@ mod bands;
 mod transforms;
 
 use super::lanes::{LANES, Lanes, Task, dispatch, filled};
-use super::product::{self, COLUMNS, Row, Target};
+use super::product::{self, COLUMNS, Even, Row, Target};
 use super::scratch::Scratch;
 use super::threads::{Threads, each_part};
 use bands::{Band, Image, Pixel};
@@ -236,7 +236,7 @@ impl Convolve<'_> {
         let inputs = self.layer.inputs;
         let wide = padded(inputs);
         for point in 0..POINTS {
-            let left = &tiles[point * spaced(count * wide)..];
+            let left = Even(&tiles[point * spaced(count * wide)..], wide);
             for column in (0..outputs).step_by(COLUMNS) {
                 let panel = (first + column) / COLUMNS * POINTS + point;
                 let right = &self.kernels[panel * inputs..][..inputs];
@@ -249,7 +249,7 @@ impl Convolve<'_> {
                     add: false,
                     plus: &[],
                 };
-                product::multiply(lanes, left, wide, count, right, target);
+                product::multiply(lanes, left, count, right, target);
             }
         }
     }
