@@ -82,18 +82,31 @@ fn put<L: Lanes>(lanes: L, sums: [L::V; 2], into: &mut Row, add: bool) {
 
 /// The rows of a left side.
 pub(crate) trait Rows: Copy {
-    /// The values from the beginning of a row on.
-    fn from(&self, row: usize) -> &[f32];
+    /// Six rows.
+    type Six: Copy;
+
+    /// `present` rows from `first` on, `length` values of each.
+    fn six(&self, first: usize, present: usize, length: usize) -> Self::Six;
+    /// A value of one of six rows.
+    fn value(six: &Self::Six, row: usize, index: usize) -> f32;
 }
 
 /// Rows that lie `1` values apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Even<'a>(pub(crate) &'a [f32], pub(crate) usize);
 
-impl Rows for Even<'_> {
+impl<'a> Rows for Even<'a> {
+    type Six = [&'a [f32]; ROWS];
+
     #[inline(always)]
-    fn from(&self, row: usize) -> &[f32] {
-        &self.0[row * self.1..]
+    fn six(&self, first: usize, present: usize, length: usize) -> Self::Six {
+        let row = |row: usize| &self.0[(first + row.min(present - 1)) * self.1..][..length];
+        [row(0), row(1), row(2), row(3), row(4), row(5)]
+    }
+
+    #[inline(always)]
+    fn value(six: &Self::Six, row: usize, index: usize) -> f32 {
+        six[row][index]
     }
 }
 
@@ -101,29 +114,54 @@ impl Rows for Even<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Scattered<'a>(pub(crate) &'a [f32], pub(crate) &'a [usize]);
 
-impl Rows for Scattered<'_> {
+impl<'a> Rows for Scattered<'a> {
+    type Six = [&'a [f32]; ROWS];
+
     #[inline(always)]
-    fn from(&self, row: usize) -> &[f32] {
-        &self.0[self.1[row]..]
+    fn six(&self, first: usize, present: usize, length: usize) -> Self::Six {
+        let row = |row: usize| &self.0[self.1[first + row.min(present - 1)]..][..length];
+        [row(0), row(1), row(2), row(3), row(4), row(5)]
+    }
+
+    #[inline(always)]
+    fn value(six: &Self::Six, row: usize, index: usize) -> f32 {
+        six[row][index]
+    }
+}
+
+/// Rows of which six lie side by side; six after six lie `1` values apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Sixes<'a>(pub(crate) &'a [[f32; ROWS]], pub(crate) usize);
+
+impl<'a> Rows for Sixes<'a> {
+    type Six = &'a [[f32; ROWS]];
+
+    #[inline(always)]
+    fn six(&self, first: usize, _: usize, length: usize) -> Self::Six {
+        &self.0[first / ROWS * self.1..][..length]
+    }
+
+    #[inline(always)]
+    fn value(six: &Self::Six, row: usize, index: usize) -> f32 {
+        six[index][row]
     }
 }
 
 /// One row of the right side for each value of a row of the left.
 #[inline(always)]
-fn block<L: Lanes, const R: usize>(
+fn block<L: Lanes, T: Rows, const R: usize>(
     lanes: L,
-    left: impl Rows,
+    left: T,
     first: usize,
     right: &[Row],
 ) -> Sums<L, R> {
-    let none: &[f32] = &[];
-    let left = filled!([none; R], |row| &left.from(first + row)[..right.len()]);
+    let left = left.six(first, R, right.len());
     let mut sums = [[lanes.splat(0.0); 2]; R];
     for (index, columns) in right.iter().enumerate() {
         let [a, b] = halves(columns);
         let (a, b) = (lanes.load(a), lanes.load(b));
         sums = filled!([sums[0]; R], |row| {
-            let value = lanes.splat(left[row][index]);
+            let value = lanes.splat(T::value(&left, row, index));
             [lanes.fma(value, a, sums[row][0]), lanes.fma(value, b, sums[row][1])]
         });
     }
@@ -159,12 +197,12 @@ impl<R: Rows> Task for Multiply<'_, R> {
             target.plus = plus.get(row..).unwrap_or(&[]);
             target.first = origin + row * target.stride;
             match rows - row {
-                1 => target.take(lanes, block::<L, 1>(lanes, left, row, right)),
-                2 => target.take(lanes, block::<L, 2>(lanes, left, row, right)),
-                3 => target.take(lanes, block::<L, 3>(lanes, left, row, right)),
-                4 => target.take(lanes, block::<L, 4>(lanes, left, row, right)),
-                5 => target.take(lanes, block::<L, 5>(lanes, left, row, right)),
-                _ => target.take(lanes, block::<L, 6>(lanes, left, row, right)),
+                1 => target.take(lanes, block::<L, R, 1>(lanes, left, row, right)),
+                2 => target.take(lanes, block::<L, R, 2>(lanes, left, row, right)),
+                3 => target.take(lanes, block::<L, R, 3>(lanes, left, row, right)),
+                4 => target.take(lanes, block::<L, R, 4>(lanes, left, row, right)),
+                5 => target.take(lanes, block::<L, R, 5>(lanes, left, row, right)),
+                _ => target.take(lanes, block::<L, R, 6>(lanes, left, row, right)),
             }
             row += ROWS;
         }

@@ -7,7 +7,7 @@ mod patches;
 
 use super::convolution::Shape;
 use super::lanes::{LANES, Lanes, Task, dispatch, filled};
-use super::product::{self, COLUMNS, Even, Row, Scattered, Target};
+use super::product::{self, COLUMNS, ROWS, Row, Scattered, Sixes, Target};
 use super::scratch::Scratch;
 use super::threads::{Threads, each_part};
 use patches::{Layout, Patches};
@@ -29,7 +29,7 @@ const PARTIAL: usize = 2 << 20;
 struct Part {
     patches: Patches,
     layout: Layout,
-    /// Rows × patches' rows.
+    /// Rows × patches' rows, six rows side by side.
     weights: Scratch,
     /// The result's pixel of the first position.
     first: [usize; 2],
@@ -160,12 +160,13 @@ fn multiply<L: Lanes>(
     into: (&mut [f32], usize, usize),
 ) {
     let depth = part.layout.rows.len();
+    let (weights, _) = part.weights.as_chunks::<ROWS>();
     for row in (0..depth).step_by(DEPTH) {
         let rows = DEPTH.min(depth - row);
         let panels: &mut [Row] = bytemuck::cast_slice_mut(panels);
         columns.pack(&part.layout.rows[row..row + rows], panels);
         for top in (0..plan.rows).step_by(HEIGHT) {
-            let left = Even(&part.weights[top * depth + row..], depth);
+            let left = Sixes(&weights[top / ROWS * depth + row..], depth);
             let height = HEIGHT.min(plan.rows - top);
             for (index, column) in (0..columns.count).step_by(COLUMNS).enumerate() {
                 let target = Target {
@@ -251,16 +252,12 @@ impl Shape {
             .flat_map(|&(r, y)| columns.iter().map(move |&(s, x)| (r * self.kernel[1] + s, [y, x])))
             .collect();
         let all = self.kernel[0] * self.kernel[1];
-        let mut weights = Scratch::of(self.inputs * self.outputs * taps.len());
-        let mut values = weights.iter_mut();
-        for input in 0..self.inputs {
-            for output in 0..self.outputs {
-                let kernel = &w[(output * self.inputs + input) * all..][..all];
-                for ((tap, _), value) in taps.iter().zip(&mut values) {
-                    *value = kernel[*tap];
-                }
-            }
+        let mut sources = vec![];
+        for output in 0..self.outputs {
+            sources.extend(taps.iter().map(|(tap, _)| output * self.inputs * all + tap));
         }
+        let weights =
+            six_by_six(self.inputs, sources.len(), |input, index| w[input * all + sources[index]]);
         let grid = std::array::from_fn(|axis| {
             self.size[axis].saturating_sub(first[axis]).div_ceil(self.strides[axis])
         });
@@ -275,6 +272,20 @@ impl Shape {
     }
 }
 
+/// Weights as products take them.
+fn six_by_six(rows: usize, depth: usize, at: impl Fn(usize, usize) -> f32) -> Scratch {
+    let mut weights = Scratch::of(rows.next_multiple_of(ROWS) * depth);
+    let (sixes, _) = weights.as_chunks_mut::<ROWS>();
+    for (group, sixes) in sixes.chunks_exact_mut(depth.max(1)).enumerate() {
+        for (index, six) in sixes.iter_mut().enumerate() {
+            for (row, value) in (group * ROWS..).zip(six) {
+                *value = if row < rows { at(row, index) } else { 0.0 };
+            }
+        }
+    }
+    weights
+}
+
 /// See [`super::convolution::forward`].
 pub(super) fn forward(
     shape: &Shape,
@@ -284,9 +295,9 @@ pub(super) fn forward(
     y: &mut [f32],
     threads: &dyn Threads,
 ) {
-    let mut weights = Scratch::of(w.len());
-    weights.copy_from_slice(w);
     let patches = shape.patches();
+    let depth = w.len() / shape.outputs.max(1);
+    let weights = six_by_six(shape.outputs, depth, |row, index| w[row * depth + index]);
     let plan = Plan {
         parts: vec![Part { layout: patches.layout(), patches, weights, first: [0, 0] }],
         rows: shape.outputs,
