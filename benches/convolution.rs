@@ -41,11 +41,12 @@ fn main() {
             strides: [stride; 2],
             dilations: [1; 2],
             before: [pad; 2],
-            after: [pad; 2],
+            result: [(side + 2 * pad - kernel) / stride + 1; 2],
         };
         let values = |length| vec![0.5_f32; length];
-        let (mut x, mut w) = (values(items * inputs * side * side), values(outputs * inputs * kernel * kernel));
-        let [high, wide] = shape.result();
+        let (mut x, mut w) =
+            (values(items * inputs * side * side), values(outputs * inputs * kernel * kernel));
+        let [high, wide] = shape.result;
         let mut y = values(items * outputs * high * wide);
         let result = least(|| forward(&shape, &x, &w, None, &mut y, &Serial));
         let of_weights = least(|| weight_gradient(&shape, &x, &y, &mut w, &Serial));

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
 
+use super::fusion;
 use super::rules::{Rule, rule};
 use super::site::{Forward, Mode, Refusal, Site};
-use super::tape::{Tape, Var};
+use super::tape::{Dialect, Tape, Var};
 
 /// A graph emitted on a tape, with what backward needs.
 pub(super) struct Passed<'a> {
@@ -43,11 +44,15 @@ pub(super) fn forward<'a>(
     if !refused.is_empty() {
         return Err(refused);
     }
+    let cuts = match tape.dialect() {
+        Dialect::Kernels => fusion::cuts(graph),
+        Dialect::Library | Dialect::Embedded => fusion::Cuts::default(),
+    };
     let mut passed = Passed { vars: given, steps: Vec::new() };
     let mut carrying = wanted.clone();
     for node in &graph.nodes {
         let site = match site(graph, seen, &mut passed.vars, node, &carrying, mode, tape) {
-            Ok(site) => site,
+            Ok(site) => Site { cut: cuts.of(node), is_part: cuts.is_part(node), ..site },
             Err(refusal) => {
                 refused.push(refusal);
                 continue;
@@ -156,6 +161,8 @@ fn site<'a>(
         wanted,
         constants: node.inputs.iter().map(|name| graph.initializers.get(name)).collect(),
         mode,
+        cut: None,
+        is_part: false,
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod derive;
 mod flat;
+mod fusion;
 mod loss;
 mod optimiser;
 mod rules;

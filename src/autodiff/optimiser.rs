@@ -2,10 +2,11 @@
 //! rates are inputs, so schedules cost nothing.
 
 use crate::base::language::{Above0, Share, choice, keys};
+use crate::onnx::graph::Attribute;
 use crate::onnx::tensor::Tensor;
 
 use super::flat::{Flat, Slot};
-use super::tape::{Tape, Var};
+use super::tape::{Dialect, Tape, Var};
 
 choice! {
     /// How weights follow gradients.
@@ -95,6 +96,16 @@ impl AdamW {
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g²,
     /// w ← w − η (λ w + m̂ / (√v̂ + ε)), with m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ).
     fn emit(&self, update: &Update<'_>, tape: &mut Tape) -> (Var, Vec<Var>) {
+        if tape.dialect() == Dialect::Kernels {
+            let corrections = tape.concat(&update.corrections.iter().collect::<Vec<_>>(), 0);
+            let numbers = [
+                ("beta1", Attribute::Float(self.beta1.get() as f32)),
+                ("beta2", Attribute::Float(self.beta2.get() as f32)),
+                ("epsilon", Attribute::Float(self.epsilon.get() as f32)),
+            ];
+            let decay = self.weight_decay.get() as f32;
+            return own_update("AdamWUpdate", update, Some(&corrections), &numbers, decay, tape);
+        }
         let (beta1, beta2) = (self.beta1.get() as f32, self.beta2.get() as f32);
         let gradient = &update.gradient;
         let mean = blend(&update.state[0], beta1, gradient, tape);
@@ -117,6 +128,14 @@ impl AdamW {
 impl Sgd {
     /// g ← g + λ w, v ← μ v + g, w ← w − η v; with Nesterov w ← w − η (g + μ v).
     fn emit(&self, update: &Update<'_>, tape: &mut Tape) -> (Var, Vec<Var>) {
+        if tape.dialect() == Dialect::Kernels {
+            let numbers = [
+                ("momentum", Attribute::Float(self.momentum.get() as f32)),
+                ("nesterov", Attribute::Float(f32::from(u8::from(self.nesterov)))),
+            ];
+            let decay = self.weight_decay.get() as f32;
+            return own_update("SgdUpdate", update, None, &numbers, decay, tape);
+        }
         let mut gradient = update.gradient.clone();
         let decay = self.weight_decay.get() as f32;
         if let Some(pull) = decayed(update, decay, tape) {
@@ -133,6 +152,36 @@ impl Sgd {
         };
         (moved(update, &direction, tape), vec![velocity])
     }
+}
+
+/// The whole update in one kernel of our own.
+fn own_update(
+    name: &str,
+    update: &Update<'_>,
+    corrections: Option<&Var>,
+    numbers: &[(&str, Attribute)],
+    decay: f32,
+    tape: &mut Tape,
+) -> (Var, Vec<Var>) {
+    let slots = update.flat.slots();
+    let mut of_slots = |value: &dyn Fn(&Slot) -> f32| {
+        let values: Vec<f32> = slots.iter().map(value).collect();
+        tape.constant(Tensor::f32(&[values.len()], values))
+    };
+    let rates = of_slots(&|slot| slot.rate);
+    let decays = of_slots(&|slot| if slot.decays { decay } else { 0.0 });
+    let lengths: Vec<i64> = slots.iter().map(|slot| slot.len() as i64).collect();
+    let mut attributes = numbers.to_vec();
+    attributes.push(("lengths", Attribute::Ints(lengths)));
+    let mut inputs = vec![&update.weights];
+    inputs.extend(&update.state);
+    inputs.extend([&update.gradient, &update.rate]);
+    inputs.extend(corrections);
+    inputs.extend([&rates, &decays]);
+    let dims = vec![update.weights.dims(); 1 + update.state.len()];
+    let mut made = tape.kernel(name, &inputs, &attributes, &dims);
+    let state = made.split_off(1);
+    (made.remove(0), state)
 }
 
 /// keep · old + (1 − keep) · new
@@ -171,13 +220,12 @@ fn moved(update: &Update<'_>, direction: &Var, tape: &mut Tape) -> Var {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::autodiff::Dialect;
     use crate::base::language::defaults;
     use crate::onnx::proto;
     use crate::onnx::runtime::{Tensor as Value, runtime};
 
     /// Runs three steps with gradient 2w − 1 on three weights; the first two decay.
-    fn three_steps(optimiser: &Optimiser) -> Vec<f32> {
+    fn three_steps(optimiser: &Optimiser, dialect: Dialect) -> Vec<f32> {
         let slot = |name: &str, dims: &[usize], decays| Slot {
             name: name.to_owned(),
             dims: dims.to_vec(),
@@ -185,7 +233,7 @@ mod tests {
             decays,
         };
         let flat = Flat::new(vec![slot("w", &[2], true), slot("b", &[1], false)]);
-        let mut tape = Tape::new(18, Dialect::Library);
+        let mut tape = Tape::new(18, dialect);
         let weights = tape.input("weights", &[3]);
         let state: Vec<Var> = optimiser.state().iter().map(|name| tape.input(name, &[3])).collect();
         let rate = tape.input("rate", &[1]);
@@ -213,6 +261,14 @@ mod tests {
             moving = session.run(&inputs).unwrap();
         }
         moving[0].floats().unwrap().to_vec()
+    }
+
+    /// Compares what each dialect that can run here makes of it.
+    fn assert_follows(optimiser: &Optimiser, hand: [f64; 3]) {
+        assert_near(&three_steps(optimiser, Dialect::Library), hand);
+        if runtime().unwrap().kernels().is_some() {
+            assert_near(&three_steps(optimiser, Dialect::Kernels), hand);
+        }
     }
 
     fn assert_near(left: &[f32], right: [f64; 3]) {
@@ -247,7 +303,7 @@ mod tests {
                 / ((*v / (1.0 - 0.999_f64.powf(time))).sqrt() + 1e-8);
             direction + if decays { 0.01 * w } else { 0.0 }
         });
-        assert_near(&three_steps(&Optimiser::AdamW(defaults())), hand);
+        assert_follows(&Optimiser::AdamW(defaults()), hand);
     }
 
     #[test]
@@ -259,7 +315,7 @@ mod tests {
                 *v = 0.9 * *v + g;
                 if nesterov { g + 0.9 * *v } else { *v }
             });
-            assert_near(&three_steps(&Optimiser::Sgd(sgd)), hand);
+            assert_follows(&Optimiser::Sgd(sgd), hand);
         }
     }
 }

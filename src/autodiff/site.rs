@@ -44,6 +44,17 @@ pub(crate) struct Site<'a> {
     pub(crate) constants: Vec<Option<&'a Tensor>>,
     /// What the graph is emitted for.
     pub(crate) mode: Mode,
+    /// The activation that alone reads its output and is part of it.
+    pub(crate) cut: Option<Cut>,
+    /// Whether it is such an activation, which then passes on what comes.
+    pub(crate) is_part: bool,
+}
+
+/// An activation that cuts off below 0 and above a bound: a `ReLU`, or a Clip from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Cut {
+    /// The bound; infinite for a `ReLU`.
+    pub(crate) high: f32,
 }
 
 /// What the forward part of a rule leaves: the node's outputs and whatever backward will need.

@@ -281,8 +281,13 @@ impl<'a> Parts<'a> {
 
 /// The gradient, shortened to norm `most` if it is longer.
 fn clipped(gradient: &Var, most: f32, tape: &mut Tape) -> Var {
-    let square = tape.mul(gradient, gradient);
-    let sum = tape.reduce_sum(&square, &[0]);
+    let sum = match tape.dialect() {
+        Dialect::Kernels => tape.kernel("SquareSum", &[gradient], &[], &[&[1]]).remove(0),
+        Dialect::Library | Dialect::Embedded => {
+            let square = tape.mul(gradient, gradient);
+            tape.reduce_sum(&square, &[0])
+        }
+    };
     let norm = tape.unary("Sqrt", &sum);
     let tiny = tape.number(1e-6);
     let norm = tape.add(&norm, &tiny);

@@ -1,5 +1,6 @@
 //! Emitting nodes: a graph that grows at its end, with the shape of every tensor known.
 
+use crate::kernels;
 use crate::onnx::graph::{Attribute, Graph, Node, Port};
 use crate::onnx::tensor::{Shape, Tensor, elements};
 
@@ -42,6 +43,8 @@ pub enum Dialect {
     /// there than repeating the values for each item first, and comparing with a number is six
     /// times slower than taking the sign.
     Embedded,
+    /// For ONNX Runtime's library on a processor, with kernels of our own where they are faster.
+    Kernels,
 }
 
 /// The graph under construction.
@@ -133,6 +136,23 @@ impl Tape {
         dims: &[usize],
     ) -> Var {
         self.many(op, inputs, attributes, &[dims]).remove(0)
+    }
+
+    /// Emits one of our own kernels; only in [`Dialect::Kernels`].
+    pub(crate) fn kernel(
+        &mut self,
+        name: &str,
+        inputs: &[&Var],
+        attributes: &[(&str, Attribute)],
+        dims: &[&[usize]],
+    ) -> Vec<Var> {
+        debug_assert_eq!(self.dialect, Dialect::Kernels);
+        let made = self.many(name, inputs, attributes, dims);
+        self.graph.domains.insert(kernels::DOMAIN.to_owned(), 1);
+        if let Some(node) = self.graph.nodes.last_mut() {
+            kernels::DOMAIN.clone_into(&mut node.domain);
+        }
+        made
     }
 
     /// Emits an operation with several results.

@@ -1,7 +1,13 @@
 //! Dense convolutions over two axes: the result, and the gradients of input and weights.
 
-use super::threads::Threads;
-use super::{lowered, winograd};
+mod operators;
+
+use super::{Threads, lowered, winograd};
+
+pub(super) use operators::KERNELS;
+
+/// Channels from which on products at points pay: they take sixteen side by side.
+const FEWEST: usize = 8;
 
 /// A convolution of one group over height and width.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,26 +28,23 @@ pub struct Shape {
     pub dilations: [usize; 2],
     /// Rows and columns added before the input.
     pub before: [usize; 2],
-    /// Rows and columns added after the input.
-    pub after: [usize; 2],
+    /// Height and width of the result.
+    pub result: [usize; 2],
 }
 
 impl Shape {
-    /// Height and width of the result.
-    pub fn result(&self) -> [usize; 2] {
-        std::array::from_fn(|axis| {
-            let reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1;
-            let covered = self.size[axis] + self.before[axis] + self.after[axis];
-            (covered - reach) / self.strides[axis] + 1
-        })
-    }
-
-    /// Whether products at points serve: 3×3 taps side by side, at stride 1.
-    fn is_winograd(&self) -> bool {
+    /// Whether products at points serve: 3×3 taps side by side at stride 1, and channels enough.
+    pub fn is_winograd(&self) -> bool {
+        let pads = |axis: usize| {
+            let after = (self.result[axis] + 2).checked_sub(self.size[axis] + self.before[axis]);
+            self.before[axis] <= 2 && after.is_some_and(|after| after <= 2)
+        };
         self.kernel == [3, 3]
             && self.strides == [1, 1]
             && self.dilations == [1, 1]
-            && self.before.iter().chain(&self.after).all(|&pad| pad <= 2)
+            && self.inputs.min(self.outputs) >= FEWEST
+            && pads(0)
+            && pads(1)
     }
 
     fn points(&self) -> winograd::Layer {
@@ -50,7 +53,7 @@ impl Shape {
             inputs: self.inputs,
             outputs: self.outputs,
             size: self.size,
-            result: self.result(),
+            result: self.result,
             before: self.before,
         }
     }
@@ -60,7 +63,7 @@ impl Shape {
             items: self.items,
             inputs: self.outputs,
             outputs: self.inputs,
-            size: self.result(),
+            size: self.result,
             result: self.size,
             before: self.before.map(|pad| 2 - pad),
         }
@@ -98,7 +101,13 @@ pub fn input_gradient(shape: &Shape, dy: &[f32], w: &[f32], dx: &mut [f32], thre
 }
 
 /// The gradient of `w`, given that of `y`.
-pub fn weight_gradient(shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32], threads: &dyn Threads) {
+pub fn weight_gradient(
+    shape: &Shape,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    threads: &dyn Threads,
+) {
     if shape.is_winograd() {
         winograd::weight_gradient(&shape.points(), x, dy, dw, threads);
     } else {

@@ -3,6 +3,14 @@
 //! A kernel is written once over [`Lanes`]; [`dispatch`] runs it with AVX2 and FMA where they are
 //! there, and otherwise with plain arithmetic that the compiler vectorises for the baseline.
 
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::{Avx2, Simd, SimdInto, f32x8};
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
+
+#[cfg(target_arch = "x86_64")]
+static LEVEL: LazyLock<fearless_simd::Level> = LazyLock::new(fearless_simd::Level::new);
+
 /// An array filled by index, without a closure: those are not always inlined, and what is not
 /// inlined is not compiled for wide lanes.
 macro_rules! filled {
@@ -50,8 +58,11 @@ pub(crate) trait Task {
 /// Runs a task with the best lanes of this processor.
 pub(crate) fn dispatch(task: impl Task) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(v3) = pulp::x86::V3::try_new() {
-        return v3.vectorize(avx2::On(task, v3));
+    if let Some(avx2) = LEVEL.as_avx2() {
+        return avx2.vectorize(
+            #[inline(always)]
+            || task.run(avx2),
+        );
     }
     task.run(Plain);
 }
@@ -110,103 +121,69 @@ impl Lanes for Plain {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use std::arch::x86_64::__m256;
+impl Lanes for Avx2 {
+    type V = f32x8<Self>;
 
-    use pulp::x86::V3;
-
-    use super::{LANES, Lanes, Task};
-
-    /// The lower and the upper pair of each half.
-    const LOW: i32 = 0b01_00_01_00;
-    const HIGH: i32 = 0b11_10_11_10;
-
-    /// A task on AVX2 and FMA.
-    pub(super) struct On<T>(pub(super) T, pub(super) V3);
-
-    impl<T: Task> pulp::NullaryFnOnce for On<T> {
-        type Output = ();
-
-        #[inline(always)]
-        fn call(self) {
-            self.0.run(self.1);
-        }
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::V {
+        self.splat_f32x8(value)
     }
 
-    impl Lanes for V3 {
-        type V = __m256;
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::V {
+        (*from).simd_into(self)
+    }
 
-        #[inline(always)]
-        fn splat(self, value: f32) -> __m256 {
-            self.avx._mm256_set1_ps(value)
-        }
+    #[inline(always)]
+    fn store(self, value: Self::V, into: &mut [f32; LANES]) {
+        *into = value.into();
+    }
 
-        #[inline(always)]
-        fn load(self, from: &[f32; LANES]) -> __m256 {
-            bytemuck::cast(*from)
-        }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        self.add_f32x8(a, b)
+    }
 
-        #[inline(always)]
-        fn store(self, value: __m256, into: &mut [f32; LANES]) {
-            *into = bytemuck::cast(value);
-        }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        self.sub_f32x8(a, b)
+    }
 
-        #[inline(always)]
-        fn add(self, a: __m256, b: __m256) -> __m256 {
-            self.avx._mm256_add_ps(a, b)
-        }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        self.mul_f32x8(a, b)
+    }
 
-        #[inline(always)]
-        fn sub(self, a: __m256, b: __m256) -> __m256 {
-            self.avx._mm256_sub_ps(a, b)
-        }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.mul_add_f32x8(a, b, c)
+    }
 
-        #[inline(always)]
-        fn mul(self, a: __m256, b: __m256) -> __m256 {
-            self.avx._mm256_mul_ps(a, b)
-        }
+    #[inline(always)]
+    fn apart(self, task: impl Task) {
+        self.vectorize(
+            #[inline(always)]
+            || task.run(self),
+        );
+    }
 
-        #[inline(always)]
-        fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-            self.fma._mm256_fmadd_ps(a, b, c)
-        }
-
-        #[inline(always)]
-        fn apart(self, task: impl Task) {
-            self.vectorize(On(task, self));
-        }
-
-        #[inline(always)]
-        fn transpose(self, rows: [__m256; LANES]) -> [__m256; LANES] {
-            let [a, b, c, d, e, f, g, h] = rows;
-            let s = self.avx;
-            let (ab0, ab1) = (s._mm256_unpacklo_ps(a, b), s._mm256_unpackhi_ps(a, b));
-            let (cd0, cd1) = (s._mm256_unpacklo_ps(c, d), s._mm256_unpackhi_ps(c, d));
-            let (ef0, ef1) = (s._mm256_unpacklo_ps(e, f), s._mm256_unpackhi_ps(e, f));
-            let (gh0, gh1) = (s._mm256_unpacklo_ps(g, h), s._mm256_unpackhi_ps(g, h));
-            let abcd = [
-                s._mm256_shuffle_ps::<LOW>(ab0, cd0),
-                s._mm256_shuffle_ps::<HIGH>(ab0, cd0),
-                s._mm256_shuffle_ps::<LOW>(ab1, cd1),
-                s._mm256_shuffle_ps::<HIGH>(ab1, cd1),
+    /// Each round shuffles all rows like two halves of a deck.
+    #[inline(always)]
+    fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
+        let mut rows = rows;
+        for _ in 0..3 {
+            rows = [
+                self.zip_low_f32x8(rows[0], rows[4]),
+                self.zip_high_f32x8(rows[0], rows[4]),
+                self.zip_low_f32x8(rows[1], rows[5]),
+                self.zip_high_f32x8(rows[1], rows[5]),
+                self.zip_low_f32x8(rows[2], rows[6]),
+                self.zip_high_f32x8(rows[2], rows[6]),
+                self.zip_low_f32x8(rows[3], rows[7]),
+                self.zip_high_f32x8(rows[3], rows[7]),
             ];
-            let efgh = [
-                s._mm256_shuffle_ps::<LOW>(ef0, gh0),
-                s._mm256_shuffle_ps::<HIGH>(ef0, gh0),
-                s._mm256_shuffle_ps::<LOW>(ef1, gh1),
-                s._mm256_shuffle_ps::<HIGH>(ef1, gh1),
-            ];
-            [
-                s._mm256_permute2f128_ps::<0x20>(abcd[0], efgh[0]),
-                s._mm256_permute2f128_ps::<0x20>(abcd[1], efgh[1]),
-                s._mm256_permute2f128_ps::<0x20>(abcd[2], efgh[2]),
-                s._mm256_permute2f128_ps::<0x20>(abcd[3], efgh[3]),
-                s._mm256_permute2f128_ps::<0x31>(abcd[0], efgh[0]),
-                s._mm256_permute2f128_ps::<0x31>(abcd[1], efgh[1]),
-                s._mm256_permute2f128_ps::<0x31>(abcd[2], efgh[2]),
-                s._mm256_permute2f128_ps::<0x31>(abcd[3], efgh[3]),
-            ]
         }
+        rows
     }
 }
 

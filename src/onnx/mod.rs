@@ -12,6 +12,7 @@ pub mod layers;
 pub mod library;
 pub mod macs;
 pub mod observe;
+mod operators;
 pub mod order;
 pub mod parameters;
 pub mod precision;

@@ -1,4 +1,4 @@
-//! The only door to ONNX Runtime: which one serves, sessions, and values that travel through them.
+//! The door to ONNX Runtime: which one serves, sessions, and values that travel through them.
 //!
 //! The binary needs no native library to start. A library that is named or found is used; where
 //! there is none, the embedded pure-Rust backend serves. The choice is made once per process.
@@ -15,6 +15,9 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{DynValue, Tensor as OrtTensor};
 use thiserror::Error;
 
+use crate::kernels;
+
+use super::operators;
 use super::tensor::{Kind, Shape};
 
 /// What went wrong at the door.
@@ -136,7 +139,17 @@ fn embedded() -> Result<Runtime, RuntimeError> {
     })
 }
 
+/// Set to `off`, it keeps kernels of our own out of training, for comparison.
+const SWITCH: &str = "TL_RUN_KERNELS";
+
 impl Runtime {
+    /// Version of our own kernels if this runtime can run them and nobody switched them off. It
+    /// belongs to the key of whatever is trained with them.
+    pub fn kernels(&self) -> Option<u32> {
+        let off = std::env::var_os(SWITCH).is_some_and(|value| value == "off");
+        (self.backend == Backend::Library && !off).then_some(kernels::VERSION)
+    }
+
     /// Loads a model. `threads` is for the library alone; the embedded backend uses one.
     pub fn load(&self, model: &[u8], threads: usize) -> Result<Session, RuntimeError> {
         let started = std::time::Instant::now();
@@ -160,6 +173,7 @@ impl Runtime {
             Backend::Embedded => builder,
             // Spinning threads of several sessions would fight for the cores.
             Backend::Library => builder
+                .with_operators(operators::domain()?)?
                 .with_intra_threads(threads.max(1))?
                 .with_inter_threads(1)?
                 .with_intra_op_spinning(false)?,

@@ -122,7 +122,7 @@ impl Execution {
     }
 
     fn fields(&self, index: usize, given: &BTreeMap<String, Given>) -> Result<Json, Failure> {
-        key::fields(self.node(index).job.as_ref(), given, &self.workshop.runtime().version)
+        key::fields(self.node(index).job.as_ref(), given, self.workshop.runtime())
     }
 
     fn lookup(&self, key: Key, index: usize) -> Option<Outcome> {

@@ -146,7 +146,7 @@ impl Looking<'_> {
         let given = self.given(node);
         let waits = given.is_none();
         let job = node.job.as_ref();
-        let fields = key::fields(job, &given.unwrap_or_default(), &self.runtime.version);
+        let fields = key::fields(job, &given.unwrap_or_default(), self.runtime);
         let mut core_seconds = 0.0;
         let state = match fields {
             Err(failure) => State::Broken { message: failure.to_string() },

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use crate::onnx::runtime::Runtime;
 use crate::stages::{Failure, Given, Job};
 
 /// Everything that can change what a job makes of these inputs on this runtime.
 pub(super) fn fields(
     job: &dyn Job,
     given: &BTreeMap<String, Given>,
-    runtime: &str,
+    runtime: &Runtime,
 ) -> Result<Json, Failure> {
     let inputs: BTreeMap<&String, Json> = given
         .iter()
@@ -23,11 +24,15 @@ pub(super) fn fields(
             (port, identity)
         })
         .collect();
-    Ok(json!({
+    let mut fields = json!({
         "kind": job.kind(),
         "version": job.version(),
         "parameters": job.parameters()?,
         "inputs": inputs,
-        "runtime": job.computes().then_some(runtime),
-    }))
+        "runtime": job.computes().then_some(&runtime.version),
+    });
+    if let Some(version) = runtime.kernels().filter(|_| job.trains()) {
+        fields["kernels"] = json!(version);
+    }
+    Ok(fields)
 }

@@ -27,6 +27,11 @@ pub trait Job: Send + Sync {
         false
     }
 
+    /// Whether it runs training steps, which kernels of our own may serve.
+    fn trains(&self) -> bool {
+        false
+    }
+
     /// How many cores it can use.
     fn cores(&self) -> Cores {
         Cores::One

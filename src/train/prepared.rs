@@ -50,6 +50,15 @@ pub enum PrepareError {
     Refused(Vec<Refusal>),
 }
 
+/// Kernels of our own wherever they can run.
+fn dialect(runtime: &Runtime) -> Dialect {
+    match (runtime.backend, runtime.kernels()) {
+        (Backend::Library, Some(_)) => Dialect::Kernels,
+        (Backend::Library, None) => Dialect::Library,
+        (Backend::Embedded, _) => Dialect::Embedded,
+    }
+}
+
 fn list(refusals: &[Refusal]) -> String {
     refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -85,10 +94,7 @@ impl Preparation<'_> {
             optimiser: self.optimiser,
             clip: self.clip,
             batch_statistics: batch_statistics_from(self.batch),
-            dialect: match runtime.backend {
-                Backend::Library => Dialect::Library,
-                Backend::Embedded => Dialect::Embedded,
-            },
+            dialect: dialect(runtime),
         };
         let graphs = autodiff::build(&step).map_err(PrepareError::Refused)?;
         Ok(Prepared {

@@ -2,6 +2,7 @@
 
 use super::super::site::{Forward, Gradients, Refusal, Site};
 use super::super::tape::{Tape, Var};
+use super::activation::cut;
 #[cfg(test)]
 use super::suite::Case;
 use super::{Rule, as_it_is};
@@ -9,7 +10,7 @@ use super::{Rule, as_it_is};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         op: "Add",
-        forward: as_it_is,
+        forward: add_forward,
         backward: add,
         #[cfg(test)]
         cases: || broadcast_cases("Add"),
@@ -59,9 +60,33 @@ fn back(
     Ok(Some(tape.unbroadcast(gradient, &dims)))
 }
 
-fn add(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
+/// The sum, with the activation that it takes in.
+fn add_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    let Some(cut) = site.cut else { return as_it_is(site, tape) };
+    let (a, b) = (site.input(0)?, site.input(1)?);
+    let high = [("high", cut.high.into())];
+    let y = if a.dims() == b.dims() {
+        tape.kernel("AddCut", &[a, b], &high, &[a.dims()]).remove(0)
+    } else {
+        let sum = tape.add(a, b);
+        let bounds = [tape.number(0.0), tape.number(cut.high)];
+        tape.op("Clip", &[&sum, &bounds[0], &bounds[1]], &[], sum.dims())
+    };
+    Ok(Forward { outputs: vec![y], ..Forward::default() })
+}
+
+fn add(
+    site: &Site<'_>,
+    forward: &Forward,
+    dy: &Var,
+    tape: &mut Tape,
+) -> Result<Gradients, Refusal> {
+    let passed = match site.cut {
+        Some(own) => cut(dy, &forward.outputs[0], own.high, tape),
+        None => dy.clone(),
+    };
     let side = |position, tape: &mut Tape| match site.wants(position) {
-        true => back(site, position, dy, tape),
+        true => back(site, position, &passed, tape),
         false => Ok(None),
     };
     Ok(vec![side(0, tape)?, side(1, tape)?])

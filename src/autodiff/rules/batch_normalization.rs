@@ -1,8 +1,11 @@
 //! `BatchNormalization`, always in primitive operations: some runtimes lack the operator with
-//! weights that are inputs, and its training mode.
+//! weights that are inputs, and its training mode. Or a kernel of our own where those run: three
+//! passes over the tensor instead of a dozen.
+
+use crate::onnx::graph::Attribute;
 
 use super::super::site::{Forward, Gradients, Mode, Refusal, Site};
-use super::super::tape::{Tape, Var};
+use super::super::tape::{Dialect, Tape, Var};
 use super::Rule;
 #[cfg(test)]
 use super::suite::Case;
@@ -35,6 +38,9 @@ fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
     let x = site.input(0)?.clone();
     if x.rank() < 2 {
         return Err(site.refuse("its input has no channel axis"));
+    }
+    if tape.dialect() == Dialect::Kernels {
+        return own_forward(site, tape);
     }
     let channel = channel_dims(&x);
     let epsilon = tape.number(site.node.float("epsilon").unwrap_or(1e-5));
@@ -73,6 +79,9 @@ fn backward(
     dy: &Var,
     tape: &mut Tape,
 ) -> Result<Gradients, Refusal> {
+    if tape.dialect() == Dialect::Kernels {
+        return own_backward(site, forward, dy, tape);
+    }
     let [centred, deviation, factor] = &forward.saved[..] else {
         return Err(site.refuse("its forward part is missing"));
     };
@@ -101,6 +110,53 @@ fn backward(
     });
     let bias_gradient = site.wants(2).then(|| tape.reshape(&sum, &channels));
     Ok(vec![dx, scale_gradient, bias_gradient, None, None])
+}
+
+/// The same in one kernel, with the activation that it takes in.
+fn own_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    let (x, scale, bias) = (site.input(0)?, site.input(1)?, site.input(2)?);
+    let settings = own_settings(site);
+    let channels = [x.dims()[1]];
+    if site.mode == Mode::Train {
+        let dims = [x.dims(), &channels, &channels];
+        let mut made = tape.kernel("BatchNormalise", &[x, scale, bias], &settings, &dims);
+        let (variance, mean) = (made.remove(2), made.remove(1));
+        let saved = vec![mean.clone(), variance.clone()];
+        return Ok(Forward { outputs: made, saved, statistics: Some((mean, variance)) });
+    }
+    let (mean, variance) = (site.input(3)?, site.input(4)?);
+    let given = [x, scale, bias, mean, variance];
+    let outputs = tape.kernel("Normalise", &given, &settings, &[x.dims()]);
+    Ok(Forward { outputs, saved: vec![mean.clone(), variance.clone()], statistics: None })
+}
+
+fn own_backward(
+    site: &Site<'_>,
+    forward: &Forward,
+    dy: &Var,
+    tape: &mut Tape,
+) -> Result<Gradients, Refusal> {
+    let [mean, variance] = &forward.saved[..] else {
+        return Err(site.refuse("its forward part is missing"));
+    };
+    let (x, scale, bias) = (site.input(0)?, site.input(1)?, site.input(2)?);
+    let channels = [x.dims()[1]];
+    let name = match site.mode {
+        Mode::Train => "BatchNormaliseGradients",
+        Mode::Frozen | Mode::Infer => "NormaliseGradients",
+    };
+    let given = [dy, x, scale, bias, mean, variance];
+    let dims = [x.dims(), &channels, &channels];
+    let made = tape.kernel(name, &given, &own_settings(site), &dims);
+    let wanted = made.into_iter().enumerate().map(|(index, var)| site.wants(index).then_some(var));
+    Ok(wanted.chain([None, None]).collect())
+}
+
+fn own_settings(site: &Site<'_>) -> [(&'static str, Attribute); 3] {
+    let epsilon = site.node.float("epsilon").unwrap_or(1e-5);
+    let high = site.cut.map_or(0.0, |cut| cut.high);
+    let cuts = f32::from(u8::from(site.cut.is_some()));
+    [("epsilon", epsilon.into()), ("cuts", cuts.into()), ("high", high.into())]
 }
 
 /// Shape in which one value per channel meets the input: 1 × C × 1 × 1.

@@ -4,7 +4,8 @@
 //! stride is 1). dW is a sum over output positions: for each tap one matrix product with the
 //! shifted input. The library does that fastest with channels last, one product a tap; the embedded
 //! backend with channels first and all taps in one product while they stay small. Depthwise, dW is
-//! products and sums.
+//! products and sums. On the library, kernels of our own take the place of most of it (`dense`,
+//! `depthwise`).
 
 use crate::onnx::graph::Attribute;
 
@@ -13,17 +14,34 @@ use super::super::tape::{Dialect, Part, Tape, Var, signed};
 use super::super::window::Window;
 #[cfg(test)]
 use super::suite::Case;
-use super::{Rule, as_it_is};
+use super::{Rule, as_it_is, dense, depthwise};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     op: "Conv",
-    forward: as_it_is,
+    forward,
     backward,
     #[cfg(test)]
     cases,
 }];
 
+fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    if let Some(window) = depthwise::window(site, tape)? {
+        return depthwise::forward(site, &window, tape);
+    }
+    match dense::forward(site, tape)? {
+        Some(forward) => Ok(forward),
+        None => as_it_is(site, tape),
+    }
+}
+
 fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
+    if let Some(window) = depthwise::window(site, tape)? {
+        let mut gradients = depthwise::backward(site, &window, dy, tape)?;
+        if site.inputs.len() > 2 {
+            gradients.push(site.wants(2).then(|| bias_gradient(dy, tape)));
+        }
+        return Ok(gradients);
+    }
     let (x, w) = (site.input(0)?.clone(), site.input(1)?.clone());
     let window = Window::of(site, &w.dims()[2..])?;
     let groups = site.node.int("group").unwrap_or(1).max(1) as usize;
@@ -38,6 +56,9 @@ fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<G
 
 /// db = Σ dy over items and positions.
 fn bias_gradient(dy: &Var, tape: &mut Tape) -> Var {
+    if tape.dialect() == Dialect::Kernels {
+        return tape.kernel("ChannelSum", &[dy], &[], &[&[dy.dims()[1]]]).remove(0);
+    }
     let axes: Vec<usize> = (0..dy.rank()).filter(|&axis| axis != 1).collect();
     let sum = tape.reduce_sum(dy, &axes);
     tape.reshape(&sum, &[dy.dims()[1]])
@@ -52,6 +73,9 @@ fn input_gradient(
     groups: usize,
     tape: &mut Tape,
 ) -> Var {
+    if let Some(dx) = dense::input_gradient(x, w, dy, window, groups, tape) {
+        return dx;
+    }
     let spatial = window.kernel.len();
     let left: Vec<i64> = (0..spatial).map(|axis| window.left_over(axis)).collect();
     let settings = [
@@ -73,6 +97,9 @@ fn weight_gradient(
     groups: usize,
     tape: &mut Tape,
 ) -> Var {
+    if let Some(dw) = dense::weight_gradient(x, w, dy, window, groups, tape) {
+        return dw;
+    }
     let padded = {
         let around = |pads: &[usize]| [&[0, 0], pads].concat();
         tape.pad(x, &around(&window.before), &around(&window.after))
@@ -109,7 +136,7 @@ fn dense_weights(padded: &Var, w: &Var, dy: &Var, window: &Window, tape: &mut Ta
     let dy = channels_first(dy, tape);
     let dy = tape.reshape(&dy, &[outputs, rows]);
     let products: Vec<Var> = match tape.dialect() {
-        Dialect::Library => {
+        Dialect::Library | Dialect::Kernels => {
             let last = channels_last(padded, tape);
             let product = |tap: &Vec<usize>| {
                 let piece = shifted(&last, tap, window, 1, tape);
@@ -243,6 +270,23 @@ fn cases() -> Vec<Case> {
         Case::of("Conv", |c| {
             let c = square(conv(&[1, 2, 6, 6], &[3, 2, 3, 3])(c), "strides", 2);
             c.with("auto_pad", "SAME_LOWER")
+        }),
+        Case::of("Conv", |c| {
+            let c = conv(&[2, 3, 7, 6], &[3, 1, 3, 3])(c);
+            c.with("group", 3_i64).with("pads", vec![1_i64, 1, 1, 1])
+        }),
+        Case::of("Conv", |c| {
+            let c = square(conv(&[1, 2, 8, 9], &[2, 1, 3, 2])(c), "dilations", 2);
+            c.with("group", 2_i64).with("auto_pad", "SAME_UPPER")
+        }),
+        // Channels enough for products at points.
+        Case::of("Conv", |c| {
+            conv(&[2, 8, 6, 7], &[9, 8, 3, 3])(c)
+                .varied("b", &[9])
+                .with("pads", vec![1_i64, 0, 1, 2])
+        }),
+        Case::of("Conv", |c| {
+            conv(&[1, 9, 5, 9], &[8, 9, 3, 3])(c).with("pads", vec![1_i64, 1, 1, 1])
         }),
         // A pad wider than the kernel reaches.
         Case::of("Conv", |c| {

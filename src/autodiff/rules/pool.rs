@@ -1,10 +1,11 @@
 //! Max- and average-pooling.
 
+use crate::kernels::MOST_TAPS;
 use crate::onnx::graph::Attribute;
 use crate::onnx::tensor::{Tensor, elements};
 
 use super::super::site::{Forward, Gradients, Mode, Refusal, Site};
-use super::super::tape::{Tape, Var, signed};
+use super::super::tape::{Dialect, Tape, Var, signed};
 use super::super::window::Window;
 #[cfg(test)]
 use super::suite::Case;
@@ -43,6 +44,15 @@ fn max_forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
         return as_it_is(site, tape);
     }
     let x = site.input(0)?.clone();
+    if tape.dialect() == Dialect::Kernels
+        && let Some(window) = own_window(site)?
+    {
+        let extra = ("output", Attribute::Ints(signed(&window.output)));
+        let dims = site.output();
+        let mut made = tape.kernel("MaxPoolTaps", &[&x], &planes(&window, extra), &[dims, dims]);
+        let taps = made.split_off(1);
+        return Ok(Forward { outputs: made, saved: taps, ..Forward::default() });
+    }
     let settings: Vec<(&str, Attribute)> =
         site.node.attributes.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
     let dims = site.output();
@@ -59,6 +69,14 @@ fn max_backward(
     tape: &mut Tape,
 ) -> Result<Gradients, Refusal> {
     let dims = site.input(0)?.dims().to_vec();
+    if tape.dialect() == Dialect::Kernels
+        && let Some(window) = own_window(site)?
+    {
+        let extra = ("input", Attribute::Ints(signed(&window.input)));
+        let given = [dy, &forward.saved[0]];
+        let made = tape.kernel("MaxPoolGradient", &given, &planes(&window, extra), &[&dims]);
+        return Ok(made.into_iter().map(Some).collect());
+    }
     let (all, taken) = (elements(&dims), elements(dy.dims()));
     let zeros = tape.constant(Tensor::f32(&[1], vec![0.0]));
     let zeros = tape.expand(&zeros, &[all]);
@@ -67,6 +85,29 @@ fn max_backward(
     let settings = [("axis", Attribute::Int(0)), ("reduction", "add".into())];
     let flat = tape.op("ScatterElements", &[&zeros, &places, &values], &settings, &[all]);
     Ok(vec![Some(tape.reshape(&flat, &dims))])
+}
+
+/// The window, if our own kernel serves it.
+fn own_window(site: &Site<'_>) -> Result<Option<Window>, Refusal> {
+    let Some(kernel) = site.node.ints("kernel_shape") else { return Ok(None) };
+    let kernel: Vec<usize> = kernel.iter().map(|&extent| extent as usize).collect();
+    let window = Window::of(site, &kernel)?;
+    Ok((kernel.len() == 2 && window.taps() <= MOST_TAPS).then_some(window))
+}
+
+/// A window over planes, as our own kernels have it.
+pub(super) fn planes<'a>(
+    window: &Window,
+    extra: (&'a str, Attribute),
+) -> [(&'a str, Attribute); 5] {
+    let list = |values: &[usize]| Attribute::Ints(signed(values));
+    [
+        ("kernel", list(&window.kernel)),
+        ("strides", list(&window.strides)),
+        ("dilations", list(&window.dilations)),
+        ("before", list(&window.before)),
+        extra,
+    ]
 }
 
 /// Each entry of a window gets an equal share of the window's gradient.

@@ -203,6 +203,9 @@ fn every_rule_agrees_with_finite_differences_on_all_its_cases() {
         for (index, case) in cases.iter().enumerate() {
             check(rule.op, index, case, Dialect::Library);
             check(rule.op, index, case, Dialect::Embedded);
+            if runtime().unwrap().kernels().is_some() {
+                check(rule.op, index, case, Dialect::Kernels);
+            }
         }
     }
 }

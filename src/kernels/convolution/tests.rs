@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::Seed;
-use crate::kernels::Serial;
+use crate::kernels::testing::Several;
 
 fn draw(name: &str, length: usize) -> Vec<f32> {
     let mut stream = Seed(3).stream("convolution", name);
@@ -10,7 +10,7 @@ fn draw(name: &str, length: usize) -> Vec<f32> {
 /// Calls `visit` with the offsets of x, w and y of every multiplication.
 fn each_product(shape: &Shape, mut visit: impl FnMut(usize, usize, usize)) {
     let [height, width] = shape.size;
-    let [high, wide] = shape.result();
+    let [high, wide] = shape.result;
     let [rows, columns] = shape.kernel;
     let place = |axis: usize, position: usize, tap: usize| {
         (position * shape.strides[axis] + tap * shape.dilations[axis])
@@ -51,7 +51,7 @@ fn errors(shape: &Shape) -> [f64; 3] {
     let x = draw("x", shape.items * shape.inputs * shape.size[0] * shape.size[1]);
     let w = draw("w", shape.outputs * shape.inputs * taps);
     let bias = draw("bias", shape.outputs);
-    let plane = shape.result()[0] * shape.result()[1];
+    let plane = shape.result[0] * shape.result[1];
     let dy = draw("dy", shape.items * shape.outputs * plane);
     let mut expected = [vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
     for (index, value) in expected[0].iter_mut().enumerate() {
@@ -65,9 +65,9 @@ fn errors(shape: &Shape) -> [f64; 3] {
     // What was there before must not show.
     let mut found = expected.each_ref().map(|values| vec![f32::NAN; values.len()]);
     let [y, dx, dw] = &mut found;
-    forward(shape, &x, &w, Some(&bias), y, &Serial);
-    input_gradient(shape, &dy, &w, dx, &Serial);
-    weight_gradient(shape, &x, &dy, dw, &Serial);
+    forward(shape, &x, &w, Some(&bias), y, &Several);
+    input_gradient(shape, &dy, &w, dx, &Several);
+    weight_gradient(shape, &x, &dy, dw, &Several);
     std::array::from_fn(|index| error(&found[index], &expected[index]))
 }
 
@@ -81,8 +81,17 @@ fn square(items: usize, inputs: usize, outputs: usize, size: [usize; 2], kernel:
         strides: [1; 2],
         dilations: [1; 2],
         before: [kernel / 2; 2],
-        after: [kernel / 2; 2],
+        result: size,
     }
+}
+
+/// With the result that pads, strides and dilations give it.
+fn padded(shape: Shape, after: [usize; 2]) -> Shape {
+    let result = std::array::from_fn(|axis| {
+        let reach = (shape.kernel[axis] - 1) * shape.dilations[axis] + 1;
+        (shape.size[axis] + shape.before[axis] + after[axis] - reach) / shape.strides[axis] + 1
+    });
+    Shape { result, ..shape }
 }
 
 fn check(shape: &Shape, limit: f64) {
@@ -96,12 +105,12 @@ const POINTS: f64 = 4e-6;
 #[test]
 fn three_by_three_at_stride_one() {
     for (items, inputs, outputs, size) in [
-        (1, 1, 1, [3, 3]),
+        (1, 8, 8, [3, 3]),
         (2, 16, 16, [8, 8]),
-        (3, 5, 19, [7, 9]),
-        (9, 3, 8, [7, 7]),
+        (3, 15, 19, [7, 9]),
+        (9, 13, 8, [7, 7]),
         (2, 40, 70, [14, 14]),
-        (1, 4, 4, [17, 230]),
+        (1, 8, 9, [17, 230]),
         (1, 9, 33, [30, 31]),
     ] {
         check(&square(items, inputs, outputs, size, 3), POINTS);
@@ -110,8 +119,9 @@ fn three_by_three_at_stride_one() {
 
 #[test]
 fn three_by_three_with_any_pads() {
-    for (before, after) in [([0, 0], [0, 0]), ([1, 0], [2, 1]), ([2, 2], [2, 2]), ([0, 2], [1, 0])] {
-        check(&Shape { before, after, ..square(2, 6, 10, [9, 12], 3) }, POINTS);
+    for (before, after) in [([0, 0], [0, 0]), ([1, 0], [2, 1]), ([2, 2], [2, 2]), ([0, 2], [1, 0])]
+    {
+        check(&padded(Shape { before, ..square(2, 8, 10, [9, 12], 3) }, after), POINTS);
     }
 }
 
@@ -130,7 +140,7 @@ fn one_by_one() {
     ] {
         check(&square(items, inputs, outputs, size, 1), SUMS);
         let strides = [2, 2];
-        check(&Shape { strides, ..square(items, inputs, outputs, size, 1) }, SUMS);
+        check(&padded(Shape { strides, ..square(items, inputs, outputs, size, 1) }, [0; 2]), SUMS);
     }
 }
 
@@ -140,23 +150,31 @@ fn any_stride_dilation_and_pads() {
     for strides in [[2, 2], [1, 2], [3, 1], [4, 5]] {
         for dilations in [[1, 1], [2, 1], [2, 3]] {
             for (before, after) in [([0, 0], [0, 0]), ([1, 1], [1, 1]), ([0, 3], [4, 1])] {
-                check(&Shape { strides, dilations, before, after, ..base.clone() }, SUMS);
+                let shape = Shape { strides, dilations, before, ..base.clone() };
+                check(&padded(shape, after), SUMS);
             }
         }
     }
     for dilations in [[2, 2], [1, 3]] {
-        check(&Shape { dilations, ..base.clone() }, SUMS);
+        check(&padded(Shape { dilations, ..base.clone() }, [1; 2]), SUMS);
     }
 }
 
 #[test]
 fn kernels_of_any_size() {
-    let stem = Shape { strides: [2, 2], ..square(2, 3, 18, [29, 30], 7) };
-    let patches = Shape { strides: [4, 4], before: [0; 2], after: [0; 2], ..square(2, 3, 33, [16, 16], 4) };
-    let line = Shape { kernel: [1, 5], before: [0, 2], after: [0, 2], ..square(2, 4, 9, [1, 40], 1) };
+    let stem = padded(Shape { strides: [2, 2], ..square(2, 3, 18, [29, 30], 7) }, [3; 2]);
+    let patches = Shape { strides: [4, 4], before: [0; 2], ..square(2, 3, 33, [16, 16], 4) };
+    let line = Shape { kernel: [1, 5], before: [0, 2], ..square(2, 4, 9, [1, 40], 1) };
+    let few = square(2, 3, 20, [12, 12], 3);
     let wide = square(3, 70, 40, [18, 19], 5);
-    let uncovered = Shape { strides: [3, 3], ..square(2, 3, 4, [8, 9], 2) };
-    for shape in [stem, patches, line, wide, uncovered] {
+    let uncovered = Shape { strides: [3, 3], before: [0; 2], ..square(2, 3, 4, [8, 9], 2) };
+    for shape in [stem, padded(patches, [0; 2]), line, few, wide, padded(uncovered, [0; 2])] {
         check(&shape, SUMS);
     }
+}
+
+#[test]
+fn many_outputs_are_shared_out() {
+    check(&square(6, 8, 300, [5, 6], 3), POINTS);
+    check(&square(5, 270, 8, [6, 6], 3), POINTS);
 }

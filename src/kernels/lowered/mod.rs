@@ -5,11 +5,12 @@
 
 mod patches;
 
+use super::Threads;
 use super::convolution::Shape;
 use super::lanes::{LANES, Lanes, Task, dispatch, filled};
+use super::parts::each_part;
 use super::product::{self, COLUMNS, ROWS, Row, Scattered, Sixes, Target};
 use super::scratch::Scratch;
-use super::threads::{Threads, each_part};
 use patches::{Layout, Patches};
 
 /// Positions that are taken at once.
@@ -18,6 +19,9 @@ const POSITIONS: usize = 128;
 const DEPTH: usize = 256;
 /// Rows of weights that are taken at once: they stay in the second cache.
 const HEIGHT: usize = 120;
+/// Rows of patches up to which all their panels stay in the first cache: the result is then
+/// written line by line.
+const SHALLOW: usize = 64;
 /// Positions that one unit of work has at least.
 const UNIT: usize = 160;
 /// Units of work that the gradient of weights is cut into.
@@ -128,21 +132,43 @@ impl Columns<'_> {
     /// Some rows, sixteen columns after sixteen.
     #[inline(always)]
     fn pack(&self, rows: &[usize], panels: &mut [Row]) {
+        let (item, column) = (self.first / self.each, self.first % self.each);
+        let whole = self.count / COLUMNS * COLUMNS;
+        if self.count == whole && column + self.count <= self.each {
+            for (index, row) in rows.iter().enumerate() {
+                let (from, _) = self.laid[item][row + column..][..whole].as_chunks::<COLUMNS>();
+                for (panel, from) in from.iter().enumerate() {
+                    panels[panel * rows.len() + index] = *from;
+                }
+            }
+            return;
+        }
         let chunks = (self.first..self.first + self.count).step_by(COLUMNS);
         for (column, panel) in chunks.zip(panels.chunks_exact_mut(rows.len())) {
             let (item, column) = (column / self.each, column % self.each);
-            let here = (self.each - column).min(COLUMNS);
+            if column + COLUMNS > self.each && item + 1 < self.laid.len() {
+                self.pack_across(item, column, rows, panel);
+                continue;
+            }
             for (row, into) in rows.iter().zip(panel) {
                 let from = &self.laid[item][row + column..];
                 match from.first_chunk::<COLUMNS>() {
                     Some(from) => *into = *from,
                     None => into[..from.len()].copy_from_slice(from),
                 }
-                if here < COLUMNS && item + 1 < self.laid.len() {
-                    let from = &self.laid[item + 1][*row..];
-                    let rest = (COLUMNS - here).min(from.len());
-                    into[here..here + rest].copy_from_slice(&from[..rest]);
-                }
+            }
+        }
+    }
+
+    /// Sixteen columns that begin in one item and end in a later one.
+    #[inline(always)]
+    fn pack_across(&self, item: usize, column: usize, rows: &[usize], panel: &mut [Row]) {
+        for (row, into) in rows.iter().zip(panel) {
+            let (mut column, mut at) = (column, 0);
+            for laid in &self.laid[item..] {
+                let run = (self.each - column).min(COLUMNS - at);
+                into[at..at + run].copy_from_slice(&laid[row + column..][..run]);
+                (column, at) = (0, at + run);
             }
         }
     }
@@ -165,9 +191,10 @@ fn multiply<L: Lanes>(
         let rows = DEPTH.min(depth - row);
         let panels: &mut [Row] = bytemuck::cast_slice_mut(panels);
         columns.pack(&part.layout.rows[row..row + rows], panels);
-        for top in (0..plan.rows).step_by(HEIGHT) {
+        let most = if rows <= SHALLOW { ROWS } else { HEIGHT };
+        for top in (0..plan.rows).step_by(most) {
             let left = Sixes(&weights[top / ROWS * depth + row..], depth);
-            let height = HEIGHT.min(plan.rows - top);
+            let height = most.min(plan.rows - top);
             for (index, column) in (0..columns.count).step_by(COLUMNS).enumerate() {
                 let target = Target {
                     values: &mut *into.0,
@@ -227,7 +254,7 @@ impl Shape {
         Patches {
             channels: self.inputs,
             size: self.size,
-            grid: self.result(),
+            grid: self.result,
             step: self.strides,
             taps: taps.map(|(r, s)| [offset(0, r), offset(1, s)]).collect(),
         }
@@ -263,7 +290,7 @@ impl Shape {
         });
         let patches = Patches {
             channels: self.outputs,
-            size: self.result(),
+            size: self.result,
             grid,
             step: [1, 1],
             taps: taps.into_iter().map(|(_, offset)| offset).collect(),
@@ -301,7 +328,7 @@ pub(super) fn forward(
     let plan = Plan {
         parts: vec![Part { layout: patches.layout(), patches, weights, first: [0, 0] }],
         rows: shape.outputs,
-        size: shape.result(),
+        size: shape.result,
         step: [1, 1],
         bias: bias.unwrap_or(&[]),
     };
@@ -323,8 +350,7 @@ pub(super) fn input_gradient(
         .filter(|phase| phase[0] < shape.size[0] && phase[1] < shape.size[1])
         .map(|phase| shape.phase(phase, w))
         .collect();
-    let plan =
-        Plan { parts, rows: shape.inputs, size: shape.size, step: shape.strides, bias: &[] };
+    let plan = Plan { parts, rows: shape.inputs, size: shape.size, step: shape.strides, bias: &[] };
     plan.run(dy, dx, threads);
 }
 

@@ -102,7 +102,8 @@ impl Layout {
         let [high, wide] = patches.size;
         let planes = into.chunks_exact_mut(self.high * self.wide);
         for (index, plane) in planes.take(patches.channels * self.phases.len()).enumerate() {
-            let (channel, phase) = (index / self.phases.len(), self.phases[index % self.phases.len()]);
+            let (channel, phase) =
+                (index / self.phases.len(), self.phases[index % self.phases.len()]);
             let from = &item[channel * high * wide..][..high * wide];
             for (line, into) in plane.chunks_exact_mut(self.wide).enumerate() {
                 let at = |axis: usize, place: isize| {

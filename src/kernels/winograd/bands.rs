@@ -58,7 +58,7 @@ pub(super) fn gather<L: Lanes>(
         into[band.left + width..].fill([0.0; LANES]);
         let rows = filled!([image.values; LANES], |lane| {
             let lane = channel + lane.min(present - 1);
-            &image.values[(lane * height + row) * width..][..width]
+            &image.values[(lane * height + row) * width..]
         });
         interleave(lanes, rows, &mut into[band.left..band.left + width]);
         if present < LANES {
@@ -69,15 +69,22 @@ pub(super) fn gather<L: Lanes>(
     }
 }
 
-/// Rows of channels as pixels.
+/// Rows of channels as pixels. What follows the rows is not looked at.
 #[inline(always)]
 fn interleave<L: Lanes>(lanes: L, rows: [&[f32]; LANES], into: &mut [Pixel]) {
     let width = into.len();
     if width < LANES {
-        for (column, pixel) in into.iter_mut().enumerate() {
-            for (value, row) in pixel.iter_mut().zip(&rows) {
-                *value = row[column];
+        let mut ends = [[0.0; LANES]; LANES];
+        for (end, row) in ends.iter_mut().zip(&rows) {
+            match row.first_chunk() {
+                Some(row) => *end = *row,
+                None => end[..row.len()].copy_from_slice(row),
             }
+        }
+        let eight = filled!([lanes.splat(0.0); LANES], |lane| lanes.load(&ends[lane]));
+        let turned = lanes.transpose(eight);
+        for (column, pixel) in into.iter_mut().enumerate() {
+            lanes.store(turned[column], pixel);
         }
         return;
     }
@@ -113,7 +120,9 @@ pub(super) fn scatter<L: Lanes>(
     for (row, pixels) in (row..height).zip(band.chunks_exact(band_width)) {
         let first = row * width;
         if width < LANES {
-            for (plane, (lane, bias)) in planes.chunks_exact_mut(height * width).zip(bias.iter().enumerate()) {
+            for (plane, (lane, bias)) in
+                planes.chunks_exact_mut(height * width).zip(bias.iter().enumerate())
+            {
                 for (value, pixel) in plane[first..first + width].iter_mut().zip(pixels) {
                     *value = pixel[lane] + bias;
                 }

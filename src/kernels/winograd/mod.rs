@@ -7,20 +7,25 @@
 mod bands;
 mod transforms;
 
+use super::Threads;
 use super::lanes::{LANES, Lanes, Task, dispatch, filled};
+use super::parts::each_part;
 use super::product::{self, COLUMNS, Even, Row, Target};
 use super::scratch::Scratch;
-use super::threads::{Threads, each_part};
 use bands::{Band, Image, Pixel};
 use transforms::{KERNEL, POINTS, REACH, Square, TILE};
 
 /// Tiles that are taken at once, as far as an image allows: transformed, they should stay in the
 /// second cache.
-const TILES: usize = 48;
+const TILES: usize = 64;
 /// Result channels whose points are kept at once.
 const OUTPUTS: usize = 64;
-/// Floats of transformed tiles that the gradient of weights keeps at once; 16 MB.
-const KEPT: usize = 4 << 20;
+/// Outputs from which on units of work may share them out.
+const SPLIT: usize = 256;
+/// Units of work there should be.
+const UNITS: usize = 4;
+/// Floats of transformed tiles that the gradient of weights keeps at once; 2 MB.
+const KEPT: usize = 1 << 19;
 
 /// A convolution of 3×3 taps at stride 1, without dilation.
 #[derive(Clone, Copy, Debug)]
@@ -71,12 +76,26 @@ impl Layer {
     fn rows_of_block(&self) -> usize {
         let [high, wide] = self.tiles();
         let rows = (TILES / wide).max(1);
-        if rows >= high { (rows / high).min(self.items) * high } else { rows }
+        if rows < high {
+            return rows;
+        }
+        // A power of two, so that units are alike. Where outputs are few, units are items alone.
+        let most = if self.outputs < SPLIT { self.items / 4 } else { self.items };
+        let items = (rows / high).min(most).max(1);
+        (1 << items.ilog2()) * high
     }
 
     /// Items whose results one unit of work yields.
     fn items_of_unit(&self) -> usize {
         self.rows_of_block().div_ceil(self.tiles()[0])
+    }
+
+    /// Outputs of one unit of work: where units of items are few, they share outputs out. The tiles
+    /// are then transformed for each anew, which is little beside the products.
+    fn outputs_of_unit(&self) -> usize {
+        let units = self.items.div_ceil(self.items_of_unit());
+        let wanted = if self.outputs < SPLIT { 1 } else { UNITS.div_ceil(units) };
+        self.outputs.div_ceil(wanted).next_multiple_of(OUTPUTS)
     }
 
     /// Blocks of rows of tiles, counted over all items from `first` to `last`.
@@ -126,10 +145,22 @@ pub(crate) fn convolve(
         dispatch(TransformKernels { layer, kernels, first: index * COLUMNS, into });
     });
     let kernels: &[Row] = bytemuck::cast_slice(&transformed);
-    let items = layer.items_of_unit();
-    let results = items * layer.outputs * layer.result[0] * layer.result[1];
-    each_part(threads, y.chunks_mut(results), |index, y| {
-        dispatch(Convolve { layer, first: index * items, x, kernels, bias, y });
+    let (items, outputs) = (layer.items_of_unit(), layer.outputs_of_unit());
+    let plane = layer.result[0] * layer.result[1];
+    let shares = layer.outputs.div_ceil(outputs);
+    let mut units: Vec<Vec<&mut [f32]>> = vec![];
+    for (item, y) in y.chunks_mut((layer.outputs * plane).max(1)).enumerate() {
+        if item % items == 0 {
+            units.extend((0..shares).map(|_| vec![]));
+        }
+        let first = units.len() - shares;
+        for (unit, y) in units[first..].iter_mut().zip(y.chunks_mut(outputs * plane)) {
+            unit.push(y);
+        }
+    }
+    each_part(threads, units, |index, y| {
+        let (first, outputs) = (index / shares * items, index % shares * outputs);
+        dispatch(Convolve { layer, first, outputs, x, kernels, bias, y });
     });
 }
 
@@ -156,10 +187,9 @@ impl Task for TransformKernels<'_> {
                     }
                 }
                 let zero = lanes.splat(0.0);
-                let kernel = filled!([[zero; KERNEL]; KERNEL], |i| filled!(
-                    [zero; KERNEL],
-                    |j| lanes.load(&taps[i * KERNEL + j])
-                ));
+                let kernel =
+                    filled!([[zero; KERNEL]; KERNEL], |i| filled!([zero; KERNEL], |j| lanes
+                        .load(&taps[i * KERNEL + j])));
                 let points = transforms::of_kernel(lanes, kernel);
                 for (point, value) in points.as_flattened().iter().enumerate() {
                     let row = &mut self.into[point * inputs + input];
@@ -191,12 +221,14 @@ struct Convolve<'a> {
     layer: &'a Layer,
     /// The first item.
     first: usize,
+    /// The first output.
+    outputs: usize,
     x: &'a [f32],
     /// Sixteen outputs after sixteen: points × inputs × outputs.
     kernels: &'a [Row],
     bias: Option<&'a [f32]>,
-    /// Of these items alone.
-    y: &'a mut [f32],
+    /// Planes of these outputs, for each of these items.
+    y: Vec<&'a mut [f32]>,
 }
 
 impl Task for Convolve<'_> {
@@ -204,17 +236,16 @@ impl Task for Convolve<'_> {
     fn run<L: Lanes>(mut self, lanes: L) {
         let layer = self.layer;
         let wide = layer.tiles()[1];
-        let size = layer.outputs * layer.result[0] * layer.result[1];
-        let items = self.y.len() / size.max(1);
+        let plane = layer.result[0] * layer.result[1];
+        let share = self.y.first().map_or(0, |y| y.len() / plane.max(1));
         let most = layer.rows_of_block() * wide;
         let mut inputs = Scratch::of(layer.points_of_inputs(most));
-        let outputs = OUTPUTS.min(padded(layer.outputs));
-        let mut points = Scratch::of(POINTS * spaced(most * outputs));
-        for block in layer.blocks(self.first, self.first + items) {
+        let mut points = Scratch::of(POINTS * spaced(most * OUTPUTS.min(padded(share))));
+        for block in layer.blocks(self.first, self.first + self.y.len()) {
             let tiles = (block[1] - block[0]) * wide;
             transform_inputs(lanes, layer, self.x, block, &mut inputs);
-            for first in (0..layer.outputs).step_by(OUTPUTS) {
-                let outputs = OUTPUTS.min(padded(layer.outputs - first));
+            for first in (0..share).step_by(OUTPUTS) {
+                let outputs = OUTPUTS.min(padded(share - first));
                 self.multiply(lanes, &inputs, tiles, [first, outputs], &mut points);
                 self.finish(lanes, &points, block, [first, outputs]);
             }
@@ -223,7 +254,7 @@ impl Task for Convolve<'_> {
 }
 
 impl Convolve<'_> {
-    /// Products at every point, for outputs from a first on.
+    /// Products at every point, for outputs of this share from a first on.
     #[inline(always)]
     fn multiply<L: Lanes>(
         &self,
@@ -238,7 +269,7 @@ impl Convolve<'_> {
         for point in 0..POINTS {
             let left = Even(&tiles[point * spaced(count * wide)..], wide);
             for column in (0..outputs).step_by(COLUMNS) {
-                let panel = (first + column) / COLUMNS * POINTS + point;
+                let panel = (self.outputs + first + column) / COLUMNS * POINTS + point;
                 let right = &self.kernels[panel * inputs..][..inputs];
                 let origin = point * spaced(count * outputs) + column;
                 let target = Target {
@@ -254,7 +285,7 @@ impl Convolve<'_> {
         }
     }
 
-    /// From points to results, for outputs from a first on.
+    /// From points to results, for outputs of this share from a first on.
     #[inline(always)]
     fn finish<L: Lanes>(
         &mut self,
@@ -269,10 +300,11 @@ impl Convolve<'_> {
         let plane = layer.result[0] * layer.result[1];
         let mut band = Scratch::of((block[1] - block[0]) * wide * TILE * TILE * LANES);
         let band: &mut [Pixel] = bytemuck::cast_slice_mut(&mut band);
-        for channel in (0..outputs.min(layer.outputs - first)).step_by(LANES) {
-            let bias = std::array::from_fn(|lane| {
-                let bias = self.bias.and_then(|bias| bias.get(first + channel + lane));
-                bias.copied().unwrap_or(0.0)
+        let share = self.y.first().map_or(0, |y| y.len() / plane.max(1));
+        for channel in (0..outputs.min(share - first)).step_by(LANES) {
+            let bias = filled!([0.0; LANES], |lane| {
+                let at = self.outputs + first + channel + lane;
+                self.bias.and_then(|bias| bias.get(at)).copied().unwrap_or(0.0)
             });
             let mut tile = 0;
             for (item, rows) in Layer::parts(block, high) {
@@ -289,11 +321,17 @@ impl Convolve<'_> {
                         tile += 1;
                     }
                 }
-                let first = ((item - self.first) * layer.outputs + first + channel) * plane;
-                let last = (item - self.first + 1) * layer.outputs * plane;
                 let pixels = &band[..(rows[1] - rows[0]) * wide * TILE * TILE];
-                let planes = &mut self.y[first..last];
-                bands::scatter(lanes, pixels, wide * TILE, rows[0] * TILE, layer.result, bias, planes);
+                let planes = &mut self.y[item - self.first][(first + channel) * plane..];
+                bands::scatter(
+                    lanes,
+                    pixels,
+                    wide * TILE,
+                    rows[0] * TILE,
+                    layer.result,
+                    bias,
+                    planes,
+                );
             }
         }
     }
@@ -422,7 +460,7 @@ pub(crate) fn weight_gradient(
     let (left, right) = (layer.points_of_outputs(most), layer.points_of_inputs(most));
     let mut sums = Scratch::zeroed(POINTS * layer.outputs * inputs);
     let blocks = layer.blocks(0, layer.items);
-    let at_once = (KEPT / (left + right)).clamp(1, blocks.len().max(1));
+    let at_once = (KEPT / (left + right)).max(4).min(blocks.len().max(1));
     let mut kept = Scratch::of(at_once * (left + right));
     for blocks in blocks.chunks(at_once) {
         let parts = kept.chunks_exact_mut(left + right).zip(blocks);

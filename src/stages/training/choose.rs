@@ -49,6 +49,10 @@ impl Job for Choose {
         true
     }
 
+    fn trains(&self) -> bool {
+        true
+    }
+
     fn expected(&self, speed: Speed) -> f64 {
         speed.seconds(self.task.sample.everyone().len(), self.task.macs)
     }

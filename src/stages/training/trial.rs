@@ -40,6 +40,10 @@ impl Job for Trial {
         true
     }
 
+    fn trains(&self) -> bool {
+        true
+    }
+
     fn cores(&self) -> Cores {
         Cores::Share
     }
