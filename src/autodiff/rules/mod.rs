@@ -10,6 +10,7 @@ mod concat;
 mod conv;
 mod conv_transpose;
 mod cumsum;
+mod dense;
 mod depth_space;
 mod depthwise;
 mod dropout;
