@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::Case;
-use crate::autodiff::differences::{NoComparison, Verdict, compare};
+use crate::autodiff::differences::{Verdict, compare};
 use crate::autodiff::rules::rules;
 use crate::autodiff::{Dialect, Mode, Question};
 use crate::base::Seed;
@@ -142,19 +142,19 @@ fn assert_right(cases: &[(&'static str, Case)], picks: &[(usize, usize)]) {
     }
     let (graph, varied) = composed.finished();
     let runtime = runtime().unwrap();
-    let seen = observe(runtime, &graph, &[INPUT.to_vec()]).unwrap();
+    let seen = match observe(runtime, &graph, &[INPUT.to_vec()]) {
+        // The embedded backend's optimiser leaves a placeholder in some products of reshaped
+        // values: it cannot run the model itself, so there is nothing to compare.
+        Err(error) if error.to_string().ends_with("Dummy") => {
+            eprintln!("{ops:?}: {error}");
+            return;
+        }
+        seen => seen.unwrap(),
+    };
     for dialect in [Dialect::Library, Dialect::Embedded] {
         let question =
             Question { graph: &graph, seen: &seen, varied: &varied, mode: Mode::Train, dialect };
-        let compared = match compare(runtime, &question, Seed(1), 1) {
-            // The embedded backend's optimiser leaves a placeholder in some products of reshaped
-            // values: there is nothing to compare then.
-            Err(NoComparison::Runtime(error)) if error.to_string().ends_with("Dummy") => {
-                eprintln!("{ops:?}: {error}");
-                continue;
-            }
-            compared => compared.unwrap(),
-        };
+        let compared = compare(runtime, &question, Seed(1), 1).unwrap();
         for tensor in compared {
             assert!(tensor.verdict != Verdict::Bad, "{ops:?}, {dialect:?}: {tensor:?}");
         }
