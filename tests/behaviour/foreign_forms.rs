@@ -28,7 +28,7 @@ stages:
   tuned:
     fine_tune: { model: base, dataset: pets, freeze: none, steps: 6, lr: 1e-2 }
   scores:
-    evaluate: { of: tuned, metrics: [accuracy, log_loss] }
+    evaluate: { of: [tuned], metrics: [accuracy, log_loss] }
 ";
     Study::new(text).with_pets().with_file("base.onnx", model)
 }
