@@ -218,7 +218,7 @@ fn a_parameter_that_two_nodes_share_gets_the_sum_of_both_gradients() {
         initializers: [("w".to_owned(), Tensor::f32(&[3, 3], vec![0.0; 9]))].into(),
         ..Graph::default()
     };
-    let w = [0.5, -0.2, 0.1, 0.3, 0.8, -0.6, 0.2, 0.4, 0.7];
+    let weights = [0.5, -0.2, 0.1, 0.3, 0.8, -0.6, 0.2, 0.4, 0.7];
     let seen = observe(runtime().unwrap(), &graph, &[vec![2, 3]]).unwrap();
     let mut tape = Tape::new(18, Dialect::Library);
     let given: BTreeMap<String, Var> = [("x", vec![2, 3]), ("w", vec![3, 3])]
@@ -230,14 +230,16 @@ fn a_parameter_that_two_nodes_share_gets_the_sum_of_both_gradients() {
     let gradients = passed.backward("y", ones, &mut tape).unwrap();
     tape.output(&gradients["w"], "d_w");
     let mut session = runtime().unwrap().load(&proto::encode(&tape.finish()), 1).unwrap();
-    let x = Tensor::f32(&[2, 3], vec![1.0, 2.0, -1.0, 0.5, 0.0, 3.0]);
-    let made = run(&mut session, &[&x, &Tensor::f32(&[3, 3], w.to_vec())]).remove(0);
+    let given = Tensor::f32(&[2, 3], vec![1.0, 2.0, -1.0, 0.5, 0.0, 3.0]);
+    let made = run(&mut session, &[&given, &Tensor::f32(&[3, 3], weights.to_vec())]).remove(0);
     // L = Σ x W Wᵀ 1: with s = Wᵀ 1 and c = xᵀ 1, dW = c sᵀ + 1 (Wᵀ c)ᵀ.
-    let s: Vec<f32> = (0..3).map(|j| w[j] + w[3 + j] + w[6 + j]).collect();
-    let c = [1.5, 2.0, 2.0];
-    let v: Vec<f32> = (0..3).map(|j| c[0] * w[j] + c[1] * w[3 + j] + c[2] * w[6 + j]).collect();
+    let sums: Vec<f32> = (0..3).map(|j| weights[j] + weights[3 + j] + weights[6 + j]).collect();
+    let column = [1.5, 2.0, 2.0];
+    let other: Vec<f32> = (0..3)
+        .map(|j| column[0] * weights[j] + column[1] * weights[3 + j] + column[2] * weights[6 + j])
+        .collect();
     for (at, value) in made.iter().enumerate() {
-        let expected = c[at / 3] * s[at % 3] + v[at % 3];
+        let expected = column[at / 3] * sums[at % 3] + other[at % 3];
         assert!((value - expected).abs() < 1e-5, "{made:?}");
     }
 }

@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn bytes_are_fetched_from_the_models_own_folder_alone() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("model.onnx.data"), [1, 2, 3, 4, 5]).unwrap();
+        let file = folder.path().join("model.onnx.data");
+        crate::base::atomic::write(&file, &[1, 2, 3, 4, 5]).unwrap();
         let fetch =
             |location, offset, length| fetch(folder.path(), &place(location, offset, length));
         assert_eq!(fetch("model.onnx.data", 1, Some(3)), Ok(vec![2, 3, 4]));

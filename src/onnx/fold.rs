@@ -215,7 +215,7 @@ fn relaid(node: &Node, value: &Known, argument: Option<&&Known>) -> Option<Vec<u
                 dims.insert(axis, 1);
             }
         }
-        ("Reshape", Some(&[count])) if count == -1 => dims = vec![elements(&dims)],
+        ("Reshape", Some(&[-1])) => dims = vec![elements(&dims)],
         ("Reshape", Some(target)) if target.iter().all(|extent| *extent > 0) => {
             dims = target.iter().map(|extent| *extent as usize).collect();
         }

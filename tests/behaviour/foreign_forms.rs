@@ -28,7 +28,7 @@ stages:
   tuned:
     fine_tune: { model: base, dataset: pets, freeze: none, steps: 6, lr: 1e-2 }
   scores:
-    evaluate: { of: tuned, metrics: [accuracy, log_loss] }
+    evaluate: { of: [tuned], metrics: [accuracy, log_loss] }
 ";
     Study::new(text).with_pets().with_file("base.onnx", model)
 }
@@ -125,7 +125,7 @@ fn behind_others() -> Vec<u8> {
         ];
         graph.nodes.splice(0..0, chain);
         let conv = graph.nodes.iter_mut().find(|node| node.op == "Conv").unwrap();
-        conv.inputs[1] = "k4".to_owned();
+        "k4".clone_into(&mut conv.inputs[1]);
     })
 }
 
@@ -147,10 +147,12 @@ fn a_weight_that_two_nodes_share_is_one_parameter() {
             }),
         );
         let relu = graph.nodes.iter().position(|node| node.op == "Relu").unwrap();
-        graph.nodes[relu].outputs[0] = "relu1".to_owned();
-        graph.nodes.splice(relu + 1..relu + 1, [once, again]);
+        "relu1".clone_into(&mut graph.nodes[relu].outputs[0]);
+        let after = graph.nodes.split_off(relu + 1);
+        graph.nodes.extend([once, again]);
+        graph.nodes.extend(after);
         let flatten = graph.nodes.iter_mut().find(|node| node.op == "Flatten").unwrap();
-        flatten.inputs[0] = "twice".to_owned();
+        "twice".clone_into(&mut flatten.inputs[0]);
     });
     assert_eq!(checked(&shared), ["kernel", "mixed", "weight"]);
 }

@@ -118,9 +118,8 @@ fn window(site: &Site<'_>) -> Result<Window, Refusal> {
     };
     let mode = site.node.text("auto_pad").unwrap_or("NOTSET");
     if mode != "VALID" && (mode != "NOTSET" || site.node.ints("output_shape").is_some()) {
-        let added: Vec<usize> = list("output_padding", 0);
-        for axis in 0..spatial {
-            let total = window.full(axis) + added[axis];
+        for (axis, added) in list("output_padding", 0).into_iter().enumerate() {
+            let total = window.full(axis) + added;
             let total = total.saturating_sub(window.input[axis]);
             let (small, large) = (total / 2, total - total / 2);
             (window.before[axis], window.after[axis]) =

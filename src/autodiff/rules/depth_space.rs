@@ -54,25 +54,26 @@ impl Blocks {
 
     /// N × C·b² × H × W to N × C × H·b × W·b.
     fn spread(self, x: &Var, tape: &mut Tape) -> Var {
-        let (n, h, w, b) = (x.dims()[0], x.dims()[2], x.dims()[3], self.size);
-        let c = x.dims()[1] / (b * b);
+        let (items, height, width) = (x.dims()[0], x.dims()[2], x.dims()[3]);
+        let size = self.size;
+        let channels = x.dims()[1] / (size * size);
         let (split, order) = match self.blocks_first {
-            true => ([n, b, b, c, h, w], [0, 3, 4, 1, 5, 2]),
-            false => ([n, c, b, b, h, w], [0, 1, 4, 2, 5, 3]),
+            true => ([items, size, size, channels, height, width], [0, 3, 4, 1, 5, 2]),
+            false => ([items, channels, size, size, height, width], [0, 1, 4, 2, 5, 3]),
         };
         let split = tape.reshape(x, &split);
         let turned = tape.transpose(&split, &order);
-        tape.reshape(&turned, &[n, c, h * b, w * b])
+        tape.reshape(&turned, &[items, channels, height * size, width * size])
     }
 
     /// N × C × H·b × W·b to N × C·b² × H × W.
     fn gather(self, x: &Var, tape: &mut Tape) -> Var {
-        let (n, c, b) = (x.dims()[0], x.dims()[1], self.size);
-        let (h, w) = (x.dims()[2] / b, x.dims()[3] / b);
-        let split = tape.reshape(x, &[n, c, h, b, w, b]);
+        let (items, channels, size) = (x.dims()[0], x.dims()[1], self.size);
+        let (height, width) = (x.dims()[2] / size, x.dims()[3] / size);
+        let split = tape.reshape(x, &[items, channels, height, size, width, size]);
         let order = if self.blocks_first { [0, 3, 5, 1, 2, 4] } else { [0, 1, 3, 5, 2, 4] };
         let turned = tape.transpose(&split, &order);
-        tape.reshape(&turned, &[n, c * b * b, h, w])
+        tape.reshape(&turned, &[items, channels * size * size, height, width])
     }
 }
 

@@ -20,9 +20,8 @@ impl Raised {
             }
             ("Upsample", ..7) => Err(form(node, self.opset, "its scales are of two axes alone")),
             ("Upsample", ..9) => {
-                let scales = match node.attributes.remove("scales") {
-                    Some(Attribute::Floats(scales)) => scales,
-                    _ => return Err(form(node, self.opset, "it has no scales")),
+                let Some(Attribute::Floats(scales)) = node.attributes.remove("scales") else {
+                    return Err(form(node, self.opset, "it has no scales"));
                 };
                 let scales = Tensor::f32(&[scales.len()], scales);
                 let scales = self.constant(node, "scales", scales);
