@@ -15,7 +15,6 @@ use crate::onnx::tensor::{Data, Tensor, elements};
 
 use super::rules;
 
-mod composed;
 mod corners;
 mod refused;
 mod stops;
