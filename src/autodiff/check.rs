@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
-use crate::onnx::tensor::{Shape, Tensor};
+use crate::onnx::tensor::{Shape, Tensor, elements};
 
 use super::derive;
 use super::refusals::{refusals, stops};
@@ -30,7 +30,7 @@ pub struct Question<'a> {
 
 /// A model with some of its constants as inputs, forward and backward.
 pub struct GradientGraphs {
-    /// Inputs: the model's, then each of the varied constants. Outputs: those of the model that hold
+    /// Inputs: the model's, then each of the varied constants as a vector. Outputs: those of the model that hold
     /// floats.
     pub forward: Graph,
     /// Inputs: the same, then for each output the gradient of a loss. Outputs: the gradient of that
@@ -125,7 +125,8 @@ pub fn states(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> V
     states
 }
 
-/// Declares the model's inputs and the varied constants.
+/// Declares the model's inputs and the varied constants, these as vectors, as training has them: some
+/// graphs with kernels as inputs are more than the embedded backend can take.
 fn inputs(question: &Question<'_>, tape: &mut Tape) -> Result<BTreeMap<String, Var>, Vec<Refusal>> {
     let (graph, seen) = (question.graph, question.seen);
     let mut given = BTreeMap::new();
@@ -145,7 +146,8 @@ fn inputs(question: &Question<'_>, tape: &mut Tape) -> Result<BTreeMap<String, V
     }
     for name in question.varied {
         let dims = graph.initializers.get(name).map_or(&[][..], |held: &Tensor| &held.dims);
-        given.insert(name.clone(), tape.input(name, dims));
+        let flat = tape.input(name, &[elements(dims)]);
+        given.insert(name.clone(), tape.reshape(&flat, dims));
     }
     Ok(given)
 }
