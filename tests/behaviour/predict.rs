@@ -90,6 +90,35 @@ fn probabilities_are_those_of_the_runs_items() {
 }
 
 #[test]
+fn probabilities_follow_the_loss_that_a_model_was_trained_with() {
+    let study = study();
+    study.replace(
+        "class_weights: balanced",
+        "class_weights: balanced\n      loss: binary_cross_entropy",
+    );
+    let plain = "mean: 0.5, std: 0.25 }\n      steps: 30";
+    study.replace(plain, &format!("{plain}\n      loss: squared_error"));
+    study.run().succeeds();
+    let items = rows(&study.latest(), "items");
+    for (stage, has_any) in [("plain", false), ("weighted", true)] {
+        let model = format!("results/study/latest/models/{stage}-seed0.onnx");
+        let predicted =
+            table(&predict(&study, &Backend::Embedded, &[&model, "pets"]).succeeds().out);
+        for item in items.iter().filter(|row| row["stage"] == stage) {
+            let row = &predicted[&format!("pets/{}", item["item"])];
+            assert_eq!(row["label"], item["predicted"], "{item:?}");
+            assert_eq!(row["p_cat"].is_empty(), !has_any, "{row:?}");
+            let values = item["probabilities"].split(';').filter(|_| has_any);
+            for (value, class) in values.zip(["p_cat", "p_dog"]) {
+                let (expected, found): (f64, f64) =
+                    (value.parse().unwrap(), row[class].parse().unwrap());
+                assert!((expected - found).abs() < 1e-6, "{item:?} {row:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn probabilities_are_the_same_whatever_the_number_of_jobs() {
     let study = study();
     study.run().succeeds();
