@@ -169,6 +169,11 @@ def make(name):
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+    # The export makes one of tensors that are equal, as those of fresh normalisations are.
+    with torch.no_grad():
+        for tensor in [*model.parameters(), *model.buffers()]:
+            if tensor.is_floating_point():
+                tensor.add_(1e-3 * torch.rand_like(tensor))
     return model
 
 

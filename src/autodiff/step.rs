@@ -7,7 +7,7 @@ use crate::onnx::freeze::Divided;
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::parameters::{Parameter, Role};
-use crate::onnx::tensor::{Shape, elements};
+use crate::onnx::tensor::{Shape, Tensor, elements};
 
 use super::derive::{self, Learning, Passed};
 use super::flat::{Flat, Slot};
@@ -415,25 +415,24 @@ impl<'a> Parts<'a> {
     /// Running statistics after the batch: kept · old + (1 − kept) · new, the new variance
     /// unbiased, as `torch` does it.
     fn running(&self, old: &Var, passed: &Passed<'_>, tape: &mut Tape) -> Var {
-        let mut new: BTreeMap<String, (Var, f32)> = BTreeMap::new();
-        for done in passed.steps() {
-            let Some((mean, variance)) = &done.forward.statistics else { continue };
-            let node = done.node();
-            let kept = node.float("momentum").unwrap_or(0.9);
-            let input = self.step.seen.shape(&self.step.divided.suffix, &node.inputs[0]);
-            let count = input.map_or(2, |dims| elements(dims) / dims[1].max(1));
-            let unbiased = tape.scale(variance, count as f32 / (count.max(2) - 1) as f32);
-            for (position, var) in [(3, mean.clone()), (4, unbiased)] {
-                new.insert(node.inputs[position].clone(), (var, kept));
-            }
+        let new = self.of_batch(passed);
+        if tape.dialect() == Dialect::Kernels {
+            return self.running_at_once(old, &new, tape);
         }
+        let new: BTreeMap<&str, (Var, f32)> = new
+            .iter()
+            .map(|(name, of_batch)| {
+                let value = tape.scale(&of_batch.value, of_batch.unbiased);
+                (name.as_str(), (value, of_batch.kept))
+            })
+            .collect();
         let before = self.statistics.split(old, tape);
         let after: Vec<Var> = self
             .statistics
             .slots()
             .iter()
             .zip(before)
-            .map(|(slot, before)| match new.get(&slot.name) {
+            .map(|(slot, before)| match new.get(slot.name.as_str()) {
                 Some((value, kept)) => {
                     let value = tape.reshape(value, &slot.dims);
                     let (old, new) = (tape.scale(&before, *kept), tape.scale(&value, 1.0 - kept));
@@ -444,6 +443,60 @@ impl<'a> Parts<'a> {
             .collect();
         self.statistics.join(&after, tape)
     }
+}
+
+impl Parts<'_> {
+    /// Statistics of the batch, by the name of the running ones.
+    fn of_batch(&self, passed: &Passed<'_>) -> BTreeMap<String, OfBatch> {
+        let mut new = BTreeMap::new();
+        for done in passed.steps() {
+            let Some((mean, variance)) = &done.forward.statistics else { continue };
+            let node = done.node();
+            let kept = node.float("momentum").unwrap_or(0.9);
+            let input = self.step.seen.shape(&self.step.divided.suffix, &node.inputs[0]);
+            let count = input.map_or(2, |dims| elements(dims) / dims[1].max(1));
+            let unbiased = count as f32 / (count.max(2) - 1) as f32;
+            for (position, value, unbiased) in [(3, mean, 1.0), (4, variance, unbiased)] {
+                let of_batch = OfBatch { value: value.clone(), unbiased, kept };
+                new.insert(node.inputs[position].clone(), of_batch);
+            }
+        }
+        new
+    }
+
+    /// Running statistics as two products and a sum over the whole vector: hundreds of operations
+    /// on a few numbers each would take longer than some convolutions.
+    fn running_at_once(&self, old: &Var, new: &BTreeMap<String, OfBatch>, tape: &mut Tape) -> Var {
+        let (mut kept, mut taken, mut values) = (vec![], vec![], vec![]);
+        for slot in self.statistics.slots() {
+            let of_batch = new.get(&slot.name);
+            let (keep, take) = match of_batch {
+                Some(own) => (own.kept, (1.0 - own.kept) * own.unbiased),
+                None => (1.0, 0.0),
+            };
+            kept.extend(std::iter::repeat_n(keep, slot.len()));
+            taken.extend(std::iter::repeat_n(take, slot.len()));
+            values.push(match of_batch {
+                Some(own) => tape.reshape(&own.value, &slot.dims),
+                None => tape.constant(Tensor::f32(&slot.dims, vec![0.0; slot.len()])),
+            });
+        }
+        let values = self.statistics.join(&values, tape);
+        let length = [kept.len()];
+        let kept = tape.constant(Tensor::f32(&length, kept));
+        let taken = tape.constant(Tensor::f32(&length, taken));
+        let (old, new) = (tape.mul(old, &kept), tape.mul(&values, &taken));
+        tape.add(&old, &new)
+    }
+}
+
+/// A statistic of one batch, on its way into the running one.
+struct OfBatch {
+    value: Var,
+    /// What makes it unbiased.
+    unbiased: f32,
+    /// Share of the running one that is kept.
+    kept: f32,
 }
 
 fn names(flat: &Flat) -> BTreeSet<String> {

@@ -36,3 +36,47 @@ pub(super) fn fields(
     }
     Ok(fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::runtime::runtime;
+    use crate::stages::{Context, Outputs};
+
+    struct Work {
+        trains: bool,
+    }
+
+    impl Job for Work {
+        fn kind(&self) -> &'static str {
+            "work"
+        }
+
+        fn version(&self) -> u32 {
+            1
+        }
+
+        fn parameters(&self) -> Result<Json, Failure> {
+            Ok(Json::Null)
+        }
+
+        fn trains(&self) -> bool {
+            self.trains
+        }
+
+        fn run(&self, _: &Context<'_>) -> Result<Outputs, Failure> {
+            Ok(Outputs::default())
+        }
+    }
+
+    #[test]
+    fn the_version_of_our_kernels_is_in_the_key_of_what_they_train() {
+        let runtime = runtime().unwrap();
+        let kernels = |trains| {
+            let fields = fields(&Work { trains }, &BTreeMap::new(), runtime).unwrap();
+            fields.get("kernels").cloned()
+        };
+        assert_eq!(kernels(true), runtime.kernels().map(|version| json!(version)));
+        assert_eq!(kernels(false), None);
+    }
+}

@@ -60,6 +60,16 @@ struct Run {
 }
 
 fn run(architecture: &Architecture, until: Option<&str>, rate: f64, steps: usize) -> Run {
+    run_on(1, architecture, until, rate, steps)
+}
+
+fn run_on(
+    threads: usize,
+    architecture: &Architecture,
+    until: Option<&str>,
+    rate: f64,
+    steps: usize,
+) -> Run {
     let graph = network(architecture, 1);
     let (halves, labels) = Halves::new(160);
     let (train_items, val): (Vec<usize>, Vec<usize>) = ((0..100).collect(), (100..160).collect());
@@ -96,7 +106,7 @@ fn run(architecture: &Architecture, until: Option<&str>, rate: f64, steps: usize
         budget: Budget { length: Length::Steps(steps), patience: 0 },
         monitor: &Monitor::Loss,
         seed: Seed(1),
-        threads: 1,
+        threads,
     };
     let start = Start {
         weights: prepared.weights.gather(&graph),
@@ -121,10 +131,14 @@ fn every_architecture_learns_what_can_be_learnt() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bits() {
-    let weights = || run(&residual(), None, 3e-3, 20).trained.unwrap().weights;
-    let bits = |weights: Vec<f32>| weights.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-    assert_eq!(bits(weights()), bits(weights()));
+fn the_same_seed_gives_the_same_bits_on_any_number_of_threads() {
+    let bits = |threads| {
+        let trained = run_on(threads, &residual(), None, 3e-3, 20).trained.unwrap();
+        trained.weights.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+    };
+    let one = bits(1);
+    assert_eq!(one, bits(1));
+    assert_eq!(one, bits(3));
 }
 
 #[test]
