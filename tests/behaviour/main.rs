@@ -30,6 +30,7 @@ mod runs;
 mod runtime;
 mod scheduling;
 mod skipping;
+mod surgery;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;
