@@ -55,9 +55,9 @@ pub fn out_size(input: usize, window: usize, stride: usize, pad: usize, dilation
 }
 
 /// The model with layers on flattened maps as convolutions and scores averaged over positions.
-/// `seen` are its shapes at its own size, at which it gives the same scores. The extents of its
-/// input become free.
-pub fn free(graph: &Graph, seen: &Observation) -> Result<Graph, OneSize> {
+/// `seen` are its shapes at its own size, at which it gives the same scores; `item` is the shape of
+/// an item that it takes from now on.
+pub fn taking(graph: &Graph, seen: &Observation, item: &[usize]) -> Result<Graph, OneSize> {
     positions(graph)?;
     let mut rewriting = Rewriting { seen, maps: BTreeMap::new(), nodes: vec![], constants: vec![] };
     for node in &graph.nodes {
@@ -66,19 +66,12 @@ pub fn free(graph: &Graph, seen: &Observation) -> Result<Graph, OneSize> {
     let mut free = Graph { nodes: rewriting.nodes, ..graph.clone() };
     free.initializers.extend(rewriting.constants);
     for port in &mut free.inputs {
-        for dim in port.dims.iter_mut().flatten().skip(1) {
-            // Channels are few; a model that reads another number of them fails when it is tried.
-            if matches!(dim, Dim::Fixed(extent) if *extent > MOST_CHANNELS) {
-                *dim = Dim::Free(String::new());
-            }
-        }
+        let extents = item.iter().map(|extent| Dim::Fixed(*extent));
+        port.dims = port.dims.take().map(|dims| dims.into_iter().take(1).chain(extents).collect());
     }
     free.drop_unread_constants();
     Ok(free)
 }
-
-/// Extents of an image's input up to this are its channels.
-const MOST_CHANNELS: usize = 4;
 
 /// Refuses constants with values for each position: embeddings of positions, mean images.
 fn positions(graph: &Graph) -> Result<(), OneSize> {

@@ -101,7 +101,8 @@ fn any_size(
     let [_, height, width] = input.extents();
     let free = own_shape(graph).and_then(|shape| {
         let seen = request.look.observe(graph, &[shape])?;
-        let free = any_size::free(graph, &seen).map_err(|error| error.to_string())?;
+        let free =
+            any_size::taking(graph, &seen, &input.item()).map_err(|error| error.to_string())?;
         any_size::fits(&free, [height, width]).map_err(|error| error.to_string())?;
         Ok(free)
     });

@@ -36,6 +36,7 @@ mod runtime;
 mod scheduling;
 mod skipping;
 mod sweep;
+mod surgery;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;

@@ -284,8 +284,8 @@ mod tests {
     #[test]
     fn bytes_stay_in_their_range() {
         let noisy = Augment { noise: Above0::new(1.0), ..nothing() };
-        let bytes = [0_u8, 255, 0, 255];
-        let image = noisy.apply(SampleSlice::Bytes(&bytes), &rule(2, 2, 1), view(0, 0));
+        let bytes = [0_u8, 255].repeat(32);
+        let image = noisy.apply(SampleSlice::Bytes(&bytes), &rule(8, 8, 1), view(0, 0));
         assert!(image.iter().all(|value| (0.0..=255.0).contains(value)), "{image:?}");
         assert!(image.iter().any(|value| value.fract() > 0.0), "{image:?}");
     }

@@ -31,7 +31,10 @@ pub(super) fn warnings(
     let mut told: Vec<String> = of_loss(trial, transfer.classes).into_iter().collect();
     // Statistics of the batch keep layers apart from each other; running ones tell nothing yet.
     if !normalises(&network.graph) {
-        told.extend(of_variances(&layers(task, network, context)?));
+        let mut layers = layers(task, network, context)?;
+        // A new head is drawn small on purpose.
+        layers.retain(|layer| !network.graph.outputs.iter().any(|port| port.name == layer.output));
+        told.extend(of_variances(&layers));
     }
     Ok(told)
 }
