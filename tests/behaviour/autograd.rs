@@ -1,4 +1,4 @@
-//! Gradients and optimiser steps beside PyTorch's: golden files of five networks, made by
+//! Gradients and optimiser steps beside `PyTorch`'s: golden files of five networks, made by
 //! `benches/peers/golden.py`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use tl_run::onnx::{proto, upgrade};
 
 use crate::harness::repository;
 
-/// A golden file: what goes in and what PyTorch says comes out.
+/// A golden file: what goes in and what `PyTorch` says comes out.
 struct Golden {
     graph: Graph,
     bytes: Vec<u8>,
@@ -47,7 +47,7 @@ impl Golden {
         view.data().chunks_exact(4).map(four).collect()
     }
 
-    /// What PyTorch says of each tensor, by its name in the ONNX file.
+    /// What `PyTorch` says of each tensor, by its name in the ONNX file.
     fn all(&self, kind: &str) -> BTreeMap<String, Vec<f32>> {
         let held = self.held();
         let names = held.names().into_iter().filter_map(|name| {
@@ -82,7 +82,7 @@ impl Golden {
     }
 }
 
-/// A training of one of the networks, as PyTorch did it.
+/// A training of one of the networks, as `PyTorch` did it.
 struct Training<'a> {
     golden: &'a Golden,
     divided: Divided,
