@@ -139,17 +139,17 @@ fn low_rank_additions_are_merged_into_a_model_that_predicts_the_same() {
         for backend in Backend::all() {
             let study = dense(
                 "  low:
-        fine_tune:
-          model: source
-          dataset: pets
-          tune: { lora: { rank: 2, alpha: 8 } }
-          steps: 20
-          lr: 3e-2
-      one:
-        fine_tune: { model: source, dataset: pets, tune: { lora: { on: dense2 } }, steps: 5, lr: 1e-2 }
-      scores:
-        evaluate: { of: [low, one] }
-    ",
+    fine_tune:
+      model: source
+      dataset: pets
+      tune: { lora: { rank: 2, alpha: 8 } }
+      steps: 20
+      lr: 3e-2
+  one:
+    fine_tune: { model: source, dataset: pets, tune: { lora: { on: dense2 } }, steps: 5, lr: 1e-2 }
+  scores:
+    evaluate: { of: [low, one] }
+",
             );
             let told = study.run_with(&backend, &[]).succeeds();
             assert_snapshot!(costs(&study, &["tune", "trained_parameters", "frozen_tensors_proved"]), @"
@@ -489,8 +489,8 @@ fn a_folded_residual_model_starts_from_scaled_random_weights() {
     allow_duplicates! {
         for backend in Backend::all() {
             let stages = "  tuned:
-        fine_tune: { model: base, init: random, dataset: pets, steps: 2, batch: 8, lr: 1e-3 }
-    ";
+    fine_tune: { model: base, init: random, dataset: pets, steps: 2, batch: 8, lr: 1e-3 }
+";
             let input = "size: 32, channels: 3";
             let study = foreign(&material, "original/cifar10_resnet_2b.onnx", input, stages);
             let told = study.run_with(&backend, &[]).succeeds();
