@@ -1,23 +1,30 @@
 //! How long does one training step take, by network and by what is frozen?
 //!
 //! Runs on whichever runtime is found; set `ORT_DYLIB_PATH` to compare the library with the
-//! embedded backend.
+//! embedded backend, and `TL_RUN_KERNELS=off` to compare kernels of our own with standard operators.
+//!
+//! `training_step --peer MODEL.onnx CLASSES BATCH THREADS` trains a model step by step as it is told:
+//! `benches/peers/training_step.py` drives it beside `PyTorch`.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use tl_run::autodiff::Optimiser;
+use std::cell::RefCell;
+use std::io::Write;
+use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion, criterion_group};
+use tl_run::autodiff::{Optimiser, Sgd};
 use tl_run::base::language::defaults;
 use tl_run::base::{Digest, Seed};
 use tl_run::onnx::architecture::Architecture;
 use tl_run::onnx::freeze::divide;
-use tl_run::onnx::graph::Graph;
+use tl_run::onnx::graph::{Dim, Graph};
 use tl_run::onnx::observe::observe;
 use tl_run::onnx::runtime::runtime;
-use tl_run::onnx::{head, init};
+use tl_run::onnx::{head, init, proto, upgrade};
 use tl_run::train::{
-    Budget, Examples, Length, Monitor, Preparation, Rows, Schedule, Settings, Start, Workshop,
-    train,
+    Budget, Examples, Length, Monitor, Preparation, Rows, Schedule, Settings, Start, Watch,
+    Workshop, train,
 };
 
 /// Rows that are all alike.
@@ -103,4 +110,169 @@ fn steps(c: &mut Criterion) {
 }
 
 criterion_group!(benches, steps);
-criterion_main!(benches);
+/// What a driver asks for.
+struct Peer {
+    graph: Graph,
+    classes: usize,
+    batch: usize,
+    threads: usize,
+}
+
+impl Peer {
+    fn from(arguments: &[String]) -> Self {
+        let [model, classes, batch, threads] = arguments else {
+            panic!("--peer MODEL CLASSES BATCH THREADS")
+        };
+        let graph = proto::decode(&std::fs::read(model).unwrap()).unwrap();
+        Self {
+            graph: upgrade::upgrade(graph).unwrap(),
+            classes: classes.parse().unwrap(),
+            batch: batch.parse().unwrap(),
+            threads: threads.parse().unwrap(),
+        }
+    }
+
+    /// Answers `ready`; then trains as many steps as each line of the input says and answers with the
+    /// milliseconds of each by the wall, those of the processor for all, and peak memory in kilobytes.
+    /// At the end it tells the share of a step that the loop itself takes.
+    fn serve(&self) {
+        let runtime = runtime().unwrap();
+        let dims = self.graph.inputs[0].dims.as_ref().unwrap();
+        let extent = |dim: &Dim| match dim {
+            Dim::Fixed(extent) => *extent,
+            Dim::Free(_) => self.batch,
+        };
+        let image: Vec<usize> = dims[1..].iter().map(extent).collect();
+        let rows = Same(image.iter().product());
+        let optimiser = Optimiser::Sgd(defaults::<Sgd>());
+        let divided = divide(&self.graph, None);
+        let preparation = Preparation {
+            divided: &divided,
+            items: std::slice::from_ref(&image),
+            batch: self.batch,
+            rate: &|_| 1.0,
+            optimiser: &optimiser,
+            clip: None,
+        };
+        let workshop = Workshop::new(runtime);
+        let prepared = workshop.prepare(Digest::of(b"peer"), &preparation).unwrap();
+        let count = 4 * self.batch;
+        let labels: Vec<usize> = (0..count).map(|index| index % self.classes).collect();
+        let all: Vec<usize> = (0..count).collect();
+        let class_weights = vec![1.0; self.classes];
+        let examples = Examples {
+            sources: vec![&rows],
+            labels: &labels,
+            train: &all,
+            val: &all[..1],
+            class_weights: &class_weights,
+        };
+        let training = |steps: usize, watch: Watch<'_>| {
+            let settings = Settings {
+                rate: 1e-4,
+                schedule: &Schedule::Constant,
+                optimiser: &optimiser,
+                budget: Budget { length: Length::Steps(steps), patience: 0 },
+                monitor: &Monitor::Loss,
+                seed: Seed(0),
+                threads: self.threads,
+            };
+            let start = Start {
+                weights: prepared.weights.gather(&self.graph),
+                statistics: prepared.statistics.gather(&self.graph),
+            };
+            train(&workshop, &prepared, &examples, &settings, start, watch)
+        };
+        let turns = RefCell::new(Turns::default());
+        let told = |_: usize, _: usize, note: &str| turns.borrow_mut().step(note.is_empty());
+        // So long that looks at val are far between.
+        assert!(training(1_000_000, &told).is_err(), "the input ends before");
+        let walls = RefCell::new((Instant::now(), Vec::new()));
+        let timed = |_: usize, _: usize, note: &str| {
+            let (last, walls) = &mut *walls.borrow_mut();
+            let wall = std::mem::replace(last, Instant::now()).elapsed().as_secs_f64();
+            // A step after which val was looked at is no step alone.
+            walls.extend(note.is_empty().then_some(wall));
+            true
+        };
+        let computing = training(SHORT, &timed).unwrap().computing / SHORT as f64;
+        let walls = walls.into_inner().1;
+        let mean = walls.iter().sum::<f64>() / walls.len() as f64;
+        answer(&format!("{:.5}", 1.0 - computing / mean));
+    }
+}
+
+/// Steps in which the loop's own share is measured.
+const SHORT: usize = 24;
+
+/// Steps as a driver asks for them.
+#[derive(Default)]
+struct Turns {
+    left: usize,
+    walls: Vec<String>,
+    last: Option<Instant>,
+    cpu: f64,
+}
+
+impl Turns {
+    /// Takes note of a step, of its time if it was one alone; `false` when the input ends.
+    fn step(&mut self, alone: bool) -> bool {
+        let Some(last) = self.last else {
+            answer("ready");
+            return self.listen();
+        };
+        if alone {
+            self.walls.push(format!("{:.3}", last.elapsed().as_secs_f64() * 1e3));
+            self.left -= 1;
+        }
+        self.last = Some(Instant::now());
+        if self.left > 0 {
+            return true;
+        }
+        let cpu = (cpu_seconds() - self.cpu) * 1e3;
+        answer(&format!("{};{cpu:.3};{}", self.walls.join(" "), peak_kilobytes()));
+        self.listen()
+    }
+
+    fn listen(&mut self) -> bool {
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line).unwrap() == 0 {
+            return false;
+        }
+        self.left = line.trim().parse().unwrap();
+        self.walls.clear();
+        self.cpu = cpu_seconds();
+        self.last = Some(Instant::now());
+        true
+    }
+}
+
+fn answer(text: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").unwrap();
+    out.flush().unwrap();
+}
+
+/// Processor time of this process so far, all threads together.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+/// The most memory this process has held, where the system tells.
+fn peak_kilobytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or_default()
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().position(|argument| argument == "--peer") {
+        Some(place) => Peer::from(&arguments[place + 1..place + 5]).serve(),
+        None => {
+            benches();
+            Criterion::default().configure_from_args().final_summary();
+        }
+    }
+}

@@ -433,8 +433,8 @@ mod tests {
                     (mean, total(&|at| (x(at) - mean).powi(2)) / count)
                 }
             };
-            let s = (variance + f64::from(EPSILON)).sqrt();
-            let a = f64::from(given.scale[c]) / s;
+            let deviation = (variance + f64::from(EPSILON)).sqrt();
+            let a = f64::from(given.scale[c]) / deviation;
             let before = |at: usize| (x(at) - mean) * a + f64::from(given.bias[c]);
             let passes = |at: usize| {
                 given.high.is_none_or(|high| before(at) > 0.0 && before(at) < f64::from(high))
@@ -442,12 +442,12 @@ mod tests {
             let g = |at: usize| if passes(at) { f64::from(given.dy[at]) } else { 0.0 };
             let (sum, along) = (total(&g), total(&|at| g(at) * (x(at) - mean)));
             (made.mean[c], made.variance[c]) = (mean as f32, variance as f32);
-            (made.dbias[c], made.dscale[c]) = (sum as f32, (along / s) as f32);
+            (made.dbias[c], made.dscale[c]) = (sum as f32, (along / deviation) as f32);
             let own = f64::from(u8::from(given.statistics.is_none()));
             for &at in &places {
                 let y = before(at);
                 made.y[at] = given.high.map_or(y, |high| y.clamp(0.0, f64::from(high))) as f32;
-                let pull = own * (sum + (x(at) - mean) * along / (s * s)) / count;
+                let pull = own * (sum + (x(at) - mean) * along / (deviation * deviation)) / count;
                 made.dx[at] = (a * (g(at) - pull)) as f32;
             }
         }

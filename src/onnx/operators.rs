@@ -54,8 +54,13 @@ impl Operator for Adapter {
     /// Shapes let the library plan where tensors lie before it runs.
     fn infer_shape(&self, context: &mut ShapeInferenceContext) -> ort::Result<()> {
         let known: Option<Vec<Vec<usize>>> = context.inputs().iter().map(known_dims).collect();
-        let Some(dims) = known else { return Ok(()) };
-        let attributes = attributes(self.0, |name| context.attr(name), |name| context.attr(name))?;
+        let Some(dims) = known else {
+            tracing::debug!(kernel = self.0.name, "shapes of its inputs are not known");
+            return Ok(());
+        };
+        // A number that is 0 is left out of the file, and not found here.
+        let number = |name: &str| Ok(context.attr(name).unwrap_or(0.0));
+        let attributes = attributes(self.0, |name| context.attr(name), number)?;
         let shapes = (self.0.shapes)(&attributes, &dims).map_err(error)?;
         for (index, (dims, kind)) in shapes.iter().zip(self.0.outputs).enumerate() {
             let kind = ValueType::Tensor {
@@ -93,9 +98,12 @@ fn attributes(
     })
 }
 
-/// Extents of a tensor; `None` if one is not known yet.
+/// Extents of a tensor; `None` if they are not known yet, which the library tells as no axes.
 fn known_dims(kind: &ValueType) -> Option<Vec<usize>> {
     let ValueType::Tensor { shape, .. } = kind else { return None };
+    if shape.is_empty() {
+        return None;
+    }
     shape.iter().map(|&extent| usize::try_from(extent).ok()).collect()
 }
 

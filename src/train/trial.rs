@@ -1,5 +1,7 @@
 //! One training: a model, a learning rate, a seed.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -72,6 +74,8 @@ pub struct Trained {
     pub total: usize,
     /// Every look.
     pub curve: Vec<Point>,
+    /// Seconds of the steps that the runtime computed; the rest is the loop's own.
+    pub computing: f64,
 }
 
 /// Why there is no result.
@@ -119,6 +123,7 @@ pub fn train(
         curve: vec![],
         best: None,
         losses: vec![],
+        computing: Duration::ZERO,
     };
     let mut batches = Batches::new(examples.train, prepared.batch, settings.seed);
     let mut step = 0;
@@ -177,6 +182,7 @@ struct Training<'a, S> {
     curve: Vec<Point>,
     best: Option<Best>,
     losses: Vec<f64>,
+    computing: Duration,
 }
 
 struct Best {
@@ -214,7 +220,9 @@ impl<S: std::ops::DerefMut<Target = Session>> Training<'_, S> {
             .chain(std::iter::once(&rate))
             .chain(&corrections)
             .collect();
+        let started = Instant::now();
         let mut outputs = self.session.run(&inputs)?;
+        self.computing += started.elapsed();
         let loss = outputs.remove(0).floats().and_then(|loss| loss.first().copied());
         let loss = loss.unwrap_or(f32::NAN);
         if !loss.is_finite() {
@@ -283,6 +291,7 @@ impl<S: std::ops::DerefMut<Target = Session>> Training<'_, S> {
             stopped_at,
             total: self.total,
             curve: self.curve,
+            computing: self.computing.as_secs_f64(),
         })
     }
 }
