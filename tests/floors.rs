@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 10] = [
 /// Dependencies whose changes must not ripple through the house, and the files that may name them.
 const DOORS: [(&str, &[&str]); 14] = [
     ("dagrs", &["src/pipeline/engine/dagrs_engine.rs"]),
-    ("fearless_simd", &["src/kernels/wide.rs"]),
+    ("fearless_simd", &["src/kernels/lanes.rs", "src/kernels/wide.rs"]),
     ("indicatif", &["src/console/bars.rs"]),
     ("linfa", &["src/probe/logistic.rs", "src/probe/svm.rs"]),
     ("linfa_logistic", &["src/probe/logistic.rs"]),

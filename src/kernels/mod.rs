@@ -12,13 +12,19 @@ mod activation;
 mod attributes;
 mod batch_norm;
 mod channel_sum;
+pub mod convolution;
 mod depthwise;
 mod flat;
+mod lanes;
+mod lowered;
 mod max_pool;
 mod optimiser;
 mod parts;
+mod product;
+mod scratch;
 mod threads;
 mod wide;
+mod winograd;
 
 pub use attributes::Attributes;
 pub use depthwise::MOST_TAPS;
@@ -131,10 +137,11 @@ pub struct Kernel {
 }
 
 /// The kernels, by family.
-const KERNELS: [&[Kernel]; 6] = [
+const KERNELS: [&[Kernel]; 7] = [
     activation::KERNELS,
     batch_norm::KERNELS,
     channel_sum::KERNELS,
+    convolution::KERNELS,
     depthwise::KERNELS,
     max_pool::KERNELS,
     optimiser::KERNELS,

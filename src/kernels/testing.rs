@@ -6,7 +6,7 @@ use crate::base::Seed;
 use super::{Attributes, Input, Kernel, Kind, Output, Serial, Threads, Values, kernels};
 
 /// Two threads that share the work, the later half first.
-struct Several;
+pub(super) struct Several;
 
 impl Threads for Several {
     fn each(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {

@@ -4,7 +4,8 @@
 //! stride is 1). dW is a sum over output positions: for each tap one matrix product with the
 //! shifted input. The library does that fastest with channels last, one product a tap; the embedded
 //! backend with channels first and all taps in one product while they stay small. Depthwise, dW is
-//! products and sums.
+//! products and sums. On the library, kernels of our own take the place of most of it (`dense`,
+//! `depthwise`).
 
 use crate::onnx::graph::Attribute;
 
@@ -13,7 +14,7 @@ use super::super::tape::{Dialect, Part, Tape, Var, signed};
 use super::super::window::Window;
 #[cfg(test)]
 use super::suite::Case;
-use super::{Rule, as_it_is, depthwise};
+use super::{Rule, as_it_is, dense, depthwise};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     op: "Conv",
@@ -24,8 +25,11 @@ pub(super) const RULES: &[Rule] = &[Rule {
 }];
 
 fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
-    match depthwise::window(site, tape)? {
-        Some(window) => depthwise::forward(site, &window, tape),
+    if let Some(window) = depthwise::window(site, tape)? {
+        return depthwise::forward(site, &window, tape);
+    }
+    match dense::forward(site, tape)? {
+        Some(forward) => Ok(forward),
         None => as_it_is(site, tape),
     }
 }
@@ -69,6 +73,9 @@ fn input_gradient(
     groups: usize,
     tape: &mut Tape,
 ) -> Var {
+    if let Some(dx) = dense::input_gradient(x, w, dy, window, groups, tape) {
+        return dx;
+    }
     let spatial = window.kernel.len();
     let left: Vec<i64> = (0..spatial).map(|axis| window.left_over(axis)).collect();
     let settings = [
@@ -90,6 +97,9 @@ fn weight_gradient(
     groups: usize,
     tape: &mut Tape,
 ) -> Var {
+    if let Some(dw) = dense::weight_gradient(x, w, dy, window, groups, tape) {
+        return dw;
+    }
     let padded = {
         let around = |pads: &[usize]| [&[0, 0], pads].concat();
         tape.pad(x, &around(&window.before), &around(&window.after))
@@ -268,6 +278,15 @@ fn cases() -> Vec<Case> {
         Case::of("Conv", |c| {
             let c = square(conv(&[1, 2, 8, 9], &[2, 1, 3, 2])(c), "dilations", 2);
             c.with("group", 2_i64).with("pads", vec![2_i64, 1, 1, 0])
+        }),
+        // Channels enough for products at points.
+        Case::of("Conv", |c| {
+            conv(&[2, 8, 6, 7], &[9, 8, 3, 3])(c)
+                .varied("b", &[9])
+                .with("pads", vec![1_i64, 0, 1, 2])
+        }),
+        Case::of("Conv", |c| {
+            conv(&[1, 9, 5, 9], &[8, 9, 3, 3])(c).with("pads", vec![1_i64, 1, 1, 1])
         }),
         // A pad wider than the kernel reaches.
         Case::of("Conv", |c| {

@@ -5,6 +5,7 @@ mod arithmetic;
 mod batch_normalization;
 mod concat;
 mod conv;
+mod dense;
 mod depthwise;
 mod gemm;
 mod layout;
