@@ -22,7 +22,7 @@ fn least(mut run: impl FnMut()) -> f64 {
     let times = (0..5).map(|_| {
         let start = now();
         run();
-        (now() - start).as_secs_f64() * 1e3
+        now().saturating_sub(start).as_secs_f64() * 1e3
     });
     times.fold(f64::INFINITY, f64::min)
 }

@@ -31,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 MODES = ["eager", "channels_last", "compile"]
@@ -180,6 +181,8 @@ def make(name):
 def export(name, path):
     import torch
 
+    # The older of the two exporters is asked for: it leaves operators as they are written.
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
     _, _, side, _, _ = networks()[name]
     torch.onnx.export(
         make(name).eval(),
@@ -269,13 +272,14 @@ class Runner:
         self.process.wait()
 
 
-def measure(name, binary, folder, rounds, threads, modes):
-    _, batch, _, classes, steps = networks()[name]
+def measure(name, binary, folder, given):
+    _, batch, _, classes, usual = networks()[name]
+    steps, rounds, threads = given.steps or usual, given.rounds, given.threads
     model = os.path.join(folder, name + ".onnx")
     export(name, model)
     worker = [sys.executable, __file__, "--worker", name, str(threads)]
     runners = {"tl-run": Runner([binary, "--peer", model, str(classes), str(batch), str(threads)])}
-    runners |= {mode: Runner([*worker, mode]) for mode in modes}
+    runners |= {mode: Runner([*worker, mode]) for mode in given.modes.split(",")}
     runners = {who: runner for who, runner in runners.items() if runner.alive}
     for turn in range(-1, rounds):
         for runner in runners.values():
@@ -313,6 +317,7 @@ def main():
     parser.add_argument("networks", nargs="*")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, help="steps in a turn, if not as many as suit a network")
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--binary", help="the bench, if it is built already")
     given = parser.parse_args()
@@ -321,9 +326,7 @@ def main():
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            modes = given.modes.split(",")
-            runners = measure(name, binary, folder, given.rounds, given.threads, modes)
-            found.append(tell(name, runners))
+            found.append(tell(name, measure(name, binary, folder, given)))
     found = [ratios for ratios in found if ratios]
     for index, what in enumerate(["wall", "cpu"]):
         logs = [math.log(ratios[index]) for ratios in found]

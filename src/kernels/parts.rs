@@ -56,7 +56,9 @@ mod tests {
     fn every_part_is_worked_on_once() {
         let mut values = [0, 0, 0, 0, 0];
         each_part(&Serial, values.chunks_mut(2), |index, part| {
-            part.iter_mut().for_each(|value| *value += index + 1);
+            for value in part {
+                *value += index + 1;
+            }
         });
         assert_eq!(values, [1, 1, 2, 2, 3]);
     }

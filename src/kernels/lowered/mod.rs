@@ -107,11 +107,10 @@ impl Task for Unit<'_> {
                 let columns = Columns { laid: &laid, each, first, count };
                 // Where nothing lies between lines, sums are written where they belong.
                 if items == 1 && each == plan.plane() {
-                    let into = (&mut *self.into, each, first);
-                    multiply(lanes, plan, part, &columns, &mut panels, into);
+                    multiply(lanes, plan, part, &columns, &mut panels, self.into, (each, first));
                 } else {
-                    let into = (&mut staged[..], POSITIONS, 0);
-                    multiply(lanes, plan, part, &columns, &mut panels, into);
+                    let place = (POSITIONS, 0);
+                    multiply(lanes, plan, part, &columns, &mut panels, &mut staged, place);
                     self.scatter(part, &columns, &staged);
                 }
             }
@@ -174,8 +173,8 @@ impl Columns<'_> {
     }
 }
 
-/// The product of all rows of weights and some columns of patches. `into` is row-major: values, from
-/// one row to the next, the first.
+/// The product of all rows of weights and some columns of patches. `into` is row-major, its rows
+/// `stride` apart, and the product begins at `origin`.
 #[inline(always)]
 fn multiply<L: Lanes>(
     lanes: L,
@@ -183,7 +182,8 @@ fn multiply<L: Lanes>(
     part: &Part,
     columns: &Columns<'_>,
     panels: &mut [f32],
-    into: (&mut [f32], usize, usize),
+    into: &mut [f32],
+    (stride, origin): (usize, usize),
 ) {
     let depth = part.layout.rows.len();
     let (weights, _) = part.weights.as_chunks::<ROWS>();
@@ -197,9 +197,9 @@ fn multiply<L: Lanes>(
             let height = most.min(plan.rows - top);
             for (index, column) in (0..columns.count).step_by(COLUMNS).enumerate() {
                 let target = Target {
-                    values: &mut *into.0,
-                    stride: into.1,
-                    first: into.2 + top * into.1 + column,
+                    values: &mut *into,
+                    stride,
+                    first: origin + top * stride + column,
                     columns: COLUMNS.min(columns.count - column),
                     add: row > 0,
                     plus: if row == 0 { plan.bias.get(top..).unwrap_or(&[]) } else { &[] },
