@@ -90,7 +90,7 @@ pub(super) fn forward_partly<'a>(
     mode: Mode,
     tape: &mut Tape,
 ) -> Result<Passed<'a>, Vec<Refusal>> {
-    let mut refused = unknown(graph, seen, learning.varying);
+    let mut refused = unknown(graph, seen, learning.wanted);
     if !refused.is_empty() {
         return Err(refused);
     }

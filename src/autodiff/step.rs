@@ -406,7 +406,9 @@ impl<'a> Parts<'a> {
         mode: Mode,
         tape: &mut Tape,
     ) -> Result<Passed<'a>, Vec<Refusal>> {
-        let (varying, wanted) = (names(self.weights), names(learning));
+        // Statistics are no constants either, and not every backend normalises by such.
+        let varying = &names(self.weights) | &names(self.statistics);
+        let wanted = names(learning);
         let learning = Learning { varying: &varying, wanted: &wanted };
         let (graph, seen) = (&self.step.divided.suffix, self.step.seen);
         derive::forward_partly(graph, seen, given, &learning, mode, tape)

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::base::Digest;
 use crate::onnx::batch::agree;
 use crate::onnx::graph::Graph;
+use crate::onnx::misread::misread;
 use crate::onnx::observe::{Observation, observe};
 use crate::onnx::proto;
 use crate::onnx::runtime::{Backend, Runtime};
@@ -38,7 +39,7 @@ impl Looker for Eyes {
         let model = proto::encode(graph);
         let fields = json!({
             "kind": "look",
-            "version": 1,
+            "version": 2,
             "model": Digest::of(&model),
             "shapes": shapes,
             "runtime": self.runtime.version(),
@@ -48,6 +49,7 @@ impl Looker for Eyes {
                 observe(self.runtime, graph, shapes).map_err(|error| error.to_string())
             }
             Backend::Embedded => {
+                rightly_read(graph)?;
                 in_child(&model, None, shapes).map_err(|error| format!("{error:#}"))
             }
         })
@@ -76,6 +78,18 @@ impl Looker for Eyes {
         agreed
     }
 }
+
+/// What the embedded backend would compute wrongly, it does not compute.
+fn rightly_read(graph: &Graph) -> Result<(), String> {
+    let misread = misread(graph);
+    let Some(node) = misread.first() else { return Ok(()) };
+    let (name, op) = (&node.name, &node.op);
+    Err(format!("the embedded backend computes node `{name}` ({op}) wrongly; {OTHER_RUNTIME}"))
+}
+
+/// The way out where the embedded backend does not serve.
+const OTHER_RUNTIME: &str = "ONNX Runtime's own library may run it: get it with `tl-run runtime \
+                             install`, or name one with --runtime PATH";
 
 type Agreed = Result<(), String>;
 
@@ -153,10 +167,7 @@ pub(super) fn answered<T: DeserializeOwned>(mut child: Command) -> anyhow::Resul
         Some(told) => told.to_owned(),
         None => format!("it makes the embedded backend crash ({})", output.status),
     };
-    anyhow::bail!(
-        "{why}; ONNX Runtime's own library may run it: get it with `tl-run runtime install`, or \
-         name one with --runtime PATH"
-    )
+    anyhow::bail!("{why}; {OTHER_RUNTIME}")
 }
 
 /// The child: looks at a model and prints what it saw; with a freed one, whether they agree.

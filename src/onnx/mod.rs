@@ -17,6 +17,7 @@ pub mod library;
 pub mod lora;
 pub mod lsuv;
 pub mod macs;
+pub mod misread;
 pub mod observe;
 mod operators;
 pub mod order;

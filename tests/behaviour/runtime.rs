@@ -237,7 +237,17 @@ stages:
 #[test]
 fn cuda_without_a_library_that_has_it_is_told_where_it_was_asked_for() {
     let study = Study::new(PROBED).with_digits(300);
-    assert_snapshot!(study.refusal(), @"");
+    assert_snapshot!(study.refusal(), @"
+    exit code 2
+    --- standard error
+    error: the embedded backend computes on the processor alone
+         study.yaml:2:9
+      2 | device: cuda
+        |         ^^^^
+      help: name a library that has CUDA by `--runtime PATH` (the Python package onnxruntime-gpu holds one), or write `device: cpu`
+
+    1 problem
+    ");
 }
 
 /// Where a GPU and a library for it are at hand, the same graphs run there and tell much the same.

@@ -37,8 +37,9 @@ impl Job for Choose {
     }
 
     /// 1: first. 2: a model carries the class weights that its probabilities are to be freed of.
+    /// 3: and what makes probabilities of its scores; frozen constants are proved.
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Json, Failure> {

@@ -34,6 +34,10 @@ impl Job for RangeTest {
         true
     }
 
+    fn trains(&self) -> bool {
+        true
+    }
+
     fn cores(&self) -> Cores {
         Cores::Share
     }
