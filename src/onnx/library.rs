@@ -233,17 +233,21 @@ pub fn remove_libraries(folder: &Path, keep: Option<&Path>) -> io::Result<Vec<Pa
     Ok(others)
 }
 
-/// Runs a graph of one operator: a runtime that can do this is whole.
-pub fn prove(runtime: &Runtime) -> Result<(), RuntimeError> {
-    let graph = Graph {
+/// A graph of one operator, x + x.
+pub(super) fn smallest() -> Graph {
+    Graph {
         name: "double".into(),
         opset: 18,
         inputs: vec![Port::batch_of_floats("x", &[2])],
         outputs: vec![Port::batch_of_floats("y", &[2])],
         nodes: vec![Node::new("double", "Add", &["x", "x"], "y")],
         ..Graph::default()
-    };
-    let mut session = runtime.load(&proto::encode(&graph), 1)?;
+    }
+}
+
+/// Runs a graph of one operator: a runtime that can do this is whole.
+pub fn prove(runtime: &Runtime) -> Result<(), RuntimeError> {
+    let mut session = runtime.load(&proto::encode(&smallest()), 1)?;
     let outputs = session.run(&[&Tensor::f32(&[1, 2], vec![1.0, 2.5])?])?;
     match outputs.first().and_then(Tensor::floats) {
         Some([2.0, 5.0]) => Ok(()),

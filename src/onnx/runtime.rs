@@ -119,13 +119,18 @@ fn library(path: &Path) -> Result<Runtime, RuntimeError> {
     let builder = ort::init_from(path).map_err(|error| refused(error.to_string()))?;
     let environment = builder.with_telemetry(false).build().map_err(|e| refused(e.to_string()))?;
     environment.set_log_level(ort::logging::LogLevel::Error);
-    Ok(Runtime {
+    let runtime = Runtime {
         backend: Backend::Library,
         version: format!("onnxruntime {}", release(ort::info(), path)),
         on_cuda: OnceLock::new(),
         origin: path.display().to_string(),
         environment,
-    })
+    };
+    // The first session adds the domain of our operators to a list that all sessions of the process
+    // share; two that come at the same time would both add it, and one of them would fail.
+    let model = super::proto::encode(&super::library::smallest());
+    runtime.build(&model, 1).map_err(|error| refused(first_line(&error.to_string())))?;
+    Ok(runtime)
 }
 
 /// The version from the build's own words ("git-branch=rel-1.31.1"), or else from the file name

@@ -241,9 +241,9 @@ fn cuda_without_a_library_that_has_it_is_told_where_it_was_asked_for() {
     exit code 2
     --- standard error
     error: the embedded backend computes on the processor alone
-         study.yaml:2:9
-      2 | device: cuda
-        |         ^^^^
+        study.yaml:2:9
+     2 | device: cuda
+       |         ^^^^
       help: name a library that has CUDA by `--runtime PATH` (the Python package onnxruntime-gpu holds one), or write `device: cpu`
 
     1 problem

@@ -155,8 +155,12 @@ fn assert_right(cases: &[(&'static str, Case)], picks: &[(usize, usize)]) {
         let question =
             Question { graph: &graph, seen: &seen, varied: &varied, mode: Mode::Train, dialect };
         let compared = compare(runtime, &question, Seed(1), 1).unwrap();
+        // A tensor that hardly matters is measured through the rounding of those that do.
+        let most = compared.iter().map(|tensor| tensor.computed.abs()).fold(0.0, f64::max);
         for tensor in compared {
-            assert!(tensor.verdict != Verdict::Bad, "{ops:?}, {dialect:?}: {tensor:?}");
+            let apart = (tensor.computed - tensor.measured).abs();
+            let is_bad = tensor.verdict == Verdict::Bad && apart > 1e-4 * most;
+            assert!(!is_bad, "{ops:?}, {dialect:?}: {tensor:?}");
         }
     }
 }
