@@ -17,8 +17,8 @@ whatever else the machine does meets each of them alike. Told are medians over a
     own      share of a step that is not the runtime's: batches, labels, bookkeeping
     memory   peak of each process; the ratio is tl-run's divided by that of PyTorch's fastest mode
 
-OpenMP threads of PyTorch are told not to spin (OMP_WAIT_POLICY), or their processor time would count
-waiting. Set TL_RUN_KERNELS=off to see the step without kernels of our own.
+PyTorch's threads wait as they do by default, spinning, which its processor time counts. Set
+TL_RUN_KERNELS=off to see the step without kernels of our own.
 """
 
 import argparse
@@ -247,7 +247,7 @@ class Runner:
     """A process that trains when it is told to."""
 
     def __init__(self, command):
-        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "RUST_BACKTRACE": "0"}
+        environment = os.environ | {"RUST_BACKTRACE": "0"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment, **pipes)
         self.walls, self.cpus, self.own, self.memory = [], [], 0.0, 0
