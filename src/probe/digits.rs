@@ -1,15 +1,16 @@
 //! Known answers on scikit-learn's digits: the first 1,000 rows train, the last 797 test.
 
-use std::path::Path;
+use std::path::Path as FilePath;
 
-use ndarray::Array2;
+use linfa::traits::{Fit as _, Predict as _};
+use ndarray::{Array2, Axis};
 
 use super::*;
 
 /// Pixels / 16 and labels.
 fn digits() -> (Array2<f64>, Vec<usize>) {
     use std::io::Read as _;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
+    let path = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
@@ -22,105 +23,173 @@ fn digits() -> (Array2<f64>, Vec<usize>) {
     (Array2::from_shape_vec((labels.len(), 64), values).unwrap(), labels)
 }
 
-struct Task {
-    features: Array2<f64>,
-    labels: Vec<usize>,
+fn pool() -> Pool {
+    let (features, labels) = digits();
+    Pool { features, targets: Targets::Classes { labels, classes: 10 }, threads: 1 }
 }
 
-impl Task {
-    fn new() -> Self {
-        let (features, labels) = digits();
-        Self { features, labels }
-    }
+fn rows(range: std::ops::Range<usize>) -> Vec<usize> {
+    range.collect()
+}
 
-    fn part(&self, rows: std::ops::Range<usize>) -> Labelled<'_> {
-        Labelled {
-            features: self.features.slice(ndarray::s![rows.clone(), ..]),
-            labels: &self.labels[rows],
-            classes: 10,
-        }
+fn labels(pool: &Pool, rows: &[usize]) -> Vec<usize> {
+    match pool.targets.of(rows) {
+        Targets::Classes { labels, .. } => labels,
+        _ => unreachable!("digits have classes"),
     }
 }
 
-fn correct(classifier: &impl Classifier, test: &Labelled<'_>) -> usize {
-    let scores = classifier.scores(test.features);
-    let right = |(row, &label): (ndarray::ArrayView1<'_, f64>, &usize)| {
-        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
-        best == label
+/// How many of some items are predicted right.
+fn right(scores: &Array2<f64>, labels: &[usize]) -> usize {
+    let best = |row: ndarray::ArrayView1<'_, f64>| {
+        row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0
     };
-    scores.rows().into_iter().zip(test.labels).filter(|(r, l)| right((r.view(), l))).count()
+    scores.axis_iter(Axis(0)).zip(labels).filter(|(row, label)| best(*row) == **label).count()
+}
+
+/// Fits the first thousand at each value in turn; what is then said of the last 797.
+fn along(family: &dyn Family, pool: &Pool, values: &[f64]) -> Vec<(usize, Array2<f64>)> {
+    let prepared = family.prepare(pool).unwrap();
+    let mut path = prepared.path(&rows(0..1000)).unwrap();
+    let test = rows(1000..1797);
+    let known = labels(pool, &test);
+    let fit = |&value: &f64| {
+        path.fit(value).unwrap();
+        let scores = path.scores(&test);
+        assert_eq!(scores, path.fitted().scores(pool.rows(&test).view()));
+        (right(&scores, &known), scores)
+    };
+    values.iter().map(fit).collect()
 }
 
 #[test]
 fn logistic_regression_gives_scikit_learns_counts_and_losses() {
-    let task = Task::new();
-    let (train, test) = (task.part(0..1000), task.part(1000..1797));
-    let mut before = None;
+    let pool = pool();
+    let known = labels(&pool, &rows(1000..1797));
     // C, correct of 797, log-loss.
-    let known = [
+    let expected = [
         (0.01, 704, 1.299_308),
         (0.1, 732, 0.507_304),
         (1.0, 743, 0.283_388),
         (10.0, 745, 0.274_853),
     ];
-    for (cost, count, loss) in known {
-        let fitted = Logistic::fit(&train, cost, before.as_ref()).unwrap();
-        assert!(correct(&fitted, &test).abs_diff(count) <= 1, "C = {cost}");
-        let scores = fitted.scores(test.features);
-        let rows = scores.rows().into_iter().zip(test.labels);
+    let found = along(&Logistic, &pool, &expected.map(|(cost, ..)| cost));
+    for ((cost, count, loss), (correct, scores)) in expected.into_iter().zip(found) {
+        assert!(correct.abs_diff(count) <= 1, "C = {cost}");
+        let rows = scores.rows().into_iter().zip(&known);
         let seen = -rows.map(|(row, &label)| row[label]).sum::<f64>() / 797.0;
         assert!((seen - loss).abs() < 2e-4, "C = {cost}: {seen}");
-        before = Some(fitted);
     }
 }
 
 #[test]
 fn standardised_logistic_regression_gives_scikit_learns_accuracy() {
-    let task = Task::new();
-    let scaler = Scaler::fit(&Normalise::Standard, &task.part(0..1000).features);
-    let task = Task { features: scaler.apply(task.features), labels: task.labels };
-    let fitted = Logistic::fit(&task.part(0..1000), 1.0, None).unwrap();
+    let pool = pool();
+    let scaler = Scaler::fit(&Normalise::Standard, &pool.rows(&rows(0..1000)).view());
+    let pool = Pool { features: scaler.apply(pool.features), ..pool };
     // .93350 of 797 is 744.
-    assert!(correct(&fitted, &task.part(1000..1797)).abs_diff(744) <= 1);
+    assert!(along(&Logistic, &pool, &[1.0])[0].0.abs_diff(744) <= 1);
 }
 
 #[test]
 fn an_rbf_machine_gives_the_known_accuracy() {
-    let task = Task::new();
     let kernel = Kernel::Rbf(crate::base::language::defaults());
-    let fitted = Svm::fit(&task.part(0..1000), &[10.0; 10], &kernel).unwrap();
+    let family = Svm { kernel, weights: vec![1.0; 10] };
     // scikit-learn's one-against-one machines: .96487 of 797 is 769; one against the rest may
     // differ by a few items.
-    let right = correct(&fitted, &task.part(1000..1797));
+    let right = along(&family, &pool(), &[10.0])[0].0;
     assert!((763..=775).contains(&right), "{right}");
 }
 
+fn held(fit: std::ops::Range<usize>, held: std::ops::Range<usize>) -> Plan {
+    let (fit, held) = (rows(fit), rows(held));
+    let last = fit.clone();
+    let rounds = vec![Round::Held { fit, held }];
+    Plan { rounds, last, criterion: Criterion::Auto, per_column: false }
+}
+
+fn chosen(values: &dyn Values, plan: &Plan) -> Selected {
+    select(&Logistic, values, &pool(), plan, &|| false).unwrap()
+}
+
 #[test]
-fn the_best_strength_is_chosen_on_val_and_an_edge_is_told() {
-    let task = Task::new();
-    let (train, val) = (task.part(0..400), task.part(400..700));
-    let fit =
-        |data: &Labelled<'_>, cost, before: Option<&Logistic>| Logistic::fit(data, cost, before);
-    let listed = |values: &[f64]| {
-        Grid::Listed(values.iter().map(|value| Cost::new(*value).unwrap()).collect())
+fn the_best_strength_is_chosen_on_items_held_out_and_an_edge_is_told() {
+    let plan = held(0..400, 400..700);
+    let choice = chosen(&vec![1e-3, 1.0, 1e3], &plan).choice.unwrap();
+    assert!((choice.value - 1.0).abs() < 1e-12 && !choice.at_edge);
+    let low = chosen(&vec![1e-4, 1e-3], &plan).choice.unwrap();
+    assert!((low.value - 1e-3).abs() < 1e-12 && low.at_edge);
+}
+
+#[test]
+fn the_fit_that_is_kept_is_that_of_the_chosen_value_on_the_last_items() {
+    let pool = pool();
+    let plan = held(0..400, 400..700);
+    let kept = chosen(&vec![0.1, 1.0, 10.0], &plan);
+    let value = kept.choice.unwrap().value;
+    let anew = |rows: &[usize]| {
+        let features = pool.rows(rows);
+        let examples = Examples::new(Features(features.view()), pool.targets.of(rows));
+        let fitted = At { family: &Logistic, value, threads: 1 }.fit(&examples).unwrap();
+        fitted.predict(Features(pool.features.view()))
     };
-    let chosen = select(&listed(&[1e-3, 1.0, 1e3]), &train, &val, fit, &|| false).unwrap();
-    assert!((chosen.choice.cost - 1.0).abs() < 1e-12 && !chosen.choice.at_edge);
-    let low = select(&listed(&[1e-4, 1e-3]), &train, &val, fit, &|| false).unwrap();
-    assert!((low.choice.cost - 1e-3).abs() < 1e-12 && low.choice.at_edge);
+    let close = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|d| d.abs() < 1e-2);
+    assert!(close(&kept.fitted.scores(pool.features.view()), &anew(&rows(0..400))));
+    let both = Plan { last: rows(0..700), ..plan };
+    let refitted = chosen(&vec![0.1, 1.0, 10.0], &both);
+    assert!(close(&refitted.fitted.scores(pool.features.view()), &anew(&rows(0..700))));
+}
+
+#[test]
+fn folds_judge_every_item_once_by_a_fit_without_it() {
+    let fold = |k: usize| (0..300).filter(|row| row % 3 == k).collect::<Vec<_>>();
+    let round = |k: usize| Round::Held {
+        fit: (0..300).filter(|row| row % 3 != k).collect(),
+        held: fold(k),
+    };
+    let rounds = (0..3).map(round).collect();
+    let plan = Plan { rounds, last: rows(0..300), criterion: Criterion::Error, per_column: false };
+    let selected = chosen(&vec![0.1, 10.0], &plan);
+    assert_eq!(selected.held, [fold(0), fold(1), fold(2)].concat());
+    assert_eq!(selected.held_scores.dim(), (300, 10));
+    let wrong = 300 - right(&selected.held_scores, &labels(&pool(), &selected.held));
+    let seen = selected.choice.unwrap().seen;
+    assert!((wrong as f64 / 300.0 - seen).abs() < 1e-12, "{wrong} of 300, but {seen}");
+}
+
+#[test]
+fn each_class_may_have_a_strength_of_its_own() {
+    let pool = pool();
+    let family = Svm { kernel: Kernel::Linear, weights: vec![1.0; 10] };
+    let plan =
+        Plan { criterion: Criterion::AveragePrecision, per_column: true, ..held(0..150, 150..300) };
+    let values = vec![1e-3, 1e-1, 10.0];
+    let selected = select(&family, &values, &pool, &plan, &|| false).unwrap();
+    let own = selected.choice.unwrap().by_column.unwrap();
+    assert_eq!(own.len(), 10);
+    assert!(own.iter().any(|value| value.total_cmp(&own[0]).is_ne()), "{own:?}");
+    let scores = selected.fitted.scores(pool.features.view());
+    let prepared = family.prepare(&pool).unwrap();
+    for (class, &value) in own.iter().enumerate() {
+        let mut path = prepared.path(&rows(0..150)).unwrap();
+        path.fit(value).unwrap();
+        let alone = path.scores(&rows(0..1797));
+        let apart = &scores.column(class) - &alone.column(class);
+        assert!(apart.iter().all(|d| d.abs() < 1e-2), "class {class}");
+    }
 }
 
 #[test]
 fn bad_features_are_told_and_never_hang() {
-    let mut task = Task::new();
-    task.features[[3, 5]] = f64::NAN;
-    let told = Logistic::fit(&task.part(0..10), 1.0, None).unwrap_err();
-    assert_eq!(told, ProbeError::NotFinite { row: 3, column: 5, value: "NaN".into() });
-    let task = Task::new();
-    let alike = Labelled { labels: &[1; 10], ..task.part(0..10) };
-    assert_eq!(Logistic::fit(&alike, 1.0, None).unwrap_err(), ProbeError::OneClass(10));
-    // Separable, duplicated rows, an enormous C: defined results.
-    let few = task.part(0..20);
-    let fitted = Logistic::fit(&few, 1e9, None);
-    assert!(fitted.is_err() || fitted.is_ok_and(|f| f.scores(few.features)[[0, 0]].is_finite()));
+    let mut bad = pool();
+    bad.features[[3, 5]] = f64::NAN;
+    let plan = held(0..10, 10..20);
+    let told = |pool: &Pool| select(&Logistic, &vec![1.0], pool, &plan, &|| false).err().unwrap();
+    assert_eq!(told(&bad), ProbeError::NotFinite { row: 3, column: 5, value: "NaN".into() });
+    let alike = Targets::Classes { labels: vec![1; 1797], classes: 10 };
+    assert_eq!(told(&Pool { targets: alike, ..pool() }), ProbeError::OneClass(10));
+    // Separable, few items, an enormous C: defined results.
+    let few = select(&Logistic, &vec![1e9], &pool(), &held(0..20, 20..40), &|| false);
+    let finite = |selected: Selected| selected.held_scores.iter().all(|score| !score.is_nan());
+    assert!(few.is_err() || few.is_ok_and(finite));
 }

@@ -6,11 +6,66 @@ use linfa::traits::Fit;
 use linfa_logistic::MultiLogisticRegression;
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
-use super::{Classifier, Labelled, ProbeError, Scaler, check, for_linfa, from_linfa};
+use super::family::{Family, Fitted, Path, Prepared};
+use super::pool::{Pool, Targets};
+use super::{ProbeError, for_linfa, from_linfa};
+
+/// Multinomial logistic regression along C.
+#[derive(Clone, Copy, Debug)]
+pub struct Logistic;
+
+impl Family for Logistic {
+    fn setting(&self) -> Option<&'static str> {
+        Some("c")
+    }
+
+    fn prepare<'a>(&'a self, pool: &'a Pool) -> Result<Box<dyn Prepared + 'a>, ProbeError> {
+        Ok(Box::new(Ready { pool }))
+    }
+}
+
+struct Ready<'a> {
+    pool: &'a Pool,
+}
+
+impl Prepared for Ready<'_> {
+    fn path<'a>(&'a self, rows: &[usize]) -> Result<Box<dyn Path + 'a>, ProbeError> {
+        let Targets::Classes { labels, classes } = self.pool.targets.of(rows) else {
+            return Err(ProbeError::OtherTargets("logistic regression tells classes"));
+        };
+        let (features, last) = (self.pool.rows(rows), None);
+        Ok(Box::new(Along { pool: self.pool, features, labels, classes, last }))
+    }
+}
+
+struct Along<'a> {
+    pool: &'a Pool,
+    features: Array2<f64>,
+    labels: Vec<usize>,
+    classes: usize,
+    last: Option<Model>,
+}
+
+impl Path for Along<'_> {
+    fn fit(&mut self, value: f64) -> Result<(), ProbeError> {
+        let data = (&self.features, &self.labels[..], self.classes);
+        self.last = Some(Model::fit(data, value, self.last.as_ref())?);
+        Ok(())
+    }
+
+    fn scores(&self, rows: &[usize]) -> Array2<f64> {
+        let last = self.last.as_ref().expect("a fit was made");
+        last.scores(self.pool.rows(rows).view())
+    }
+
+    fn fitted(&self) -> Box<dyn Fitted> {
+        Box::new(self.last.clone().expect("a fit was made"))
+    }
+}
 
 /// A fitted logistic regression.
 #[derive(Clone, Debug)]
-pub struct Logistic {
+struct Model {
     /// Features × classes that were in training.
     weights: Array2<f64>,
     biases: Array1<f64>,
@@ -24,16 +79,19 @@ const MOST_STEPS: u64 = 1000;
 /// Norm of the gradient at which it stops.
 const TOLERANCE: f64 = 1e-4;
 
-impl Logistic {
+impl Model {
     /// Fits by L-BFGS, starting from `before` if there is one (a weaker penalty's solution lies
     /// near that of a stronger one).
-    pub fn fit(data: &Labelled<'_>, cost: f64, before: Option<&Self>) -> Result<Self, ProbeError> {
-        check(data)?;
-        let mut present = data.labels.to_vec();
+    fn fit(
+        (features, labels, classes): (&Array2<f64>, &[usize], usize),
+        cost: f64,
+        before: Option<&Self>,
+    ) -> Result<Self, ProbeError> {
+        let mut present = labels.to_vec();
         present.sort_unstable();
         present.dedup();
-        let labels: ndarray_linfa::Array1<usize> = data.labels.iter().copied().collect();
-        let dataset = Dataset::new(for_linfa(&data.features), labels);
+        let labels: ndarray_linfa::Array1<usize> = labels.iter().copied().collect();
+        let dataset = Dataset::new(for_linfa(&features.view()), labels);
         let mut settings = MultiLogisticRegression::default()
             .alpha(1.0 / cost)
             .max_iterations(MOST_STEPS)
@@ -47,25 +105,8 @@ impl Logistic {
             weights: from_linfa(fitted.params()),
             biases: fitted.intercept().iter().copied().collect(),
             present,
-            classes: data.classes,
+            classes,
         })
-    }
-
-    /// Weights (features × classes) and biases that say of unscaled features what this says of
-    /// those that `scaler` has scaled by mean and deviation: W/σ and b − μ·(W/σ). A class that was
-    /// not in training has zeros.
-    pub fn on_unscaled(&self, scaler: &Scaler) -> (Array2<f64>, Array1<f64>) {
-        let mut weights = Array2::zeros((self.weights.nrows(), self.classes));
-        let mut biases = Array1::zeros(self.classes);
-        for (column, &class) in self.present.iter().enumerate() {
-            weights.column_mut(class).assign(&self.weights.column(column));
-            biases[class] = self.biases[column];
-        }
-        if let Scaler::Standard { mean, deviation } = scaler {
-            weights /= &deviation.view().insert_axis(Axis(1));
-            biases -= &mean.dot(&weights);
-        }
-        (weights, biases)
     }
 
     /// Weights with the biases as a last row, as linfa starts from.
@@ -76,7 +117,7 @@ impl Logistic {
     }
 }
 
-impl Classifier for Logistic {
+impl Fitted for Model {
     /// Logarithms of probabilities; a class that was not in training has −∞.
     fn scores(&self, features: ArrayView2<'_, f64>) -> Array2<f64> {
         let linear = features.dot(&self.weights) + &self.biases;
@@ -93,5 +134,16 @@ impl Classifier for Logistic {
 
     fn no_probabilities(&self) -> Option<&'static str> {
         None
+    }
+
+    /// A class that was not in training has zeros.
+    fn linear(&self) -> Option<(Array2<f64>, Array1<f64>)> {
+        let mut weights = Array2::zeros((self.weights.nrows(), self.classes));
+        let mut biases = Array1::zeros(self.classes);
+        for (column, &class) in self.present.iter().enumerate() {
+            weights.column_mut(class).assign(&self.weights.column(column));
+            biases[class] = self.biases[column];
+        }
+        Some((weights, biases))
     }
 }

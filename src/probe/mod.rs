@@ -1,30 +1,30 @@
-//! Classifiers on features, and the choice of their strength. The only door to linfa.
+//! Probes: whatever is fitted on features, and the choice of its setting. The only door to linfa.
+//!
+//! A [`Family`] is a kind of probe with one number left open. [`select`] fits it along that number
+//! on some items of a [`Pool`], looks at others, and keeps the best.
 
+mod family;
+mod folds;
 mod grid;
 mod logistic;
 mod normalise;
+mod pool;
+mod records;
 mod selection;
 mod svm;
 
+pub use family::{Family, Fitted, Path, Prepared};
+pub use folds::folds;
 pub use grid::{Cost, Grid, Named};
 pub use logistic::Logistic;
 pub use normalise::{Normalise, Scaler};
-pub use selection::{Choice, Curve, Selected, select};
+pub use pool::{Pool, Targets};
+pub use records::{At, Examples, Features};
+pub use selection::{Choice, Criterion, Curve, Plan, Round, Selected, Values, select};
 pub use svm::{Kernel, Rbf, Svm};
 
 use ndarray::{Array2, ArrayView2};
 use thiserror::Error;
-
-/// Features with labels.
-#[derive(Clone, Debug)]
-pub struct Labelled<'a> {
-    /// Items × features.
-    pub features: ArrayView2<'a, f64>,
-    /// The class of each item.
-    pub labels: &'a [usize],
-    /// Number of classes.
-    pub classes: usize,
-}
 
 /// Why there is no classifier.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -50,30 +50,31 @@ pub enum ProbeError {
         /// How many there may be.
         most: usize,
     },
-    /// No strength could be fitted.
-    #[error("no value of `c` could be fitted: {0}")]
+    /// This kind of probe does not judge items by fits without them.
+    #[error("this kind of probe has no closed form for items left out one by one")]
+    NothingLeftOut,
+    /// This kind of probe is not made for such targets.
+    #[error("{0}")]
+    OtherTargets(&'static str),
+    /// It could not be fitted.
+    #[error("{0}")]
     NoFit(String),
 }
 
-/// A fitted classifier.
-pub trait Classifier {
-    /// Scores of items × classes; higher is more likely.
-    fn scores(&self, features: ArrayView2<'_, f64>) -> Array2<f64>;
-
-    /// Why its scores are no probabilities, if they are none.
-    fn no_probabilities(&self) -> Option<&'static str>;
-}
-
-/// Refuses features that are not numbers, and a single class.
-fn check(data: &Labelled<'_>) -> Result<(), ProbeError> {
-    for ((row, column), value) in data.features.indexed_iter() {
-        if !value.is_finite() {
-            return Err(ProbeError::NotFinite { row, column, value: value.to_string() });
+/// Refuses features that are not numbers, and a single class, among some items.
+fn checked(pool: &Pool, rows: &[usize]) -> Result<(), ProbeError> {
+    for &row in rows {
+        for (column, value) in pool.features.row(row).iter().enumerate() {
+            if !value.is_finite() {
+                return Err(ProbeError::NotFinite { row, column, value: value.to_string() });
+            }
         }
     }
-    match data.labels.iter().any(|label| *label != data.labels[0]) {
-        true => Ok(()),
-        false => Err(ProbeError::OneClass(data.labels.len())),
+    match &pool.targets {
+        Targets::Classes { labels, .. } if rows.iter().all(|&r| labels[r] == labels[rows[0]]) => {
+            Err(ProbeError::OneClass(rows.len()))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -52,6 +52,20 @@ impl Scaler {
         }
     }
 
+    /// Weights (features × columns) and biases that say of unscaled features what these say of
+    /// scaled ones: W/σ and b − μ·(W/σ). Lengths cannot be taken into weights: those of items
+    /// scaled by them stay what they are.
+    pub fn unscaled(
+        &self,
+        (mut weights, mut biases): (Array2<f64>, Array1<f64>),
+    ) -> (Array2<f64>, Array1<f64>) {
+        if let Self::Standard { mean, deviation } = self {
+            weights /= &deviation.view().insert_axis(Axis(1));
+            biases -= &mean.dot(&weights);
+        }
+        (weights, biases)
+    }
+
     /// Scaled features.
     pub fn apply(&self, mut features: Array2<f64>) -> Array2<f64> {
         match self {

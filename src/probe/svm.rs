@@ -6,7 +6,9 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::base::language::{Above0, choice, keys};
 
-use super::{Classifier, Labelled, ProbeError, check, for_linfa};
+use super::family::{Family, Fitted, Path, Prepared};
+use super::pool::{Pool, Targets};
+use super::{ProbeError, for_linfa};
 
 choice! {
     /// What two items have in common.
@@ -26,9 +28,69 @@ keys! {
     }
 }
 
-/// Fitted machines, one for each class.
-#[derive(Debug)]
+/// One machine for each class, along C.
+#[derive(Clone, Debug)]
 pub struct Svm {
+    /// What two items have in common.
+    pub kernel: Kernel,
+    /// What C is multiplied with in each class.
+    pub weights: Vec<f64>,
+}
+
+impl Family for Svm {
+    fn setting(&self) -> Option<&'static str> {
+        Some("c")
+    }
+
+    fn prepare<'a>(&'a self, pool: &'a Pool) -> Result<Box<dyn Prepared + 'a>, ProbeError> {
+        Ok(Box::new(Ready { pool, svm: self }))
+    }
+}
+
+struct Ready<'a> {
+    pool: &'a Pool,
+    svm: &'a Svm,
+}
+
+impl Prepared for Ready<'_> {
+    fn path<'a>(&'a self, rows: &[usize]) -> Result<Box<dyn Path + 'a>, ProbeError> {
+        let Targets::Classes { labels, classes } = self.pool.targets.of(rows) else {
+            return Err(ProbeError::OtherTargets("these machines tell classes"));
+        };
+        let features = self.pool.rows(rows);
+        Ok(Box::new(Along { ready: self, features, labels, classes, last: None }))
+    }
+}
+
+struct Along<'a> {
+    ready: &'a Ready<'a>,
+    features: Array2<f64>,
+    labels: Vec<usize>,
+    classes: usize,
+    last: Option<Model>,
+}
+
+impl Path for Along<'_> {
+    fn fit(&mut self, value: f64) -> Result<(), ProbeError> {
+        let costs: Vec<f64> = self.ready.svm.weights.iter().map(|weight| value * weight).collect();
+        let data = (&self.features, &self.labels[..], self.classes);
+        self.last = Some(Model::fit(data, &costs, &self.ready.svm.kernel)?);
+        Ok(())
+    }
+
+    fn scores(&self, rows: &[usize]) -> Array2<f64> {
+        let last = self.last.as_ref().expect("a fit was made");
+        last.scores(self.ready.pool.rows(rows).view())
+    }
+
+    fn fitted(&self) -> Box<dyn Fitted> {
+        Box::new(self.last.clone().expect("a fit was made"))
+    }
+}
+
+/// Fitted machines, one for each class.
+#[derive(Clone, Debug)]
+struct Model {
     machines: Vec<Option<linfa_svm::Svm<f64, bool>>>,
 }
 
@@ -37,26 +99,29 @@ const MOST_ITEMS: usize = 10_000;
 /// Violation of the optimality conditions at which the solver stops, as in LIBSVM.
 const TOLERANCE: f64 = 1e-3;
 
-impl Svm {
+impl Model {
     /// Fits one machine for each class that is in training. `costs` are those of a violated margin
     /// in each class; a machine tells its class from the others, which there cost as much as their
     /// items do on average.
-    pub fn fit(data: &Labelled<'_>, costs: &[f64], kernel: &Kernel) -> Result<Self, ProbeError> {
-        check(data)?;
-        let items = data.labels.len();
+    fn fit(
+        (features, labels, classes): (&Array2<f64>, &[usize], usize),
+        costs: &[f64],
+        kernel: &Kernel,
+    ) -> Result<Self, ProbeError> {
+        let items = labels.len();
         if items > MOST_ITEMS {
             return Err(ProbeError::TooMany { items, most: MOST_ITEMS });
         }
-        let features = for_linfa(&data.features);
-        let width = width(kernel, &data.features);
+        let width = width(kernel, &features.view());
+        let features = for_linfa(&features.view());
         let machine = |class: usize| -> Result<Option<linfa_svm::Svm<f64, bool>>, ProbeError> {
-            if !data.labels.contains(&class) {
+            if !labels.contains(&class) {
                 return Ok(None);
             }
             let targets: ndarray_linfa::Array1<bool> =
-                data.labels.iter().map(|label| *label == class).collect();
+                labels.iter().map(|label| *label == class).collect();
             let settings = linfa_svm::Svm::<f64, bool>::params()
-                .pos_neg_weights(costs[class], of_others(class, data.labels, costs))
+                .pos_neg_weights(costs[class], of_others(class, labels, costs))
                 .eps(TOLERANCE);
             let settings = match width {
                 Some(width) => settings.gaussian_kernel(width),
@@ -65,7 +130,7 @@ impl Svm {
             let fitted = settings.fit(&Dataset::new(features.clone(), targets));
             fitted.map(Some).map_err(|error| ProbeError::NoFit(error.to_string()))
         };
-        let machines = (0..data.classes).map(machine).collect::<Result<_, _>>()?;
+        let machines = (0..classes).map(machine).collect::<Result<_, _>>()?;
         Ok(Self { machines })
     }
 }
@@ -90,7 +155,7 @@ fn width(kernel: &Kernel, features: &ArrayView2<'_, f64>) -> Option<f64> {
     }
 }
 
-impl Classifier for Svm {
+impl Fitted for Model {
     /// Signed distances to each class's border, in units of its margin; a class that was not in
     /// training has −∞.
     fn scores(&self, features: ArrayView2<'_, f64>) -> Array2<f64> {

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use crate::base::language::{Count, keys};
 use crate::base::{Located, Problem};
 use crate::data::{InputRule, Size};
-use crate::probe::{Grid, Named, Normalise};
+use crate::probe::{Grid, Named};
 
 use super::super::class_weights::ClassWeights;
 use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
-use super::super::probing::{FEATURES, sample};
+use super::super::probing::{Choosing, FEATURES, Fit, sample};
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
 use super::super::training::Pixelate;
 use super::Kind;
-use super::linear_probe::Fit;
 
 keys! {
-    /// Multinomial logistic regression on standardised pixels, its strength chosen on val.
+    /// Multinomial logistic regression on pixels, its strength chosen on items it was not fitted
+    /// on.
     pub struct PixelLinear {
         /// The data set.
         dataset: Located<Name>,
@@ -29,8 +29,7 @@ keys! {
         c: Grid = Grid::Named(Named::Default),
         /// How much each class counts when it is decided; probabilities stay those of the data.
         class_weights: ClassWeights = ClassWeights::None,
-        /// Training items; all of the split's if not said.
-        train_size: Option<Located<Count>> = None,
+        ; .. choosing: Choosing
     }
 }
 
@@ -46,16 +45,12 @@ impl Kind for PixelLinear {
         let rule = self.rule(&data, site)?;
         site.fitting(&data, &rule, self.dataset.place)?;
         let pixels = Pixelate::shared(&data, &rule, site);
-        let size = self.train_size.as_ref();
+        let size = self.choosing.train_size.as_ref();
         let differ = data.is_drawn(size.map(|size| size.0));
         let runs = site.for_seeds(differ, |site, _, seed| {
-            let job = Fit {
-                kind: Self::WORD,
-                sample: sample(site, &data, size, seed)?,
-                grid: self.c.clone(),
-                normalise: Normalise::Standard,
-                class_weights: self.class_weights.clone(),
-            };
+            let sample = sample(site, &data, size, seed)?;
+            let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.choosing);
+            let job = Fit { decide: self.class_weights.clone(), ..fit };
             Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
         })?;
         let weights = rule.length() * data.classes();

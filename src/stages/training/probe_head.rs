@@ -3,14 +3,15 @@
 use ndarray::Array2;
 use serde_json::{Value as Json, json};
 
+use crate::base::language::defaults;
 use crate::onnx::tensor::Tensor;
-use crate::probe::{Grid, Labelled, Logistic, Named, Normalise, Scaler, select};
+use crate::probe::{Grid, Named};
 
 use super::super::artifacts::{ArrayRows, read_vectors, write_vectors};
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
 use super::super::job::{Context, Failure, Job, Outputs, Speed};
-use super::super::probing::{FEATURES, matrix};
+use super::super::probing::{FEATURES, Fit};
 use super::Network;
 
 /// Fits the probe.
@@ -29,9 +30,9 @@ impl Job for ProbeHead {
         "probe_head"
     }
 
-    /// 1: first.
+    /// 1: first. 2: another solver.
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -44,22 +45,12 @@ impl Job for ProbeHead {
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
-        let all_labels = self.sample.data.dataset.labels();
-        let labels = |items: &[usize]| items.iter().map(|&i| all_labels[i]).collect::<Vec<_>>();
-        let train = matrix(&rows, &self.sample.train);
-        let scaler = Scaler::fit(&Normalise::Standard, &train.view());
-        let train = scaler.apply(train);
-        let val = scaler.apply(matrix(&rows, &self.sample.split.val));
-        let (on_train, on_val) = (labels(&self.sample.train), labels(&self.sample.split.val));
-        let classes = self.sample.data.classes();
-        let train = Labelled { features: train.view(), labels: &on_train, classes };
-        let val = Labelled { features: val.view(), labels: &on_val, classes };
-        let stop = || context.stopped();
-        let selected = select(&Grid::Named(Named::Default), &train, &val, Logistic::fit, &stop);
-        context.go_on()?;
-        let selected =
-            selected.map_err(|error| Failure::new(format!("fit a probe as head: {error}")))?;
-        let (weights, mut biases) = selected.classifier.on_unscaled(&scaler);
+        let grid = Grid::Named(Named::Default);
+        let fit = Fit::logistic(self.kind(), self.sample.clone(), &grid, &defaults());
+        let (scaler, selected) = fit.on(&rows, context)?;
+        let linear = selected.fitted.linear().map(|linear| scaler.unscaled(linear));
+        let (weights, mut biases) =
+            linear.ok_or_else(|| Failure::new("fit a probe as head: it is not linear"))?;
         // A weighted loss teaches the weighted prior: p · w, which is ln w on the scores.
         for (bias, weight) in biases.iter_mut().zip(self.class_weights.of(&self.sample)) {
             *bias += weight.ln();
@@ -73,8 +64,8 @@ impl Job for ProbeHead {
         let vectors = [(VECTORS[0], weights.as_slice()), (VECTORS[1], biases.as_slice())];
         Ok(Outputs::default()
             .with(HEAD, write_vectors(context.store, &vectors)?)
-            .fact("c", selected.choice.cost)
-            .fact("val", selected.choice.val))
+            .fact("c", selected.choice.as_ref().map(|choice| choice.value))
+            .fact("val", selected.choice.as_ref().map(|choice| choice.seen)))
     }
 }
 

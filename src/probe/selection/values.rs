@@ -1,0 +1,60 @@
+//! The values of a setting that are tried.
+
+use serde_json::{Value as Json, json};
+
+use super::super::grid::Grid;
+use super::Curve;
+
+/// Which values are tried, and in what order.
+pub trait Values: Send + Sync {
+    /// Those to begin with, ascending.
+    fn first(&self) -> Vec<f64>;
+
+    /// Those to go on with, given what all tried so far gave; none to end.
+    fn next(&self, _curve: &Curve) -> Vec<f64> {
+        vec![]
+    }
+
+    /// All of the above, for keys.
+    fn key(&self) -> Json;
+
+    /// Whether there are values below the smallest, so that a best one there is at an edge.
+    fn is_open_below(&self) -> bool {
+        true
+    }
+}
+
+/// Just these.
+impl Values for Vec<f64> {
+    fn first(&self) -> Vec<f64> {
+        self.clone()
+    }
+
+    fn key(&self) -> Json {
+        json!(self)
+    }
+}
+
+impl Values for Grid {
+    fn first(&self) -> Vec<f64> {
+        self.values()
+    }
+
+    fn key(&self) -> Json {
+        json!([self.values(), self.beyond(true)])
+    }
+
+    /// A grid that may grow does so once, beyond the end that proved best.
+    fn next(&self, curve: &Curve) -> Vec<f64> {
+        let seen = curve.iter().filter_map(|&(value, seen)| Some((value, seen?)));
+        let best = seen.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.total_cmp(&b.0)));
+        let is_first_look = curve.len() == self.values().len();
+        let Some((best, _)) = best.filter(|_| is_first_look) else { return vec![] };
+        let is = |end: Option<&(f64, _)>| end.is_some_and(|end| end.0.total_cmp(&best).is_eq());
+        match (is(curve.first()), is(curve.last())) {
+            (_, true) => self.beyond(true),
+            (true, _) => self.beyond(false),
+            _ => vec![],
+        }
+    }
+}

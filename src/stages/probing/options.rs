@@ -1,0 +1,108 @@
+//! How a probe's setting is chosen, as the file says it.
+
+use serde_json::{Value as Json, json};
+
+use crate::base::language::{Count, choice, keys};
+use crate::base::{Located, Seed};
+use crate::probe::{Criterion, Normalise, Plan, Pool, ProbeError, Round, folds};
+
+keys! {
+    /// How a probe is chosen and what it sees.
+    pub struct Choosing {
+        /// How features are scaled; learnt from the training items alone.
+        normalize: Normalise = Normalise::Standard,
+        /// Which items judge the values.
+        select: Select = Select::Val,
+        /// What is compared on them.
+        by: Criterion = Criterion::Auto,
+        /// What the probe that is kept was fitted on.
+        refit: Refit = Refit::Train,
+        /// Training items; all of the split's if not said.
+        train_size: Option<Located<Count>> = None,
+    }
+}
+
+choice! {
+    /// Which items judge the values of a setting.
+    pub enum Select {
+        /// The val part.
+        "val" => Val,
+        /// Parts of the training items in turn, each by a fit on the others. Groups stay together,
+        /// and each fold has its share of every class.
+        "folds" => Folds(Folds),
+    }
+}
+
+keys! {
+    /// Parts of the training items.
+    pub struct Folds {
+        /// How many.
+        count: Count = Count(5),
+    }
+}
+
+choice! {
+    /// Items that the probe which is kept is fitted on, once its setting is chosen.
+    pub enum Refit {
+        /// The train part: what every other arm of a verdict sees.
+        "train" => Train,
+        /// The train and the val part; for probes that are compared with each other only.
+        "train+val" => TrainAndVal,
+    }
+}
+
+/// Positions in a pool that holds the training items first, then those of val.
+pub(super) struct Positions {
+    pub(super) train: usize,
+    pub(super) val: usize,
+}
+
+impl Choosing {
+    /// Everything that can change the fit and is not said by the sample.
+    pub(super) fn key(&self) -> Json {
+        json!({
+            "normalize": self.normalize,
+            "select": self.select,
+            "by": self.by,
+            "refit": self.refit,
+        })
+    }
+
+    /// Fits of one value.
+    pub(super) fn rounds(&self) -> usize {
+        match &self.select {
+            Select::Val => 1,
+            Select::Folds(folds) => folds.count.0,
+        }
+    }
+
+    /// Whether the fit that is kept sees the val part.
+    pub(super) fn refits_on_val(&self) -> bool {
+        self.refit == Refit::TrainAndVal
+    }
+
+    /// Who is fitted on and who judges. `groups` are those of the training items.
+    pub(super) fn plan(
+        &self,
+        pool: &Pool,
+        positions: &Positions,
+        groups: &[usize],
+        seed: Seed,
+    ) -> Result<Plan, ProbeError> {
+        let train: Vec<usize> = (0..positions.train).collect();
+        let val: Vec<usize> = (positions.train..positions.train + positions.val).collect();
+        let rounds = match &self.select {
+            Select::Val => vec![Round::Held { fit: train.clone(), held: val.clone() }],
+            Select::Folds(asked) => {
+                let targets = pool.targets.of(&train);
+                let all = folds(&targets, groups, asked.count.0, seed)?;
+                all.into_iter().map(|held| Round::without(&train, held)).collect()
+            }
+        };
+        let last = match self.refit {
+            Refit::Train => train,
+            Refit::TrainAndVal => [train, val].concat(),
+        };
+        Ok(Plan { rounds, last, criterion: self.by.clone(), per_column: false })
+    }
+}
