@@ -113,7 +113,7 @@ impl<'a> Neighbours<'a> {
     pub fn leave_one_out(&self, k: usize, threads: usize) -> Result<Nearest, Unfit> {
         check_count(k)?;
         match self.items.nrows() {
-            1 => Err(Unfit::NoItems),
+            1 => Err(Unfit::OneItem),
             items => Ok(self.search(&self.items.view(), k.min(items - 1), true, threads)),
         }
     }

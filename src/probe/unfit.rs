@@ -32,6 +32,9 @@ pub enum Unfit {
     /// There is nothing to learn from.
     #[error("the training items have no features")]
     NoFeatures,
+    /// There is nothing to compare.
+    #[error("there is only one training item")]
+    OneItem,
     /// Fewer than two classes.
     #[error("all {0} training items are of one class")]
     OneClass(usize),

@@ -194,5 +194,5 @@ fn what_cannot_be_looked_up_is_told() {
     assert_eq!(cold.to_string(), "`temperature` is 0, but must be above 0");
     let single = train.slice(s![..1, ..]);
     let single = Neighbours::new(single, Distance::L2).unwrap();
-    assert_eq!(single.leave_one_out(1, 1).unwrap_err(), Unfit::NoItems);
+    assert_eq!(single.leave_one_out(1, 1).unwrap_err(), Unfit::OneItem);
 }
