@@ -1,30 +1,13 @@
 //! Known answers on scikit-learn's digits: the first 1,000 rows train, the last 797 test.
 
-use std::path::Path as FilePath;
-
 use linfa::traits::{Fit as _, Predict as _};
 use ndarray::{Array2, Axis};
 
+use super::testing::Digits;
 use super::*;
 
-/// Pixels / 16 and labels.
-fn digits() -> (Array2<f64>, Vec<usize>) {
-    use std::io::Read as _;
-    let path = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
-    let mut text = String::new();
-    let file = std::fs::File::open(path).unwrap();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    let (mut values, mut labels) = (vec![], vec![]);
-    for line in text.lines() {
-        let row: Vec<f64> = line.split(',').map(|value| value.parse().unwrap()).collect();
-        values.extend(row[..64].iter().map(|value| value / 16.0));
-        labels.push(row[64] as usize);
-    }
-    (Array2::from_shape_vec((labels.len(), 64), values).unwrap(), labels)
-}
-
 fn pool() -> Pool {
-    let (features, labels) = digits();
+    let Digits { features, labels } = Digits::read();
     Pool { features, targets: Targets::Classes { labels, classes: 10 }, threads: 1 }
 }
 
@@ -185,9 +168,9 @@ fn bad_features_are_told_and_never_hang() {
     bad.features[[3, 5]] = f64::NAN;
     let plan = held(0..10, 10..20);
     let told = |pool: &Pool| select(&Logistic, &vec![1.0], pool, &plan, &|| false).err().unwrap();
-    assert_eq!(told(&bad), ProbeError::NotFinite { row: 3, column: 5, value: "NaN".into() });
+    assert_eq!(told(&bad), Unfit::NotFinite { row: 3, column: 5, value: "NaN".into() }.into());
     let alike = Targets::Classes { labels: vec![1; 1797], classes: 10 };
-    assert_eq!(told(&Pool { targets: alike, ..pool() }), ProbeError::OneClass(10));
+    assert_eq!(told(&Pool { targets: alike, ..pool() }), Unfit::OneClass(10).into());
     // Separable, few items, an enormous C: defined results.
     let few = select(&Logistic, &vec![1e9], &pool(), &held(0..20, 20..40), &|| false);
     let finite = |selected: Selected| selected.held_scores.iter().all(|score| !score.is_nan());

@@ -53,6 +53,11 @@ pub trait Fitted: Send {
     /// Why its scores are no probabilities, if they are none.
     fn no_probabilities(&self) -> Option<&'static str>;
 
+    /// What a reader should know of it.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
     /// Scores = features · weights + biases before they are made probabilities, if that is all
     /// there is: features × columns, and one bias for each column.
     fn linear(&self) -> Option<(Array2<f64>, Array1<f64>)> {

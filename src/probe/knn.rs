@@ -70,8 +70,12 @@ const UNIT: f32 = f32::EPSILON / 2.0;
 
 impl<'a> Neighbours<'a> {
     /// Prepares training items (items × features).
-    pub fn new(train: ArrayView2<'a, f64>, distance: Distance) -> Result<Self, Unfit> {
-        check_features(&train)?;
+    pub fn new(
+        train: impl Into<CowArray<'a, f64, Ix2>>,
+        distance: Distance,
+    ) -> Result<Self, Unfit> {
+        let train = train.into();
+        check_features(&train.view())?;
         let items = prepared(train, distance);
         let centre = match distance {
             Distance::L2 => items.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(0)),
@@ -105,7 +109,7 @@ impl<'a> Neighbours<'a> {
     ) -> Result<Nearest, Unfit> {
         check_width(&items, self.items.ncols())?;
         check_count(k)?;
-        let items = prepared(items, self.distance);
+        let items = prepared(items.into(), self.distance);
         Ok(self.search(&items.view(), k.min(self.items.nrows()), false, threads))
     }
 
@@ -372,10 +376,6 @@ impl Nearest {
         Ok(weights)
     }
 
-    /// How the distances were measured.
-    pub fn distance(&self) -> Distance {
-        self.distance
-    }
 }
 
 fn check_count(k: usize) -> Result<(), Unfit> {
@@ -397,14 +397,15 @@ fn check_temperature(value: f64) -> Result<(), Unfit> {
 }
 
 /// Items as they are compared: of length 1 for cosine.
-fn prepared(items: ArrayView2<'_, f64>, distance: Distance) -> CowArray<'_, f64, Ix2> {
+fn prepared(items: CowArray<'_, f64, Ix2>, distance: Distance) -> CowArray<'_, f64, Ix2> {
+    let items = match items.is_standard_layout() {
+        true => items,
+        false => CowArray::from(items.as_standard_layout().into_owned()),
+    };
     if distance == Distance::L2 {
-        return match items.is_standard_layout() {
-            true => CowArray::from(items),
-            false => CowArray::from(items.as_standard_layout().into_owned()),
-        };
+        return items;
     }
-    let mut items = items.as_standard_layout().into_owned();
+    let mut items = items.into_owned();
     for mut row in items.rows_mut() {
         // Divided by the largest first, so that no square leaves the range of numbers.
         let largest = row.fold(0.0_f64, |a, b| a.max(b.abs()));

@@ -3,25 +3,40 @@
 //! A [`Family`] is a kind of probe with one number left open. [`select`] fits it along that number
 //! on some items of a [`Pool`], looks at others, and keeps the best.
 
+mod cholesky;
+mod families;
 mod family;
 mod folds;
 mod grid;
+mod knn;
+mod lda;
 mod logistic;
+mod nearest_mean;
 mod normalise;
 mod pool;
+mod products;
 mod records;
+mod ridge;
 mod selection;
 mod svm;
+#[cfg(test)]
+mod testing;
+mod tridiagonal;
+mod unfit;
 
+pub use families::{Knn, Lda, NearestMean, Neighbourhood, Ridge};
 pub use family::{Family, Fitted, Path, Prepared};
 pub use folds::folds;
 pub use grid::{Cost, Grid, Named};
+pub use knn::{Distance, Votes};
+pub use lda::Shrinkage;
 pub use logistic::Logistic;
 pub use normalise::{Normalise, Scaler};
 pub use pool::{Pool, Targets};
 pub use records::{At, Examples, Features};
-pub use selection::{Choice, Criterion, Curve, Plan, Round, Selected, Values, select};
+pub use selection::{Choice, Counts, Criterion, Curve, Plan, Round, Selected, Values, select};
 pub use svm::{Kernel, Rbf, Svm};
+pub use unfit::Unfit;
 
 use ndarray::{Array2, ArrayView2};
 use thiserror::Error;
@@ -29,19 +44,9 @@ use thiserror::Error;
 /// Why there is no classifier.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ProbeError {
-    /// A feature is NaN or infinite.
-    #[error("feature {column} of item {row} is {value}")]
-    NotFinite {
-        /// Row in the matrix.
-        row: usize,
-        /// Column in the matrix.
-        column: usize,
-        /// What it is.
-        value: String,
-    },
-    /// Fewer than two classes.
-    #[error("all {0} training items are of one class")]
-    OneClass(usize),
+    /// The data cannot be fitted.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// More items than a kernel matrix is made for.
     #[error("{items} items need a kernel matrix of {items} × {items}; at most {most} are taken")]
     TooMany {
@@ -61,21 +66,13 @@ pub enum ProbeError {
     NoFit(String),
 }
 
-/// Refuses features that are not numbers, and a single class, among some items.
+/// Refuses features that are not numbers, and a single class among some items.
 fn checked(pool: &Pool, rows: &[usize]) -> Result<(), ProbeError> {
-    for &row in rows {
-        for (column, value) in pool.features.row(row).iter().enumerate() {
-            if !value.is_finite() {
-                return Err(ProbeError::NotFinite { row, column, value: value.to_string() });
-            }
-        }
+    unfit::check_features(&pool.features.view())?;
+    if let Targets::Classes { labels, .. } = pool.targets.of(rows) {
+        unfit::check_classes(&labels)?;
     }
-    match &pool.targets {
-        Targets::Classes { labels, .. } if rows.iter().all(|&r| labels[r] == labels[rows[0]]) => {
-            Err(ProbeError::OneClass(rows.len()))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The same matrix for linfa, which is one ndarray behind.

@@ -1,7 +1,7 @@
 //! Least squares with an L2 penalty on the weights and none on the biases: ‖Y − XW − b‖² + λ‖W‖².
 //! One decomposition serves every λ, and what each item would get from a fit without it is exact.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, CowArray, Ix2};
 
 use super::products::{product, with_itself};
 use super::tridiagonal::{Shifted, Tridiagonal};
@@ -12,7 +12,7 @@ use super::unfit::{
 /// Training items decomposed, ready for every λ.
 #[derive(Clone, Debug)]
 pub struct Decomposed<'a> {
-    features: ArrayView2<'a, f64>,
+    features: CowArray<'a, f64, Ix2>,
     mean: Array1<f64>,
     targets: Array2<f64>,
     target_mean: Array1<f64>,
@@ -68,11 +68,12 @@ pub fn class_targets(labels: &[usize], classes: usize) -> Result<Array2<f64>, Un
 impl<'a> Decomposed<'a> {
     /// Decomposes items × features, to be fitted to items × targets.
     pub fn new(
-        features: ArrayView2<'a, f64>,
+        features: impl Into<CowArray<'a, f64, Ix2>>,
         targets: ArrayView2<'_, f64>,
         threads: usize,
     ) -> Result<Self, Unfit> {
-        check_features(&features)?;
+        let features = features.into();
+        check_features(&features.view())?;
         check_targets(&targets, features.nrows())?;
         if features.nrows() == 1 {
             return Err(Unfit::OneItem);

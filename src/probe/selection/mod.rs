@@ -4,7 +4,7 @@ mod criterion;
 mod values;
 
 pub use criterion::Criterion;
-pub use values::Values;
+pub use values::{Counts, Values};
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,7 @@
 //! The values of a setting that are tried.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::super::grid::Grid;
@@ -56,5 +58,36 @@ impl Values for Grid {
             (true, _) => self.beyond(false),
             _ => vec![],
         }
+    }
+}
+
+/// Whole numbers of at least 1, ascending: there is nothing below the smallest one there can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts(Vec<usize>);
+
+impl Counts {
+    /// Each once.
+    pub fn new(counts: impl IntoIterator<Item = usize>) -> Self {
+        let all: BTreeSet<usize> = counts.into_iter().collect();
+        Self(all.into_iter().collect())
+    }
+
+    /// The largest.
+    pub fn most(&self) -> usize {
+        self.0.last().copied().unwrap_or(1)
+    }
+}
+
+impl Values for Counts {
+    fn first(&self) -> Vec<f64> {
+        self.0.iter().map(|&count| count as f64).collect()
+    }
+
+    fn key(&self) -> Json {
+        json!(self.0)
+    }
+
+    fn is_open_below(&self) -> bool {
+        self.0.first() != Some(&1)
     }
 }

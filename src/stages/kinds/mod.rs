@@ -3,10 +3,14 @@
 mod evaluate;
 mod extract;
 mod fine_tune;
+mod knn;
+mod lda;
 mod linear_probe;
 mod majority;
+mod nearest_mean;
 mod pixel_linear;
 mod pretrain;
+mod ridge;
 mod surgery;
 mod svm;
 mod transfer;
@@ -93,6 +97,10 @@ stage_kinds! {
     Extract => extract::Extract,
     LinearProbe => linear_probe::LinearProbe,
     Svm => svm::Svm,
+    Ridge => ridge::Ridge,
+    Knn => knn::Knn,
+    NearestMean => nearest_mean::NearestMean,
+    Lda => lda::Lda,
     FineTune => fine_tune::FineTune,
     Pretrain => pretrain::Pretrain,
     Majority => majority::Majority,

@@ -41,7 +41,6 @@ impl Kind for Svm {
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let job = |sample: Sample| Fit {
             kind: Self::WORD,
-            version: 2,
             family: Arc::new(probe::Svm {
                 kernel: self.kernel.clone(),
                 weights: self.class_weights.of(&sample),

@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::base::Seed;
 use crate::probe::{
-    Choice, Family, Grid, Logistic, Pool, ProbeError, Scaler, Selected, Targets, Values, select,
+    Choice, Family, Grid, Logistic, Pool, ProbeError, Scaler, Selected, Targets, Unfit, Values,
+    select,
 };
 use crate::train::Rows as _;
 
@@ -23,8 +24,6 @@ use super::{FEATURES, told};
 pub(crate) struct Fit {
     /// The word of the stage's kind.
     pub(crate) kind: &'static str,
-    /// Raised when the same settings give other bytes.
-    pub(crate) version: u32,
     pub(crate) sample: Sample,
     pub(crate) family: Arc<dyn Family>,
     /// Everything that the family was told.
@@ -42,8 +41,9 @@ impl Job for Fit {
         self.kind
     }
 
+    /// 1: first. 2: solvers of our own.
     fn version(&self) -> u32 {
-        self.version
+        2
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -70,11 +70,14 @@ impl Job for Fit {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
         let (scaler, Selected { fitted, choice, .. }) = self.on(&rows, context)?;
         let everyone: Vec<usize> = self.sample.everyone().iter().map(|(item, _)| *item).collect();
-        let scores = fitted.scores(scaler.apply(matrix(&rows, &everyone)).view());
+        let features = scaler.apply(matrix(&rows, &everyone));
+        self.finite(&features, &everyone)?;
+        let scores = fitted.scores(features.view());
         let mut told = self.weighed(told(&self.sample, scores, fitted.no_probabilities()));
         told.selection = choice.as_ref().map(selection);
         let outputs = Outputs::default().with("predictions", told.save(context.store)?);
-        let outputs = outputs.fact("trained_on", self.trained_on());
+        let mut outputs = outputs.fact("trained_on", self.trained_on());
+        outputs.warnings.extend(fitted.note());
         Ok(match choice {
             Some(choice) => with_choice(outputs, &choice),
             None => outputs,
@@ -90,17 +93,22 @@ impl Fit {
         c: &Grid,
         choosing: &Choosing,
     ) -> Self {
-        Self {
-            kind,
-            version: 2,
-            sample,
-            family: Arc::new(Logistic),
-            settings: Json::Null,
-            values: Arc::new(c.clone()),
-            choosing: choosing.clone(),
-            per_class: false,
-            decide: ClassWeights::None,
-        }
+        let family = Arc::new(Logistic);
+        Self::new(kind, sample, family, Json::Null, Arc::new(c.clone()), choosing)
+    }
+
+    /// A probe of which each class counts the same when it is decided, and all choose together.
+    pub(crate) fn new(
+        kind: &'static str,
+        sample: Sample,
+        family: Arc<dyn Family>,
+        settings: Json,
+        values: Arc<dyn Values>,
+        choosing: &Choosing,
+    ) -> Self {
+        let choosing = choosing.clone();
+        let (per_class, decide) = (false, ClassWeights::None);
+        Self { kind, sample, family, settings, values, choosing, per_class, decide }
     }
 
     /// Scales, chooses, fits.
@@ -167,17 +175,32 @@ impl Fit {
         told
     }
 
-    fn failure(&self, error: &ProbeError) -> Failure {
-        match error {
-            ProbeError::NotFinite { row, column, value } => {
-                let items = &self.sample.data.dataset.items();
-                let mut all = self.sample.train.iter().chain(&self.sample.split.val);
-                let id = all.nth(*row).map_or("", |&index| items[index].id.as_str());
-                Failure::with_help(
-                    format!("fit: feature {column} of `{id}` is {value}"),
-                    "check the model's input rule, or choose another layer",
-                )
+    /// Refuses features that are no numbers, wherever they stand.
+    fn finite(&self, features: &Array2<f64>, items: &[usize]) -> Result<(), Failure> {
+        let bad = features.indexed_iter().find(|(_, value)| !value.is_finite());
+        match bad {
+            None => Ok(()),
+            Some(((row, column), value)) => {
+                Err(self.no_number(items[row], column, &value.to_string()))
             }
+        }
+    }
+
+    fn no_number(&self, item: usize, column: usize, value: &str) -> Failure {
+        let id = &self.sample.data.dataset.items()[item].id;
+        Failure::with_help(
+            format!("fit: feature {column} of `{id}` is {value}"),
+            "check the model's input rule, or choose another layer",
+        )
+    }
+
+    fn failure(&self, error: &ProbeError) -> Failure {
+        let mut all = self.sample.train.iter().chain(&self.sample.split.val);
+        match error {
+            ProbeError::Unfit(Unfit::NotFinite { row, column, value }) => match all.nth(*row) {
+                Some(&item) => self.no_number(item, *column, value),
+                None => Failure::new(format!("fit: {error}")),
+            },
             other => Failure::new(format!("fit: {other}")),
         }
     }

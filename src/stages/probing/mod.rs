@@ -25,6 +25,9 @@ struct Layer {
 /// The port at which a probe gets its features.
 pub(super) const FEATURES: &str = "features";
 
+/// Probes that know what each training item would be given by a fit without it.
+const CLOSED_FORMS: [&str; 2] = ["knn", "ridge"];
+
 /// Plans a stage that fits something on a layer's features: a node for each seed that has features or
 /// training items of its own, or one for all.
 pub(super) fn fits_on_features<J: Job + 'static>(
@@ -35,6 +38,10 @@ pub(super) fn fits_on_features<J: Job + 'static>(
     site: &mut Site,
 ) -> Option<Offers> {
     let layer = layer(features, site)?;
+    if let Some(problem) = choosing.needs_closed_form().filter(|_| !CLOSED_FORMS.contains(&word)) {
+        site.problem(problem);
+        return None;
+    }
     let train_size = choosing.train_size.as_ref();
     let data = layer.offer.data.clone();
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));

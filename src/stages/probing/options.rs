@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, choice, keys};
-use crate::base::{Located, Seed};
+use crate::base::{Located, Place, Problem, Seed};
 use crate::probe::{Criterion, Normalise, Plan, Pool, ProbeError, Round, folds};
 
 keys! {
@@ -12,7 +12,7 @@ keys! {
         /// How features are scaled; learnt from the training items alone.
         normalize: Normalise = Normalise::Standard,
         /// Which items judge the values.
-        select: Select = Select::Val,
+        select: Located<Select> = Located::new(Select::Val, Place::default()),
         /// What is compared on them.
         by: Criterion = Criterion::Auto,
         /// What the probe that is kept was fitted on.
@@ -30,6 +30,8 @@ choice! {
         /// Parts of the training items in turn, each by a fit on the others. Groups stay together,
         /// and each fold has its share of every class.
         "folds" => Folds(Folds),
+        /// Each training item by a fit without it, in closed form; for `ridge` and `knn`.
+        "leave_one_out" => LeaveOneOut,
     }
 }
 
@@ -68,10 +70,27 @@ impl Choosing {
         })
     }
 
+    /// The same for probes whose probabilities are too rough to choose by.
+    pub(in super::super) fn by_errors(&self) -> Self {
+        let mut choosing = self.clone();
+        if choosing.by == Criterion::Auto {
+            choosing.by = Criterion::BalancedError;
+        }
+        choosing
+    }
+
+    /// What cannot be done with probes that have no closed form for items left out.
+    pub(super) fn needs_closed_form(&self) -> Option<Problem> {
+        let asks = *self.select == Select::LeaveOneOut;
+        let message = "this kind of probe has no closed form for items left out one by one";
+        let help = "write `select: val` or `select: { folds: { count: 5 } }`";
+        asks.then(|| Problem::at(self.select.place, message).help(help))
+    }
+
     /// Fits of one value.
     pub(super) fn rounds(&self) -> usize {
-        match &self.select {
-            Select::Val => 1,
+        match &self.select.value {
+            Select::Val | Select::LeaveOneOut => 1,
             Select::Folds(folds) => folds.count.0,
         }
     }
@@ -91,8 +110,9 @@ impl Choosing {
     ) -> Result<Plan, ProbeError> {
         let train: Vec<usize> = (0..positions.train).collect();
         let val: Vec<usize> = (positions.train..positions.train + positions.val).collect();
-        let rounds = match &self.select {
+        let rounds = match &self.select.value {
             Select::Val => vec![Round::Held { fit: train.clone(), held: val.clone() }],
+            Select::LeaveOneOut => vec![Round::LeftOut(train.clone())],
             Select::Folds(asked) => {
                 let targets = pool.targets.of(&train);
                 let all = folds(&targets, groups, asked.count.0, seed)?;

@@ -1,0 +1,13 @@
+//! The kinds of probes as families: what each needs of a pool, how it goes along its number, and
+//! what its scores mean. How they are computed stands in the files of the same names one floor up.
+
+mod knn;
+mod lda;
+mod linear;
+mod nearest_mean;
+mod ridge;
+
+pub use knn::{Knn, Neighbourhood};
+pub use lda::Lda;
+pub use nearest_mean::NearestMean;
+pub use ridge::Ridge;
