@@ -375,7 +375,6 @@ impl Nearest {
         }
         Ok(weights)
     }
-
 }
 
 fn check_count(k: usize) -> Result<(), Unfit> {

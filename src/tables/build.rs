@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 
 use crate::base::Digest;
-use crate::stages::artifacts::{ArmRow, Evaluation, Outcome, Predictions, TrialResult, Verdicts};
+use crate::stages::artifacts::{
+    ArmRow, Chosen, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
+};
 use crate::store::{Record, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
@@ -18,6 +20,7 @@ pub(super) struct Gathered {
     pub(super) scores: Vec<Scored>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) trained: Vec<Trained>,
+    pub(super) probed: Vec<Probed>,
     pub(super) costs: Vec<NodeCost>,
 }
 
@@ -47,6 +50,13 @@ pub(super) struct Trained {
     pub(super) range: Vec<RangeStep>,
 }
 
+/// How the setting of one probe was chosen.
+pub(super) struct Probed {
+    pub(super) stage: RunStage,
+    pub(super) seed: Option<u64>,
+    pub(super) chosen: Chosen,
+}
+
 /// What one node cost.
 pub(super) struct NodeCost {
     pub(super) node: RunNode,
@@ -57,8 +67,13 @@ pub(super) struct NodeCost {
 /// Reads everything.
 pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableError> {
     let reader = Reader::new(run, store);
-    let mut gathered =
-        Gathered { scores: vec![], verdicts: vec![], trained: vec![], costs: vec![] };
+    let mut gathered = Gathered {
+        scores: vec![],
+        verdicts: vec![],
+        trained: vec![],
+        probed: vec![],
+        costs: vec![],
+    };
     for stage in &run.stages {
         for (name, nodes) in &stage.scored {
             gathered.scores.extend(reader.scored(name, nodes)?);
@@ -68,6 +83,7 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
         }
         for &node in &stage.nodes {
             gathered.trained.extend(reader.trained(stage, node)?);
+            gathered.probed.extend(reader.probed(stage, node)?);
         }
     }
     gathered.costs = (0..run.nodes.len()).filter_map(|node| reader.cost(node)).collect();
@@ -144,6 +160,12 @@ impl<'a> Reader<'a> {
         Ok(Some(Trained { stage: stage.clone(), seed, chosen, trials, range }))
     }
 
+    fn probed(&self, stage: &RunStage, node: usize) -> Result<Option<Probed>, TableError> {
+        let Some(chosen) = self.json(node, "selection")? else { return Ok(None) };
+        let seed = self.run.nodes[node].seed;
+        Ok(Some(Probed { stage: stage.clone(), seed, chosen }))
+    }
+
     fn cost(&self, node: usize) -> Option<NodeCost> {
         let record = self.records[node].clone()?;
         let entry = self.run.nodes[node].clone();
@@ -203,10 +225,11 @@ impl Gathered {
             ("skipped", skipped_table(run)),
             ("costs", self.cost_table()),
         ];
-        // Hardly anybody has range tests, so there is no table without them.
+        // Not every study has probes or range tests: there is no table without them.
+        let probed = (!self.probed.is_empty()).then(|| ("selection", self.selection_table()));
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
-        tables.into_iter().chain(range).collect()
+        tables.into_iter().chain(probed).chain(range).collect()
     }
 
     fn score_table(&self) -> Table {
@@ -313,7 +336,7 @@ impl Gathered {
             .text("arm", each().map(|(_, arm, ..)| Some(arm.name.as_str())))
             .text("baseline", each().map(|(_, _, base, _)| Some(base.name.as_str())))
             .text("freeze_depth", each().map(|(_, arm, ..)| text(arm, "freeze")))
-            .text("transfer_depth", each().map(|_| None::<String>))
+            .text("transfer_depth", each().map(|(_, arm, ..)| text(arm, "transfer_depth")))
             .number(
                 "lr_body",
                 each()
@@ -376,6 +399,39 @@ impl Gathered {
             .number("val_accuracy", each().map(|(.., p)| Some(p.val_accuracy)))
             .number("val_balanced_accuracy", each().map(|(.., p)| Some(p.val_balanced_accuracy)))
             .number("rate", each().map(|(.., p)| Some(p.rate)))
+    }
+
+    /// What every value gave on items held out, then the value of each class that has its own.
+    fn selection_table(&self) -> Table {
+        let mut rows: Vec<(&Probed, Option<&str>, f64, Option<f64>, bool)> = Vec::new();
+        for probed in &self.probed {
+            let (choice, classes) = (&probed.chosen.choice, &probed.chosen.classes);
+            let is_chosen = |value: f64| value.total_cmp(&choice.value).is_eq();
+            let common = choice.by_column.is_none();
+            rows.extend(
+                choice
+                    .curve
+                    .iter()
+                    .map(|&(value, seen)| (probed, None, value, seen, common && is_chosen(value))),
+            );
+            let own = choice.by_column.iter().flatten().zip(classes);
+            rows.extend(
+                own.map(|(&value, class)| (probed, Some(class.as_str()), value, None, true)),
+            );
+        }
+        let each = || rows.iter();
+        let choice = |probed: &Probed| probed.chosen.choice.clone();
+        let at_edge = |probed: &Probed, is_chosen: bool| is_chosen && choice(probed).at_edge;
+        Table::default()
+            .text("stage", each().map(|(p, ..)| Some(p.stage.name.as_str())))
+            .whole("seed", each().map(|(p, ..)| p.seed.map(whole)))
+            .text("setting", each().map(|(p, ..)| Some(choice(p).setting)))
+            .text("class", each().map(|(_, class, ..)| *class))
+            .number("value", each().map(|(_, _, value, ..)| Some(*value)))
+            .text("criterion", each().map(|(p, ..)| Some(choice(p).criterion)))
+            .number("held_out", each().map(|(.., seen, _)| *seen))
+            .flag("chosen", each().map(|(.., chosen)| Some(*chosen)))
+            .flag("at_edge", each().map(|(p, .., chosen)| Some(at_edge(p, *chosen))))
     }
 
     fn range_table<'a>(&'a self) -> Table {

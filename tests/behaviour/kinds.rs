@@ -28,6 +28,10 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("extract", &["pretrain"], "extract: { model: a_pretrain, dataset: digits, layers: dense1 }"),
     ("linear_probe", &["extract"], "linear_probe: { features: a_extract.dense1, c: [0.1, 1] }"),
     ("svm", &["extract"], "svm: { features: a_extract.dense1, c: [0.1, 1] }"),
+    ("ridge", &["extract"], "ridge: { features: a_extract.dense1, lambda: [0.1, 1] }"),
+    ("knn", &["extract"], "knn: { features: a_extract.dense1, k: [1, 5] }"),
+    ("nearest_mean", &["extract"], "nearest_mean: { features: a_extract.dense1 }"),
+    ("lda", &["extract"], "lda: { features: a_extract.dense1 }"),
     (
         "fine_tune",
         &["pretrain"],

@@ -28,6 +28,7 @@ mod models;
 mod plan;
 mod predict;
 mod preprocessing;
+mod probes;
 mod real_models;
 mod recipes;
 mod results;

@@ -12,7 +12,7 @@ use crate::probe::{
 };
 use crate::train::Rows as _;
 
-use super::super::artifacts::{ArrayRows, Predictions, Selection};
+use super::super::artifacts::{ArrayRows, Chosen, Predictions, Selection, put_json};
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
 use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
@@ -79,7 +79,12 @@ impl Job for Fit {
         let mut outputs = outputs.fact("trained_on", self.trained_on());
         outputs.warnings.extend(fitted.note());
         Ok(match choice {
-            Some(choice) => with_choice(outputs, &choice),
+            Some(choice) => {
+                let outputs = with_choice(outputs, &choice);
+                let classes = self.sample.data.dataset.classes().to_vec();
+                let chosen = put_json(context.store, "selection", &Chosen { choice, classes })?;
+                outputs.with("selection", chosen)
+            }
             None => outputs,
         })
     }
