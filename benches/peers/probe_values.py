@@ -10,6 +10,7 @@ last 797 test; pixels are divided by 16.
 import sys
 
 import numpy as np
+from sklearn.calibration import _sigmoid_calibration
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -48,3 +49,7 @@ for strength in 0.1, 1.0, 10.0:
     model = RidgeCV([strength], store_cv_results=True).fit(train, targets)
     right = (model.predict(test).argmax(1) == truth).sum()
     print(f"ridge, lambda {strength}: {right} right, mean square left out {model.cv_results_.mean():.12f}")
+
+margins = np.array([-2.5, -1.75, -1, -0.5, -0.25, 0.125, 0.5, 0.75, 1.5, 2, 3, -0.75])
+answers = np.array([0, 0, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1])
+print("Platt: slope %.9f, offset %.9f" % _sigmoid_calibration(margins, answers))

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::cholesky::Cholesky;
+use super::covariance::Factors;
 use super::products::{product, with_itself};
 use super::unfit::{Unfit, check_classes, check_features, check_labels, check_width};
 
@@ -66,7 +66,7 @@ impl Lda {
         // Distances from a point amid the classes do not lose digits to the place of the origin.
         let centre = features.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(width));
         means -= &centre.view().insert_axis(Axis(1));
-        let factors = Cholesky::of(covariance);
+        let factors = Factors::of(covariance);
         let weights = factors.solve(&means);
         for (column, bias) in biases.iter_mut().enumerate() {
             let weights = weights.column(column);

@@ -3,7 +3,8 @@
 //! A [`Family`] is a kind of probe with one number left open. [`select`] fits it along that number
 //! on some items of a [`Pool`], looks at others, and keeps the best.
 
-mod cholesky;
+mod calibration;
+mod covariance;
 mod families;
 mod family;
 mod folds;
@@ -14,6 +15,7 @@ mod logistic;
 mod nearest_mean;
 mod normalise;
 mod pool;
+mod probabilities;
 mod products;
 mod records;
 mod ridge;
@@ -26,13 +28,14 @@ mod unfit;
 
 pub use families::{Knn, Lda, NearestMean, Neighbourhood, Ridge};
 pub use family::{Family, Fitted, Path, Prepared};
-pub use folds::folds;
+pub use folds::{Folds, Strata};
 pub use grid::{Cost, Grid, Named};
 pub use knn::{Distance, Votes};
 pub use lda::Shrinkage;
 pub use logistic::Logistic;
 pub use normalise::{Normalise, Scaler};
 pub use pool::{Pool, Targets};
+pub use probabilities::{Calibrator, Probabilities};
 pub use records::{At, Examples, Features};
 pub use selection::{Choice, Counts, Criterion, Curve, Plan, Round, Selected, Values, select};
 pub use svm::{Kernel, Rbf, Svm};

@@ -2,6 +2,10 @@
 
 use ndarray::{Array2, Axis};
 
+use super::folds::{Folds, Strata};
+use super::unfit::Unfit;
+use crate::base::Seed;
+
 /// What is to be said of items.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
@@ -31,6 +35,21 @@ impl Targets {
             Self::Classes { classes, .. } => *classes,
             Self::Labels(all) | Self::Values(all) => all.ncols(),
         }
+    }
+
+    /// Folds that have their share of each class, label or quantile; no group is in two of them.
+    pub fn folds(
+        &self,
+        groups: Option<&[usize]>,
+        count: usize,
+        seed: Seed,
+    ) -> Result<Folds, Unfit> {
+        let strata = match self {
+            Self::Classes { labels, classes } => Strata::Classes { labels, classes: *classes },
+            Self::Labels(all) => Strata::Labels(all.view()),
+            Self::Values(all) => Strata::Values(all.view()),
+        };
+        Folds::new(strata, groups, count, seed)
     }
 
     /// Those of some items.

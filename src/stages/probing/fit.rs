@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::Seed;
 use crate::probe::{
-    Choice, Family, Grid, Logistic, Pool, ProbeError, Scaler, Selected, Targets, Unfit, Values,
+    Calibrator, Choice, Family, Grid, Logistic, Pool, ProbeError, Scaler, Selected, Targets, Unfit, Values,
     select,
 };
 use crate::train::Rows as _;
@@ -68,12 +68,17 @@ impl Job for Fit {
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
-        let (scaler, Selected { fitted, choice, .. }) = self.on(&rows, context)?;
+        let (scaler, pool, selected) = self.on(&rows, context)?;
+        let calibrator = self.calibrator(&pool, &selected)?;
+        let Selected { fitted, choice, .. } = selected;
         let everyone: Vec<usize> = self.sample.everyone().iter().map(|(item, _)| *item).collect();
         let features = scaler.apply(matrix(&rows, &everyone));
         self.finite(&features, &everyone)?;
         let scores = fitted.scores(features.view());
+        let calibrated = calibrator.map(|c| c.probabilities(&scores.view())).transpose();
+        let calibrated = calibrated.map_err(|error| self.failure(&error))?;
         let mut told = self.weighed(told(&self.sample, scores, fitted.no_probabilities()));
+        told.probabilities = calibrated.map_or(told.probabilities, Ok);
         told.selection = choice.as_ref().map(selection);
         let outputs = Outputs::default().with("predictions", told.save(context.store)?);
         let mut outputs = outputs.fact("trained_on", self.trained_on());
@@ -121,9 +126,23 @@ impl Fit {
         &self,
         rows: &ArrayRows,
         context: &Context<'_>,
-    ) -> Result<(Scaler, Selected), Failure> {
+    ) -> Result<(Scaler, Pool, Selected), Failure> {
         let (scaler, pool) = self.pool(rows, context.cores);
-        Ok((scaler, self.selected(&pool, context)?))
+        let selected = self.selected(&pool, context)?;
+        Ok((scaler, pool, selected))
+    }
+
+    /// What makes probabilities of the scores, if they are not the probe's own.
+    fn calibrator(
+        &self,
+        pool: &Pool,
+        selected: &Selected,
+    ) -> Result<Option<Calibrator>, Failure> {
+        let has_own = selected.fitted.no_probabilities().is_none();
+        let held = pool.targets.of(&selected.held);
+        let how = self.choosing.probabilities.clone();
+        let made = how.calibrator(has_own, &selected.held_scores, &held);
+        made.map_err(|error| self.failure(&error))
     }
 
     /// Training items, then those of val, scaled as the training items ask for.
@@ -145,9 +164,11 @@ impl Fit {
     fn selected(&self, pool: &Pool, context: &Context<'_>) -> Result<Selected, Failure> {
         let positions =
             Positions { train: self.sample.train.len(), val: self.sample.split.val.len() };
-        let all_groups = self.sample.data.dataset.groups();
-        let groups: Vec<usize> = self.sample.train.iter().map(|&item| all_groups[item]).collect();
-        let plan = self.choosing.plan(pool, &positions, &groups, Seed(0));
+        let dataset = &self.sample.data.dataset;
+        let all = dataset.groups();
+        let groups: Vec<usize> = self.sample.train.iter().map(|&item| all[item]).collect();
+        let groups = dataset.has_groups().then_some(&groups[..]);
+        let plan = self.choosing.plan(pool, &positions, groups, Seed(0));
         let mut plan = plan.map_err(|error| self.failure(&error))?;
         plan.per_column = self.per_class;
         let stop = || context.stopped();

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, choice, keys};
 use crate::base::{Located, Place, Problem, Seed};
-use crate::probe::{Criterion, Normalise, Plan, Pool, ProbeError, Round, folds};
+use crate::probe::{Criterion, Normalise, Plan, Pool, ProbeError, Probabilities, Round};
 
 keys! {
     /// How a probe is chosen and what it sees.
@@ -15,6 +15,8 @@ keys! {
         select: Located<Select> = Located::new(Select::Val, Place::default()),
         /// What is compared on them.
         by: Criterion = Criterion::Auto,
+        /// Where probabilities come from.
+        probabilities: Probabilities = Probabilities::Auto,
         /// What the probe that is kept was fitted on.
         refit: Refit = Refit::Train,
         /// Training items; all of the split's if not said.
@@ -67,6 +69,7 @@ impl Choosing {
             "select": self.select,
             "by": self.by,
             "refit": self.refit,
+            "probabilities": self.probabilities,
         })
     }
 
@@ -105,7 +108,7 @@ impl Choosing {
         &self,
         pool: &Pool,
         positions: &Positions,
-        groups: &[usize],
+        groups: Option<&[usize]>,
         seed: Seed,
     ) -> Result<Plan, ProbeError> {
         let train: Vec<usize> = (0..positions.train).collect();
@@ -114,9 +117,9 @@ impl Choosing {
             Select::Val => vec![Round::Held { fit: train.clone(), held: val.clone() }],
             Select::LeaveOneOut => vec![Round::LeftOut(train.clone())],
             Select::Folds(asked) => {
-                let targets = pool.targets.of(&train);
-                let all = folds(&targets, groups, asked.count.0, seed)?;
-                all.into_iter().map(|held| Round::without(&train, held)).collect()
+                let folds = pool.targets.of(&train).folds(groups, asked.count.0, seed)?;
+                let held = folds.held().into_iter();
+                held.map(|held| Round::without(&train, held)).collect()
             }
         };
         let last = match self.refit {

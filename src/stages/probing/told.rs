@@ -10,7 +10,7 @@ use super::super::data::Sample;
 use super::super::probabilities::best;
 
 /// Predictions of everyone in a sample, from scores in the order of [`Sample::everyone`].
-/// Scores that give probabilities are their logarithms.
+/// Scores that give probabilities are their logarithms, unless those are given by themselves.
 pub(crate) fn told(
     sample: &Sample,
     scores: Array2<f64>,

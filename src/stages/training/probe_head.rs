@@ -47,7 +47,7 @@ impl Job for ProbeHead {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
         let grid = Grid::Named(Named::Default);
         let fit = Fit::logistic(self.kind(), self.sample.clone(), &grid, &defaults());
-        let (scaler, selected) = fit.on(&rows, context)?;
+        let (scaler, _, selected) = fit.on(&rows, context)?;
         let linear = selected.fitted.linear().map(|linear| scaler.unscaled(linear));
         let (weights, mut biases) =
             linear.ok_or_else(|| Failure::new("fit a probe as head: it is not linear"))?;

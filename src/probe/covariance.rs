@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 /// A covariance as S · P · L · Lᵀ · Pᵀ · S with scales S and an order P, over the features that are
 /// not combinations of others.
 #[derive(Clone, Debug)]
-pub(super) struct Cholesky {
+pub(super) struct Factors {
     /// Features in the order in which they were taken.
     order: Vec<usize>,
     /// Lᵀ: rows are columns of L, so that all loops run along rows.
@@ -17,7 +17,7 @@ pub(super) struct Cholesky {
 /// A feature is left out if the others explain all of its variance but this share.
 const UNEXPLAINED: f64 = 1e-8;
 
-impl Cholesky {
+impl Factors {
     /// Factors a symmetric matrix without negative eigenvalues, always taking the feature next of
     /// which the ones before explain least.
     pub(super) fn of(mut matrix: Array2<f64>) -> Self {
@@ -101,7 +101,7 @@ mod tests {
         let half = normal(1, 40, 12) * 1e3;
         let matrix = half.t().dot(&half);
         let right = normal(2, 12, 3);
-        let factors = Cholesky::of(matrix.clone());
+        let factors = Factors::of(matrix.clone());
         assert_eq!(factors.left_out(), 0);
         let back = matrix.dot(&factors.solve(&right));
         assert!((&back - &right).iter().all(|d| d.abs() < 1e-9));
@@ -119,7 +119,7 @@ mod tests {
             wide.column_mut(column).assign(&half.dot(&array![parts[0], parts[1], parts[2]]));
         }
         let matrix = wide.t().dot(&wide);
-        let factors = Cholesky::of(matrix.clone());
+        let factors = Factors::of(matrix.clone());
         assert_eq!(factors.left_out(), 3);
         // What the equations can say is said: a right side within their range comes back.
         let right = matrix.dot(&normal(4, 6, 2));
