@@ -1,5 +1,7 @@
 //! Probabilities from scores, learnt on items that were not trained on.
 
+#![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
+
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use super::unfit::{Unfit, check_labels, check_length};
