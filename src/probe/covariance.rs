@@ -1,5 +1,7 @@
 //! Triangular factors of covariances, with what the other features say left out.
 
+#![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
+
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
 /// A covariance as S · P · L · Lᵀ · Pᵀ · S with scales S and an order P, over the features that are

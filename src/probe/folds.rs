@@ -193,7 +193,9 @@ impl Labels {
         let Some(word) = self.word else { return vec![] };
         let mut counts = vec![vec![0; folds]; self.count];
         for (labels, &fold) in self.of.iter().zip(of) {
-            labels.iter().for_each(|&label| counts[label][fold] += 1);
+            for &label in labels {
+                counts[label][fold] += 1;
+            }
         }
         let mut notes = vec![];
         for (label, counts) in counts.iter().enumerate().take(self.known) {
@@ -314,14 +316,18 @@ impl<'a> Spread<'a> {
             });
             for unit in holders {
                 self.put(unit, self.neediest(label));
-                self.labels[unit].iter().for_each(|(label, count)| left[*label] -= count);
+                for (label, count) in &self.labels[unit] {
+                    left[*label] -= count;
+                }
             }
             left[label] = 0.0;
         }
         self.even_out(&order);
         let mut of = vec![0; self.items as usize];
         for (unit, fold) in self.units.iter().zip(&self.of) {
-            unit.iter().for_each(|&row| of[row] = fold.unwrap_or(0));
+            for &row in unit {
+                of[row] = fold.unwrap_or(0);
+            }
         }
         of
     }

@@ -1,6 +1,8 @@
 //! The k nearest training items: found by one pass of products in 32 bits that can lose none of
 //! them, put in order by their distances in 64 bits.
 
+#![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
+
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
 
 use super::products::{dot, each, squared_distance};

@@ -1,5 +1,7 @@
 //! Linear discriminant analysis with a shrunk covariance (scikit-learn's `lsqr`).
 
+#![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
+
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use super::covariance::Factors;
@@ -140,7 +142,7 @@ fn shrunk(mut items: Array2<f64>, shrinkage: Shrinkage, threads: usize) -> Array
     }
 }
 
-/// XᵀX / n.
+/// `XᵀX / n`.
 fn covariance(centred: &Array2<f64>, threads: usize) -> Array2<f64> {
     with_itself(centred.t(), threads) / centred.nrows() as f64
 }

@@ -1,5 +1,7 @@
 //! Each item to the class whose mean is nearest.
 
+#![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
+
 use ndarray::{Array2, ArrayView2};
 
 use super::knn::Distance;
@@ -32,7 +34,9 @@ impl NearestMean {
         for (item, &label) in features.rows().into_iter().zip(labels) {
             let item = compared(item.to_vec(), distance);
             let (sum, count) = sums[label].get_or_insert_with(|| (vec![0.0; width], 0.0));
-            sum.iter_mut().zip(item).for_each(|(sum, value)| *sum += value);
+            for (sum, value) in sum.iter_mut().zip(item) {
+                *sum += value;
+            }
             *count += 1.0;
         }
         let mean = |(sum, count): (Vec<f64>, f64)| {
@@ -66,9 +70,13 @@ impl NearestMean {
 fn compared(mut item: Vec<f64>, distance: Distance) -> Vec<f64> {
     let largest = item.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
     if distance == Distance::Cosine && largest > 0.0 {
-        item.iter_mut().for_each(|value| *value /= largest);
+        for value in &mut item {
+            *value /= largest;
+        }
         let length = dot(&item, &item).sqrt();
-        item.iter_mut().for_each(|value| *value /= length);
+        for value in &mut item {
+            *value /= length;
+        }
     }
     item
 }

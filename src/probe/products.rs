@@ -1,6 +1,8 @@
 //! Matrix products on several threads. What a thread takes is cut in the same way for any number
 //! of threads, so the bits are the same.
 
+#![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
+
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayView2, Axis, s};

@@ -1,6 +1,8 @@
 //! Least squares with an L2 penalty on the weights and none on the biases: ‖Y − XW − b‖² + λ‖W‖².
 //! One decomposition serves every λ, and what each item would get from a fit without it is exact.
 
+#![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
+
 use ndarray::{Array1, Array2, ArrayView2, Axis, CowArray, Ix2};
 
 use super::products::{product, with_itself};
@@ -22,22 +24,22 @@ pub struct Decomposed<'a> {
     threads: usize,
 }
 
-/// XᵀX where there are as many items as features or more, XXᵀ where there are fewer.
+/// `XᵀX` where there are as many items as features or more, `XXᵀ` where there are fewer.
 #[derive(Clone, Debug)]
 enum Side {
     Features {
-        /// Qᵀ Xᵀ: features × items.
+        /// `QᵀXᵀ`: features × items.
         items: Array2<f64>,
-        /// Qᵀ XᵀY.
+        /// `QᵀXᵀY`.
         right: Array2<f64>,
     },
     Items {
-        /// What was added to XXᵀ: so much times 1 · 1ᵀ / n. Centred items say nothing along 1; what
+        /// What was added to `XXᵀ`: so much times 1 · 1ᵀ / n. Centred items say nothing along 1; what
         /// rounding leaves there must not be divided by λ.
         lifted: f64,
         /// Qᵀ: items × items.
         items: Array2<f64>,
-        /// Qᵀ Y.
+        /// `QᵀY`.
         right: Array2<f64>,
     },
 }
