@@ -1,26 +1,9 @@
 //! Known answers on scikit-learn's digits: the first 1,000 rows train, the last 797 test.
 
-use std::path::Path;
-
 use ndarray::Array2;
 
+use super::testing::Items;
 use super::*;
-
-/// Pixels / 16 and labels.
-fn digits() -> (Array2<f64>, Vec<usize>) {
-    use std::io::Read as _;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
-    let mut text = String::new();
-    let file = std::fs::File::open(path).unwrap();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    let (mut values, mut labels) = (vec![], vec![]);
-    for line in text.lines() {
-        let row: Vec<f64> = line.split(',').map(|value| value.parse().unwrap()).collect();
-        values.extend(row[..64].iter().map(|value| value / 16.0));
-        labels.push(row[64] as usize);
-    }
-    (Array2::from_shape_vec((labels.len(), 64), values).unwrap(), labels)
-}
 
 struct Task {
     features: Array2<f64>,
@@ -29,7 +12,7 @@ struct Task {
 
 impl Task {
     fn new() -> Self {
-        let (features, labels) = digits();
+        let Items { features, labels } = Items::digits();
         Self { features, labels }
     }
 

@@ -1,6 +1,10 @@
 //! Multinomial logistic regression with an L2 penalty on the weights and none on the biases:
 //! J = C Σᵢ −ln softmax(W xᵢ + b)_yᵢ + ½ ‖W‖², all classes parameterised.
 
+mod path;
+
+pub use path::{Fitted, LogisticPath, Settings};
+
 use linfa::Dataset;
 use linfa::traits::Fit;
 use linfa_logistic::MultiLogisticRegression;
@@ -95,3 +99,6 @@ impl Classifier for Logistic {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

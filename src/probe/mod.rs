@@ -1,13 +1,19 @@
 //! Classifiers on features, and the choice of their strength. The only door to linfa.
 
+mod cholesky;
 mod grid;
-mod logistic;
+pub mod linear_svm;
+pub mod logistic;
+mod newton;
 mod normalise;
+mod packed;
 mod selection;
 mod svm;
+pub mod threads;
 
 pub use grid::{Cost, Grid, Named};
 pub use logistic::Logistic;
+pub use newton::Stop;
 pub use normalise::{Normalise, Scaler};
 pub use selection::{Choice, Curve, Selected, select};
 pub use svm::{Kernel, Rbf, Svm};
@@ -93,3 +99,5 @@ fn from_linfa(matrix: &ndarray_linfa::Array2<f64>) -> Array2<f64> {
 
 #[cfg(test)]
 mod digits;
+#[cfg(test)]
+mod testing;
