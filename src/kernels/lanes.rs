@@ -4,7 +4,7 @@
 //! there, and otherwise with plain arithmetic that the compiler vectorises for the baseline.
 
 #[cfg(target_arch = "x86_64")]
-use fearless_simd::{Avx2, Simd, SimdInto, f32x8};
+use fearless_simd::{Avx2, Simd, SimdInto, f32x8, f64x4};
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
@@ -29,11 +29,15 @@ pub(crate) use filled;
 
 /// Eight floats of an array.
 pub(crate) const LANES: usize = 8;
+/// Four doubles of an array.
+pub(crate) const DOUBLES: usize = 4;
 
 /// Arithmetic on eight floats.
 pub(crate) trait Lanes: Copy {
     /// Eight floats in a register.
     type V: Copy;
+    /// Four doubles in a register.
+    type D: Copy;
 
     fn splat(self, value: f32) -> Self::V;
     fn load(self, from: &[f32; LANES]) -> Self::V;
@@ -47,6 +51,12 @@ pub(crate) trait Lanes: Copy {
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
     /// Runs a task in a function of its own, where no other values claim registers.
     fn apart(self, task: impl Task);
+
+    fn splat_doubles(self, value: f64) -> Self::D;
+    fn load_doubles(self, from: &[f64; DOUBLES]) -> Self::D;
+    fn store_doubles(self, value: Self::D, into: &mut [f64; DOUBLES]);
+    /// `a * b + c`
+    fn fma_doubles(self, a: Self::D, b: Self::D, c: Self::D) -> Self::D;
 }
 
 /// A kernel, to be run with whichever lanes there are. `run` must be `#[inline(always)]`, and so
@@ -73,6 +83,27 @@ pub(crate) struct Plain;
 
 impl Lanes for Plain {
     type V = [f32; LANES];
+    type D = [f64; DOUBLES];
+
+    #[inline(always)]
+    fn splat_doubles(self, value: f64) -> Self::D {
+        [value; DOUBLES]
+    }
+
+    #[inline(always)]
+    fn load_doubles(self, from: &[f64; DOUBLES]) -> Self::D {
+        *from
+    }
+
+    #[inline(always)]
+    fn store_doubles(self, value: Self::D, into: &mut [f64; DOUBLES]) {
+        *into = value;
+    }
+
+    #[inline(always)]
+    fn fma_doubles(self, a: Self::D, b: Self::D, c: Self::D) -> Self::D {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {
@@ -123,6 +154,27 @@ impl Lanes for Plain {
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx2 {
     type V = f32x8<Self>;
+    type D = f64x4<Self>;
+
+    #[inline(always)]
+    fn splat_doubles(self, value: f64) -> Self::D {
+        self.splat_f64x4(value)
+    }
+
+    #[inline(always)]
+    fn load_doubles(self, from: &[f64; DOUBLES]) -> Self::D {
+        (*from).simd_into(self)
+    }
+
+    #[inline(always)]
+    fn store_doubles(self, value: Self::D, into: &mut [f64; DOUBLES]) {
+        *into = value.into();
+    }
+
+    #[inline(always)]
+    fn fma_doubles(self, a: Self::D, b: Self::D, c: Self::D) -> Self::D {
+        self.mul_add_f64x4(a, b, c)
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::V {

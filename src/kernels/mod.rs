@@ -15,7 +15,7 @@ mod channel_sum;
 pub mod convolution;
 mod depthwise;
 mod flat;
-mod lanes;
+pub(crate) mod lanes;
 mod lowered;
 mod max_pool;
 mod optimiser;

@@ -46,35 +46,6 @@ fn along(family: &dyn Family, pool: &Pool, values: &[f64]) -> Vec<(usize, Array2
 }
 
 #[test]
-fn logistic_regression_gives_scikit_learns_counts_and_losses() {
-    let pool = pool();
-    let known = labels(&pool, &rows(1000..1797));
-    // C, correct of 797, log-loss.
-    let expected = [
-        (0.01, 704, 1.299_308),
-        (0.1, 732, 0.507_304),
-        (1.0, 743, 0.283_388),
-        (10.0, 745, 0.274_853),
-    ];
-    let found = along(&Logistic, &pool, &expected.map(|(cost, ..)| cost));
-    for ((cost, count, loss), (correct, scores)) in expected.into_iter().zip(found) {
-        assert!(correct.abs_diff(count) <= 1, "C = {cost}");
-        let rows = scores.rows().into_iter().zip(&known);
-        let seen = -rows.map(|(row, &label)| row[label]).sum::<f64>() / 797.0;
-        assert!((seen - loss).abs() < 2e-4, "C = {cost}: {seen}");
-    }
-}
-
-#[test]
-fn standardised_logistic_regression_gives_scikit_learns_accuracy() {
-    let pool = pool();
-    let scaler = Scaler::fit(&Normalise::Standard, &pool.rows(&rows(0..1000)).view());
-    let pool = Pool { features: scaler.apply(pool.features), ..pool };
-    // .93350 of 797 is 744.
-    assert!(along(&Logistic, &pool, &[1.0])[0].0.abs_diff(744) <= 1);
-}
-
-#[test]
 fn an_rbf_machine_gives_the_known_accuracy() {
     let kernel = Kernel::Rbf(crate::base::language::defaults());
     let family = Svm { kernel, weights: vec![1.0; 10] };
@@ -92,7 +63,7 @@ fn held(fit: std::ops::Range<usize>, held: std::ops::Range<usize>) -> Plan {
 }
 
 fn chosen(values: &dyn Values, plan: &Plan) -> Selected {
-    select(&Logistic, values, &pool(), plan, &|| false).unwrap()
+    select(&Logistic::default(), values, &pool(), plan, &|| false).unwrap()
 }
 
 #[test]
@@ -110,10 +81,11 @@ fn the_fit_that_is_kept_is_that_of_the_chosen_value_on_the_last_items() {
     let plan = held(0..400, 400..700);
     let kept = chosen(&vec![0.1, 1.0, 10.0], &plan);
     let value = kept.choice.unwrap().value;
+    let family = Logistic::default();
     let anew = |rows: &[usize]| {
         let features = pool.rows(rows);
         let examples = Examples::new(Features(features.view()), pool.targets.of(rows));
-        let fitted = At { family: &Logistic, value, threads: 1 }.fit(&examples).unwrap();
+        let fitted = At { family: &family, value, threads: 1 }.fit(&examples).unwrap();
         fitted.predict(Features(pool.features.view()))
     };
     let close = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|d| d.abs() < 1e-2);
@@ -143,7 +115,7 @@ fn folds_judge_every_item_once_by_a_fit_without_it() {
 #[test]
 fn each_class_may_have_a_strength_of_its_own() {
     let pool = pool();
-    let family = Svm { kernel: Kernel::Linear, weights: vec![1.0; 10] };
+    let family = LinearSvm { loss: Loss::Squared, weights: None };
     let plan =
         Plan { criterion: Criterion::AveragePrecision, per_column: true, ..held(0..150, 150..300) };
     let values = vec![1e-3, 1e-1, 10.0];
@@ -167,12 +139,12 @@ fn bad_features_are_told_and_never_hang() {
     let mut bad = pool();
     bad.features[[3, 5]] = f64::NAN;
     let plan = held(0..10, 10..20);
-    let told = |pool: &Pool| select(&Logistic, &vec![1.0], pool, &plan, &|| false).err().unwrap();
+    let told = |pool: &Pool| select(&Logistic::default(), &vec![1.0], pool, &plan, &|| false).err().unwrap();
     assert_eq!(told(&bad), Unfit::NotFinite { row: 3, column: 5, value: "NaN".into() }.into());
     let alike = Targets::Classes { labels: vec![1; 1797], classes: 10 };
     assert_eq!(told(&Pool { targets: alike, ..pool() }), Unfit::OneClass(10).into());
     // Separable, few items, an enormous C: defined results.
-    let few = select(&Logistic, &vec![1e9], &pool(), &held(0..20, 20..40), &|| false);
+    let few = select(&Logistic::default(), &vec![1e9], &pool(), &held(0..20, 20..40), &|| false);
     let finite = |selected: Selected| selected.held_scores.iter().all(|score| !score.is_nan());
     assert!(few.is_err() || few.is_ok_and(finite));
 }

@@ -4,6 +4,7 @@
 //! on some items of a [`Pool`], looks at others, and keeps the best.
 
 mod calibration;
+mod cholesky;
 mod covariance;
 mod families;
 mod family;
@@ -11,9 +12,12 @@ mod folds;
 mod grid;
 mod knn;
 mod lda;
+mod linear_svm;
 mod logistic;
 mod nearest_mean;
+mod newton;
 mod normalise;
+mod packed;
 mod pool;
 mod probabilities;
 mod products;
@@ -23,16 +27,18 @@ mod selection;
 mod svm;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod tridiagonal;
 mod unfit;
 
-pub use families::{Knn, Lda, NearestMean, Neighbourhood, Ridge};
+pub use families::{Knn, Lda, LinearSvm, Logistic, NearestMean, Neighbourhood, Ridge};
 pub use family::{Family, Fitted, Path, Prepared};
 pub use folds::{Folds, Strata};
 pub use grid::{Cost, Grid, Named};
 pub use knn::{Distance, Votes};
 pub use lda::Shrinkage;
-pub use logistic::Logistic;
+pub use linear_svm::Loss;
+pub use logistic::Settings;
 pub use normalise::{Normalise, Scaler};
 pub use pool::{Pool, Targets};
 pub use probabilities::{Calibrator, Probabilities};

@@ -1,6 +1,7 @@
 //! Data for tests of probes.
 
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::Path;
 
 use ndarray::{Array2, ArrayView2, array, s};
@@ -31,6 +32,11 @@ impl Digits {
     /// The first 1,000 items.
     pub(super) fn train(&self) -> (ArrayView2<'_, f64>, &[usize]) {
         (self.features.slice(s![..1000, ..]), &self.labels[..1000])
+    }
+
+    /// Features and labels of some rows.
+    pub(super) fn part(&self, rows: Range<usize>) -> (ArrayView2<'_, f64>, &[usize]) {
+        (self.features.slice(s![rows.clone(), ..]), &self.labels[rows])
     }
 
     /// The last 797 items.
@@ -81,4 +87,9 @@ pub(super) fn best(scores: &Array2<f64>) -> Vec<usize> {
         best
     };
     scores.rows().into_iter().map(row).collect()
+}
+
+/// How many items have their highest score, the first of them, in their class.
+pub(super) fn correct(scores: &Array2<f64>, labels: &[usize]) -> usize {
+    count_right(&best(scores), labels)
 }

@@ -4,10 +4,14 @@
 mod knn;
 mod lda;
 mod linear;
+mod linear_svm;
+mod logistic;
 mod nearest_mean;
 mod ridge;
 
 pub use knn::{Knn, Neighbourhood};
 pub use lda::Lda;
+pub use linear_svm::LinearSvm;
+pub use logistic::Logistic;
 pub use nearest_mean::NearestMean;
 pub use ridge::Ridge;

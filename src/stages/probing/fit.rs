@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::Seed;
 use crate::probe::{
-    Calibrator, Choice, Family, Grid, Logistic, Pool, ProbeError, Scaler, Selected, Targets, Unfit, Values,
+    Calibrator, Choice, Family, Grid, Logistic, Named, Pool, ProbeError, Scaler, Selected, Settings, Targets, Unfit, Values,
     select,
 };
 use crate::train::Rows as _;
@@ -103,7 +103,7 @@ impl Fit {
         c: &Grid,
         choosing: &Choosing,
     ) -> Self {
-        let family = Arc::new(Logistic);
+        let family = Arc::new(Logistic { settings: exactness(c) });
         Self::new(kind, sample, family, Json::Null, Arc::new(c.clone()), choosing)
     }
 
@@ -229,6 +229,14 @@ impl Fit {
             },
             other => Failure::new(format!("fit: {other}")),
         }
+    }
+}
+
+/// How exact a fit is: a recipe's grid stands for its exactness, too.
+fn exactness(c: &Grid) -> Settings {
+    match c {
+        Grid::Named(Named::Dinov2) => Settings { tolerance: 1e-12, ..Settings::default() },
+        _ => Settings::default(),
     }
 }
 

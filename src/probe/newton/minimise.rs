@@ -1,0 +1,242 @@
+//! Each step of Newton's method solves ∇²J · s = −∇J by preconditioned conjugate gradients, as
+//! exactly as it pays (Nocedal and Wright, Numerical Optimization, chapter 7).
+
+use ndarray::Array2;
+
+use crate::probe::cholesky::Cholesky;
+
+use super::Stop;
+use super::path::Asked;
+use super::problem::{Point, Problem};
+
+/// The approximate inverse of the second derivatives, which is kept along a path.
+#[derive(Debug, Default)]
+pub(super) struct Approximation {
+    curvature: Option<Array2<f64>>,
+    /// With the cost it was made for.
+    factor: Option<(f64, Cholesky)>,
+    /// Rounds of the last step that used it.
+    rounds: usize,
+}
+
+/// Rounds in a step above which the curvature is measured anew.
+const TIRED: usize = 9;
+/// Gradient that a step may leave, as a share of what it was.
+const LOOSE: f64 = 0.1;
+/// Halvings of a step at most.
+const HALVINGS: usize = 40;
+/// Share of the promised decrease that a step must bring.
+const PROMISED: f64 = 1e-4;
+
+impl Approximation {
+    fn prepare(&mut self, problem: &Problem, point: &Point, cost: f64) {
+        if self.curvature.is_none() || self.rounds > TIRED {
+            self.curvature = Some(problem.mean_curvature(point));
+            self.factor = None;
+        }
+        if self.factor.as_ref().is_none_or(|(of, _)| of.total_cmp(&cost).is_ne()) {
+            let made = self.curvature.as_ref().and_then(|c| problem.inverse(c, cost));
+            self.factor = made.map(|factor| (cost, factor));
+        }
+        self.rounds = 0;
+    }
+
+    fn apply(&self, problem: &Problem, values: &[f64]) -> Vec<f64> {
+        let mut values = values.to_vec();
+        if let Some((_, factor)) = &self.factor {
+            factor.solve(problem.columns, &mut values, problem.threads);
+        }
+        values
+    }
+}
+
+/// Where a fit ended.
+pub(super) struct End {
+    pub(super) point: Point,
+    /// Of each column, in units of what was asked for.
+    pub(super) gradients: Vec<f64>,
+    pub(super) rounds: usize,
+    pub(super) steps: usize,
+    pub(super) stops: Vec<Stop>,
+}
+
+/// Minimises J for a cost from a point on.
+pub(super) fn minimise(
+    problem: &Problem,
+    cost: f64,
+    point: Point,
+    approximation: &mut Approximation,
+    asked: &Asked,
+) -> End {
+    let mut open = vec![None; problem.columns.padded()];
+    open[problem.columns.used..].fill(Some(Stop::Converged));
+    let mut descent = Descent { problem, cost, asked, point, stops: open, rounds: 1 };
+    let mut steps = 0;
+    loop {
+        let mut gradient = problem.gradient(&descent.point, cost);
+        let gradients = asked.sizes(problem, &gradient, cost);
+        descent.close(&gradients, &vec![f64::INFINITY; gradients.len()]);
+        if descent.is_over() {
+            return descent.end(gradients, steps);
+        }
+        approximation.prepare(problem, &descent.point, cost);
+        let mut scaled = approximation.apply(problem, &gradient);
+        // Half of this is about what J can still fall by.
+        let left = problem.dots(&gradient, &scaled);
+        descent.close(&gradients, &left);
+        if descent.is_over() {
+            return descent.end(gradients, steps);
+        }
+        let open: Vec<f64> = descent.open();
+        problem.keep(&open, &mut gradient);
+        problem.keep(&open, &mut scaled);
+        let before = descent.rounds;
+        let step = descent.direction(approximation, &gradient, &scaled);
+        approximation.rounds = descent.rounds - before;
+        descent.search(&step, &problem.dots(&gradient, &step));
+        steps += 1;
+    }
+}
+
+/// A descent, of which some columns may have reached their end.
+struct Descent<'a> {
+    problem: &'a Problem,
+    cost: f64,
+    asked: &'a Asked,
+    point: Point,
+    stops: Vec<Option<Stop>>,
+    rounds: usize,
+}
+
+impl Descent<'_> {
+    fn is_over(&self) -> bool {
+        self.stops.iter().all(Option::is_some)
+    }
+
+    fn end(self, gradients: Vec<f64>, steps: usize) -> End {
+        let stops = self.stops.into_iter().flatten().collect();
+        End { point: self.point, gradients, rounds: self.rounds, steps, stops }
+    }
+
+    /// 1 for columns that go on, 0 for others.
+    fn open(&self) -> Vec<f64> {
+        self.stops.iter().map(|stop| f64::from(u8::from(stop.is_none()))).collect()
+    }
+
+    /// Ends columns that are good enough, or all if the cap is reached.
+    fn close(&mut self, gradients: &[f64], left: &[f64]) {
+        let asked = self.asked;
+        let objectives = self.point.objectives(self.cost);
+        let capped = self.rounds >= asked.most_rounds;
+        for (column, stop) in self.stops.iter_mut().enumerate().filter(|(_, s)| s.is_none()) {
+            let small = left[column] <= 1e-3 * asked.tolerance * objectives[column].abs();
+            if gradients[column] <= 0.0 || (gradients[column] <= asked.tolerance && small) {
+                *stop = Some(Stop::Converged);
+            } else if capped {
+                *stop = Some(Stop::Cap);
+            }
+        }
+    }
+
+    /// A step by conjugate gradients, of each column by itself.
+    fn direction(
+        &mut self,
+        approximation: &Approximation,
+        gradient: &[f64],
+        scaled: &[f64],
+    ) -> Vec<f64> {
+        let problem = self.problem;
+        let mut step = vec![0.0; gradient.len()];
+        let mut residual: Vec<f64> = gradient.iter().map(|value| -value).collect();
+        let mut toward: Vec<f64> = scaled.iter().map(|value| -value).collect();
+        let mut sizes = problem.dots(gradient, scaled);
+        let enough: Vec<f64> = sizes.iter().map(|size| LOOSE * LOOSE * size).collect();
+        let mut first = true;
+        let mut going: Vec<f64> = self.open();
+        while first || self.rounds < self.asked.most_rounds {
+            let curved = problem.curve(&mut self.point, self.cost, &toward);
+            self.rounds += 1;
+            let curvatures = problem.dots(&toward, &curved);
+            let lengths: Vec<f64> = (0..sizes.len())
+                .map(|at| match going[at] > 0.0 && curvatures[at] > 0.0 {
+                    true => sizes[at] / curvatures[at],
+                    false => 0.0,
+                })
+                .collect();
+            problem.add(&lengths, &toward, &mut step);
+            let back: Vec<f64> = lengths.iter().map(|length| -length).collect();
+            problem.add(&back, &curved, &mut residual);
+            let scaled = approximation.apply(problem, &residual);
+            let next = problem.dots(&residual, &scaled);
+            for at in 0..sizes.len() {
+                if lengths[at] <= 0.0 || next[at] <= enough[at] || next[at].is_nan() {
+                    going[at] = 0.0;
+                }
+            }
+            if going.iter().all(|going| *going <= 0.0) {
+                break;
+            }
+            let ratios: Vec<f64> = next.iter().zip(&sizes).map(|(a, b)| a / b).collect();
+            let mut ahead = scaled;
+            problem.keep(&going, &mut ahead);
+            let ratios: Vec<f64> =
+                ratios.iter().zip(&going).map(|(r, g)| if *g > 0.0 { *r } else { 0.0 }).collect();
+            problem.add(&ratios, &toward, &mut ahead);
+            toward = ahead;
+            sizes = next;
+            first = false;
+        }
+        step
+    }
+
+    /// Goes along a step, which is shortened for each column until it brings what it promises.
+    fn search(&mut self, step: &[f64], slopes: &[f64]) {
+        let problem = self.problem;
+        let before = self.point.objectives(self.cost);
+        let mut lengths = self.open();
+        for _ in 0..HALVINGS {
+            let mut values = self.point.values.clone();
+            problem.add(&lengths, step, &mut values);
+            let next = problem.at(values);
+            self.rounds += 1;
+            let after = next.objectives(self.cost);
+            let mut shortened = false;
+            for at in 0..lengths.len() {
+                let (change, promised) = (after[at] - before[at], lengths[at] * slopes[at]);
+                if lengths[at] <= 0.0 || (change <= PROMISED * promised && change < 0.0) {
+                    continue;
+                }
+                shortened = true;
+                if -promised <= 4.0 * f64::EPSILON * before[at].abs() || promised >= 0.0 {
+                    // Too small to be seen in J: the gradient tells.
+                    if self.is_better(&next, at) {
+                        shortened = false;
+                    } else {
+                        lengths[at] = 0.0;
+                        self.stops[at] = Some(Stop::Rounding);
+                    }
+                } else {
+                    lengths[at] *= 0.5;
+                }
+            }
+            if !shortened {
+                self.point = next;
+                return;
+            }
+        }
+        for (stop, length) in self.stops.iter_mut().zip(&lengths) {
+            if *length > 0.0 {
+                *stop = stop.or(Some(Stop::Rounding));
+            }
+        }
+    }
+
+    /// Whether a column's gradient is at most half of what it was.
+    fn is_better(&self, next: &Point, column: usize) -> bool {
+        let size = |point: &Point| {
+            let gradient = self.problem.gradient(point, self.cost);
+            self.problem.dots(&gradient, &gradient)[column]
+        };
+        size(next) < 0.25 * size(&self.point)
+    }
+}

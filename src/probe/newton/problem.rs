@@ -1,0 +1,238 @@
+//! J(W, b) = C Σᵢ lossᵢ(W xᵢ + b) + ½ ‖W‖² with its derivatives, and an approximate inverse of
+//! the second ones.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, Axis, s};
+
+use super::link::Link;
+use crate::probe::cholesky::Cholesky;
+use crate::probe::packed::{Columns, Packed};
+use crate::probe::threads;
+
+/// The training set.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// Items × features with the bias's ones as the last.
+    pub(super) features: Packed,
+    pub(super) columns: Columns,
+    pub(super) link: Link,
+    /// Whether the penalty is on the bias too.
+    pub(super) penalised_bias: bool,
+    pub(super) threads: usize,
+}
+
+/// Weights with what J is made of there. `values` are chunks of columns as [`Columns`] has them.
+#[derive(Clone, Debug)]
+pub(super) struct Point {
+    pub(super) values: Vec<f64>,
+    /// Σ lossᵢ of each column; of columns that meet in one loss, the same for all.
+    pub(super) losses: Vec<f64>,
+    /// ‖W‖² of each column, or of all.
+    pub(super) norms: Vec<f64>,
+    /// Σ of the loss's derivatives by the weights.
+    pub(super) slope: Vec<f64>,
+    /// What the second derivatives are made of, for items × columns.
+    shares: Vec<f64>,
+}
+
+impl Point {
+    /// J of each column for a cost.
+    pub(super) fn objectives(&self, cost: f64) -> Vec<f64> {
+        let pairs = self.losses.iter().zip(&self.norms);
+        pairs.map(|(loss, norm)| cost.mul_add(*loss, 0.5 * norm)).collect()
+    }
+}
+
+impl Problem {
+    /// Values of weights and biases.
+    pub(super) fn length(&self) -> usize {
+        self.columns.length(self.features.width())
+    }
+
+    /// Each feature's lanes of each chunk, with the chunk's first column.
+    fn lanes<'a>(&self, values: &'a [f64]) -> impl Iterator<Item = (usize, &'a [f64])> + use<'a> {
+        let (width, lanes) = (self.features.width(), self.columns.lanes);
+        let all = values.chunks_exact(lanes).enumerate();
+        all.map(move |(at, values)| (at / width * lanes, values))
+    }
+
+    /// Σ aᵢ bᵢ of each column, or of all for columns that meet in one loss.
+    pub(super) fn dots(&self, a: &[f64], b: &[f64]) -> Vec<f64> {
+        let mut sums = vec![0.0; self.columns.padded()];
+        for ((first, a), (_, b)) in self.lanes(a).zip(self.lanes(b)) {
+            for ((sum, a), b) in sums[first..].iter_mut().zip(a).zip(b) {
+                *sum = a.mul_add(*b, *sum);
+            }
+        }
+        self.unite(sums)
+    }
+
+    /// Largest absolute value of each column, or of all.
+    pub(super) fn largest(&self, values: &[f64]) -> Vec<f64> {
+        let mut most = vec![0.0_f64; self.columns.padded()];
+        for (first, values) in self.lanes(values) {
+            for (most, value) in most[first..].iter_mut().zip(values) {
+                *most = most.max(value.abs());
+            }
+        }
+        if self.link.is_joint() {
+            let all = most.iter().copied().fold(0.0, f64::max);
+            most.fill(all);
+        }
+        most
+    }
+
+    /// Adds values times their column's factor.
+    pub(super) fn add(&self, factors: &[f64], values: &[f64], into: &mut [f64]) {
+        let width = self.features.width() * self.columns.lanes;
+        for (chunk, into) in into.chunks_mut(width).enumerate() {
+            let factors = &factors[chunk * self.columns.lanes..][..self.columns.lanes];
+            let values = values[chunk * width..].chunks_exact(factors.len());
+            for (into, values) in into.chunks_exact_mut(factors.len()).zip(values) {
+                for ((into, value), factor) in into.iter_mut().zip(values).zip(factors) {
+                    *into = factor.mul_add(*value, *into);
+                }
+            }
+        }
+    }
+
+    /// Multiplies values by their column's factor.
+    pub(super) fn keep(&self, factors: &[f64], values: &mut [f64]) {
+        let (width, lanes) = (self.features.width(), self.columns.lanes);
+        for (at, values) in values.chunks_exact_mut(lanes).enumerate() {
+            let factors = &factors[at / width * lanes..];
+            values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+        }
+    }
+
+    fn unite(&self, mut sums: Vec<f64>) -> Vec<f64> {
+        if self.link.is_joint() {
+            let all = sums.iter().sum();
+            sums.fill(all);
+        }
+        sums
+    }
+
+    /// The values that the penalty is on; 0 for others.
+    pub(super) fn penalised(&self, values: &[f64]) -> Vec<f64> {
+        let mut weights = values.to_vec();
+        if !self.penalised_bias {
+            let width = self.features.width() * self.columns.lanes;
+            for chunk in weights.chunks_mut(width) {
+                let biases = chunk.len() - self.columns.lanes;
+                chunk[biases..].fill(0.0);
+            }
+        }
+        weights
+    }
+
+    /// What J is made of at some weights: one round over the features.
+    pub(super) fn at(&self, values: Vec<f64>) -> Point {
+        let mut slope = vec![0.0; values.len()];
+        let mut shares = vec![0.0; self.features.items() * self.columns.used];
+        let losses = self.features.round(
+            self.columns,
+            &values,
+            &mut shares,
+            self.threads,
+            &mut slope,
+            |item, scores, shares, losses| self.link.meet(item, scores, shares, losses),
+        );
+        let weights = self.penalised(&values);
+        let norms = self.dots(&weights, &weights);
+        Point { losses: self.unite(losses), norms, values, slope, shares }
+    }
+
+    /// ∇J
+    pub(super) fn gradient(&self, point: &Point, cost: f64) -> Vec<f64> {
+        let mut gradient = self.penalised(&point.values);
+        for (gradient, slope) in gradient.iter_mut().zip(&point.slope) {
+            *gradient = cost.mul_add(*slope, *gradient);
+        }
+        gradient
+    }
+
+    /// ∇²J · direction: one round over the features.
+    pub(super) fn curve(&self, point: &mut Point, cost: f64, direction: &[f64]) -> Vec<f64> {
+        let mut product = vec![0.0; direction.len()];
+        self.features.round(
+            self.columns,
+            direction,
+            &mut point.shares,
+            self.threads,
+            &mut product,
+            |item, scores, shares, _| self.link.curve(item, scores, shares),
+        );
+        let weights = self.penalised(direction);
+        for (product, weight) in product.iter_mut().zip(&weights) {
+            *product = cost.mul_add(*product, *weight);
+        }
+        product
+    }
+
+    /// Σᵢ wᵢ xᵢ xᵢ', where wᵢ is the mean curvature of an item's loss; the lower triangle. Items
+    /// of hardly any curvature are left out.
+    pub(super) fn mean_curvature(&self, point: &Point) -> Array2<f64> {
+        let width = self.features.width();
+        let weights: Vec<f64> = point
+            .shares
+            .chunks_exact(self.columns.used)
+            .enumerate()
+            .map(|(item, shares)| self.link.curvature(item, shares))
+            .collect();
+        let least = NEGLIGIBLE * weights.iter().copied().fold(0.0, f64::max);
+        let mut kept: Vec<(usize, f64)> = weights.into_iter().enumerate().collect();
+        kept.retain(|(_, weight)| *weight > least);
+        let mut sum = Array2::zeros((width, width));
+        let mut rows = Array2::zeros((ITEMS, width));
+        for items in kept.chunks(ITEMS) {
+            threads::each_part(
+                self.threads,
+                rows.rows_mut().into_iter().zip(items),
+                |_, (mut row, (item, weight))| {
+                    let root = weight.sqrt();
+                    for (feature, value) in row.iter_mut().enumerate() {
+                        *value = root * self.features.value(*item, feature);
+                    }
+                },
+            );
+            let rows = rows.slice(s![..items.len(), ..]);
+            let strips = sum.axis_chunks_iter_mut(Axis(0), STRIP);
+            threads::each_part(self.threads, strips, |index, strip| {
+                let top = index * STRIP;
+                let end = top + strip.nrows();
+                let mut strip = strip.slice_move(s![.., ..end]);
+                let left = rows.slice(s![.., top..end]);
+                general_mat_mul(1.0, &left.t(), &rows.slice(s![.., ..end]), 1.0, &mut strip);
+            });
+        }
+        sum
+    }
+
+    /// Factors `cost · curvature + 1` (the bias has no 1). Where that fails for rounding, the
+    /// diagonal is raised until it does not.
+    pub(super) fn inverse(&self, curvature: &Array2<f64>, cost: f64) -> Option<Cholesky> {
+        let size = curvature.nrows();
+        let mean = curvature.diag().sum() * cost / size as f64;
+        let mut raised = 1e-14 * mean + f64::MIN_POSITIVE;
+        for _ in 0..12 {
+            let mut matrix = curvature * cost;
+            matrix.diag_mut().map_inplace(|value| *value += 1.0 + raised);
+            if !self.penalised_bias {
+                matrix[[size - 1, size - 1]] -= 1.0;
+            }
+            if let Some(factor) = Cholesky::new(matrix, self.threads) {
+                return Some(factor);
+            }
+            raised *= 100.0;
+        }
+        None
+    }
+}
+
+/// Items whose curvature is added at once.
+const ITEMS: usize = 512;
+/// Rows of the curvature that are a piece of work.
+const STRIP: usize = 128;
+/// Curvature, as a share of the largest, below which an item is left out of the approximate inverse.
+const NEGLIGIBLE: f64 = 1e-4;
