@@ -139,7 +139,9 @@ fn bad_features_are_told_and_never_hang() {
     let mut bad = pool();
     bad.features[[3, 5]] = f64::NAN;
     let plan = held(0..10, 10..20);
-    let told = |pool: &Pool| select(&Logistic::default(), &vec![1.0], pool, &plan, &|| false).err().unwrap();
+    let told = |pool: &Pool| {
+        select(&Logistic::default(), &vec![1.0], pool, &plan, &|| false).err().unwrap()
+    };
     assert_eq!(told(&bad), Unfit::NotFinite { row: 3, column: 5, value: "NaN".into() }.into());
     let alike = Targets::Classes { labels: vec![1; 1797], classes: 10 };
     assert_eq!(told(&Pool { targets: alike, ..pool() }), Unfit::OneClass(10).into());

@@ -3,33 +3,33 @@
 //! A [`Family`] is a kind of probe with one number left open. [`select`] fits it along that number
 //! on some items of a [`Pool`], looks at others, and keeps the best.
 
-mod calibration;
+pub mod calibration;
 mod cholesky;
 mod covariance;
 mod families;
 mod family;
-mod folds;
+pub mod folds;
 mod grid;
-mod knn;
-mod lda;
-mod linear_svm;
-mod logistic;
-mod nearest_mean;
-mod newton;
+pub mod knn;
+pub mod lda;
+pub mod linear_svm;
+pub mod logistic;
+pub mod nearest_mean;
+pub mod newton;
 mod normalise;
 mod packed;
 mod pool;
 mod probabilities;
 mod products;
 mod records;
-mod ridge;
+pub mod ridge;
 mod selection;
 mod svm;
 #[cfg(test)]
 mod testing;
-mod threads;
+pub mod threads;
 mod tridiagonal;
-mod unfit;
+pub mod unfit;
 
 pub use families::{Knn, Lda, LinearSvm, Logistic, NearestMean, Neighbourhood, Ridge};
 pub use family::{Family, Fitted, Path, Prepared};
@@ -47,7 +47,7 @@ pub use selection::{Choice, Counts, Criterion, Curve, Plan, Round, Selected, Val
 pub use svm::{Kernel, Rbf, Svm};
 pub use unfit::Unfit;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use thiserror::Error;
 
 /// Why there is no classifier.
@@ -88,13 +88,6 @@ fn checked(pool: &Pool, rows: &[usize]) -> Result<(), ProbeError> {
 fn for_linfa(matrix: &ArrayView2<'_, f64>) -> ndarray_linfa::Array2<f64> {
     let (rows, columns) = matrix.dim();
     ndarray_linfa::Array2::from_shape_vec((rows, columns), matrix.iter().copied().collect())
-        .expect("as many values as the shape says")
-}
-
-/// A matrix of linfa's as ours.
-fn from_linfa(matrix: &ndarray_linfa::Array2<f64>) -> Array2<f64> {
-    let (rows, columns) = matrix.dim();
-    Array2::from_shape_vec((rows, columns), matrix.iter().copied().collect())
         .expect("as many values as the shape says")
 }
 

@@ -74,9 +74,7 @@ impl Calibrator {
         Ok(match self {
             Self::OfOne(sigmoids) => sigmoids.of_one(scores)?,
             Self::OfEach(sigmoids) => sigmoids.of_each(scores)?,
-            Self::Temperature(temperature) => {
-                temperature.log_probabilities(scores).mapv(f64::exp)
-            }
+            Self::Temperature(temperature) => temperature.log_probabilities(scores).mapv(f64::exp),
         })
     }
 }

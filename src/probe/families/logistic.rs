@@ -2,11 +2,11 @@
 
 use ndarray::Array2;
 
+use super::super::ProbeError;
 use super::super::family::{Family, Fitted, Path, Prepared};
 use super::super::logistic::{LogisticPath, Settings};
 use super::super::newton::Stop;
 use super::super::pool::{Pool, Targets};
-use super::super::ProbeError;
 use super::linear::{Linear, Link};
 
 /// Logistic regression with an L2 penalty on the weights and none on the biases.

@@ -3,7 +3,8 @@
 use ndarray::{Array2, array};
 
 use super::super::testing::{Digits, correct};
-use super::{Fitted, LogisticPath, Settings};
+use super::path::Fitted;
+use super::{LogisticPath, Settings};
 use crate::probe::newton::Stop;
 
 /// −mean ln softmax at the labels.

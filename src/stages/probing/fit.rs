@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::base::Seed;
 use crate::probe::{
-    Calibrator, Choice, Family, Grid, Logistic, Named, Pool, ProbeError, Scaler, Selected, Settings, Targets, Unfit, Values,
-    select,
+    Calibrator, Choice, Family, Grid, Logistic, Named, Pool, ProbeError, Scaler, Selected,
+    Settings, Targets, Unfit, Values, select,
 };
 use crate::train::Rows as _;
 
@@ -133,11 +133,7 @@ impl Fit {
     }
 
     /// What makes probabilities of the scores, if they are not the probe's own.
-    fn calibrator(
-        &self,
-        pool: &Pool,
-        selected: &Selected,
-    ) -> Result<Option<Calibrator>, Failure> {
+    fn calibrator(&self, pool: &Pool, selected: &Selected) -> Result<Option<Calibrator>, Failure> {
         let has_own = selected.fitted.no_probabilities().is_none();
         let held = pool.targets.of(&selected.held);
         let how = self.choosing.probabilities.clone();

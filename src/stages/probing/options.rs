@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, choice, keys};
 use crate::base::{Located, Place, Problem, Seed};
-use crate::probe::{Criterion, Normalise, Plan, Pool, ProbeError, Probabilities, Round};
+use crate::probe::{Criterion, Normalise, Plan, Pool, Probabilities, ProbeError, Round};
 
 keys! {
     /// How a probe is chosen and what it sees.
