@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use super::covariance::Factors;
 use super::products::{product, with_itself};
-use super::unfit::{Unfit, check_classes, check_features, check_labels, check_width};
+use super::unfit::{Unfit, check_classes, check_features, check_labels, check_size, check_width};
 
 /// How far covariances are pulled towards a multiple of the identity.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +48,7 @@ impl Lda {
         check_labels(labels, classes, features.nrows())?;
         check_classes(labels)?;
         check_shrinkage(shrinkage)?;
+        check_size(features.ncols())?;
         let rows_of = rows_of_classes(labels, classes);
         let present: Vec<usize> =
             (0..classes).filter(|&class| !rows_of[class].is_empty()).collect();

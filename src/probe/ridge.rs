@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, CowArray, Ix2};
 use super::products::{product, with_itself};
 use super::tridiagonal::{Shifted, Tridiagonal};
 use super::unfit::{
-    Unfit, check_classes, check_features, check_labels, check_targets, check_width,
+    Unfit, check_classes, check_features, check_labels, check_size, check_targets, check_width,
 };
 
 /// Training items decomposed, ready for every λ.
@@ -80,6 +80,7 @@ impl<'a> Decomposed<'a> {
         if features.nrows() == 1 {
             return Err(Unfit::OneItem);
         }
+        check_size(features.nrows().min(features.ncols()))?;
         let mean = features.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(0));
         let target_mean = targets.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(0));
         let targets = &targets - &target_mean;

@@ -82,6 +82,14 @@ pub enum Unfit {
         /// The largest of them.
         largest: String,
     },
+    /// A decomposition that would take hours and more memory than there is.
+    #[error("a matrix of {size} × {size} would be decomposed; at most {most} × {most} are")]
+    TooLargeToDecompose {
+        /// Rows of the matrix.
+        size: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// Too little for a division into folds.
     #[error("{units} {what} cannot be divided into 2 folds or more")]
     NoFolds {
@@ -121,6 +129,17 @@ pub(super) fn check_finite(features: &ArrayView2<'_, f64>) -> Result<(), Unfit> 
         }
     }
     Ok(())
+}
+
+/// Rows of a matrix that is decomposed at most: that of 10,000 takes 800 MB and some minutes.
+const MOST_ROWS: usize = 10_000;
+
+/// Refuses a matrix that is too large to be decomposed.
+pub(super) fn check_size(size: usize) -> Result<(), Unfit> {
+    match size <= MOST_ROWS {
+        true => Ok(()),
+        false => Err(Unfit::TooLargeToDecompose { size, most: MOST_ROWS }),
+    }
 }
 
 /// Refuses targets that are not finite or not one for each item.

@@ -105,6 +105,9 @@ fn what_cannot_be_fitted_is_told() {
     let train = array![[1.0], [2.0]];
     let told = Lda::fit(train.view(), &[1, 1], 2, Shrinkage::Auto, 1).unwrap_err();
     assert_eq!(told, Unfit::OneClass(2));
+    let wide = Array2::zeros((2, 10_001));
+    let told = Lda::fit(wide.view(), &[0, 1], 2, Shrinkage::Auto, 1).unwrap_err();
+    assert_eq!(told, Unfit::TooLargeToDecompose { size: 10_001, most: 10_000 });
     let told = Lda::fit(train.view(), &[0, 1], 2, Shrinkage::Given(1.5), 1).unwrap_err();
     assert_eq!(told.to_string(), "`shrinkage` is 1.5, but must lie between 0 and 1");
 }
