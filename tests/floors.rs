@@ -24,7 +24,7 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("dagrs", &["src/pipeline/engine/dagrs_engine.rs"]),
     ("fearless_simd", &["src/kernels/lanes.rs", "src/kernels/wide.rs"]),
     ("indicatif", &["src/console/bars.rs"]),
-    ("linfa", &["src/probe/logistic.rs", "src/probe/svm.rs"]),
+    ("linfa", &["src/probe/logistic.rs", "src/probe/records.rs", "src/probe/svm.rs"]),
     ("linfa_logistic", &["src/probe/logistic.rs"]),
     ("linfa_svm", &["src/probe/svm.rs"]),
     ("ndarray_linfa", &["src/probe/logistic.rs", "src/probe/mod.rs", "src/probe/svm.rs"]),

@@ -1,12 +1,15 @@
 //! Classifiers on features, and the choice of their strength. The only door to linfa.
 
 mod cholesky;
+pub mod gram;
 mod grid;
+pub mod kernel_svm;
 pub mod linear_svm;
 pub mod logistic;
 mod newton;
 mod normalise;
 mod packed;
+pub mod records;
 mod selection;
 mod svm;
 pub mod threads;
