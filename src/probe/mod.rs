@@ -9,7 +9,9 @@ mod covariance;
 mod families;
 mod family;
 pub mod folds;
+pub mod gram;
 mod grid;
+pub mod kernel_svm;
 pub mod knn;
 pub mod lda;
 pub mod linear_svm;
@@ -24,14 +26,13 @@ mod products;
 mod records;
 pub mod ridge;
 mod selection;
-mod svm;
 #[cfg(test)]
 mod testing;
 pub mod threads;
 mod tridiagonal;
 pub mod unfit;
 
-pub use families::{Knn, Lda, LinearSvm, Logistic, NearestMean, Neighbourhood, Ridge};
+pub use families::{KernelShape, KernelSvm, Knn, Lda, LinearSvm, Logistic, NearestMean, Neighbourhood, Ridge};
 pub use family::{Family, Fitted, Path, Prepared};
 pub use folds::{Folds, Strata};
 pub use grid::{Cost, Grid, Named};
@@ -44,10 +45,8 @@ pub use pool::{Pool, Targets};
 pub use probabilities::{Calibrator, Probabilities};
 pub use records::{At, Examples, Features};
 pub use selection::{Choice, Counts, Criterion, Curve, Plan, Round, Selected, Values, select};
-pub use svm::{Kernel, Rbf, Svm};
 pub use unfit::Unfit;
 
-use ndarray::ArrayView2;
 use thiserror::Error;
 
 /// Why there is no classifier.
@@ -84,12 +83,7 @@ fn checked(pool: &Pool, rows: &[usize]) -> Result<(), ProbeError> {
     Ok(())
 }
 
-/// The same matrix for linfa, which is one ndarray behind.
-fn for_linfa(matrix: &ArrayView2<'_, f64>) -> ndarray_linfa::Array2<f64> {
-    let (rows, columns) = matrix.dim();
-    ndarray_linfa::Array2::from_shape_vec((rows, columns), matrix.iter().copied().collect())
-        .expect("as many values as the shape says")
-}
-
 #[cfg(test)]
 mod digits;
+#[cfg(test)]
+mod oracles;

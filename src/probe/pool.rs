@@ -74,6 +74,8 @@ pub struct Pool {
     pub features: Array2<f64>,
     /// One for each item.
     pub targets: Targets,
+    /// How many of the first items are those of training.
+    pub train: usize,
     /// How many threads may work; the result does not depend on it.
     pub threads: usize,
 }

@@ -44,7 +44,8 @@ impl<'a> Fit<Features<'a>, Targets, ProbeError> for At<'_> {
 
     fn fit(&self, examples: &Examples<'a>) -> Result<Self::Object, ProbeError> {
         let features = examples.records.0.to_owned();
-        let pool = Pool { features, targets: examples.targets.clone(), threads: self.threads };
+        let (train, threads) = (features.nrows(), self.threads);
+        let pool = Pool { features, targets: examples.targets.clone(), train, threads };
         let rows: Vec<usize> = (0..pool.features.nrows()).collect();
         checked(&pool, &rows)?;
         let prepared = self.family.prepare(&pool)?;

@@ -25,6 +25,14 @@ impl Targets<'_> {
         }
     }
 
+    /// Number of items.
+    pub fn items(&self) -> usize {
+        match self {
+            Self::Classes { labels, .. } => labels.len(),
+            Self::Columns(targets) => targets.nrows(),
+        }
+    }
+
     fn all(&self) -> Vec<Option<bool>> {
         match self {
             Self::Classes { labels, classes } => labels

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::base::language::{choice, keys};
+use crate::base::language::{Above0, Count, choice, keys};
 use crate::base::{Located, Problem};
-use crate::probe::{self, Cost, Family, Grid, Kernel};
+use crate::probe::{self, Cost, Family, Grid, KernelShape, KernelSvm};
 
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
@@ -43,6 +43,38 @@ choice! {
         "hinge" => Hinge,
         /// The square of how far it lies.
         "squared_hinge" => SquaredHinge,
+    }
+}
+
+choice! {
+    /// What two items have in common.
+    pub enum Kernel {
+        /// Their scalar product.
+        "linear" => Linear,
+        /// exp(−γ distance²).
+        "rbf" => Rbf(Rbf),
+        /// (γ · scalar product + offset)^degree.
+        "polynomial" => Polynomial(Polynomial),
+    }
+}
+
+keys! {
+    /// exp(−γ distance²) with γ = factor / (features × variance of all training values).
+    pub struct Rbf {
+        /// Factor on the usual γ.
+        gamma: Above0 = Above0::ONE,
+    }
+}
+
+keys! {
+    /// (γ · scalar product + offset)^degree with the usual γ times a factor.
+    pub struct Polynomial {
+        /// Factor on the usual γ.
+        gamma: Above0 = Above0::ONE,
+        /// What is added before the power is taken.
+        offset: f64 = 1.0,
+        /// The power.
+        degree: Count = Count(3),
     }
 }
 
@@ -84,7 +116,17 @@ impl Svm {
                 },
                 weights: Some(weights),
             }),
-            _ => Arc::new(probe::Svm { kernel: self.kernel.clone(), weights }),
+            Kernel::Rbf(Rbf { gamma }) => {
+                kernel_svm(KernelShape::Rbf { factor: gamma.get() }, weights)
+            }
+            Kernel::Polynomial(Polynomial { gamma, offset, degree }) => {
+                let (factor, degree) = (gamma.get(), degree.0 as u32);
+                kernel_svm(KernelShape::Polynomial { factor, offset, degree }, weights)
+            }
         }
     }
+}
+
+fn kernel_svm(kernel: KernelShape, weights: Vec<f64>) -> Arc<dyn Family> {
+    Arc::new(KernelSvm { kernel, weights: Some(weights), epsilon: 0.1 })
 }

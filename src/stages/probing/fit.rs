@@ -154,7 +154,8 @@ impl Fit {
             labels: items.map(|&item| labels[item]).collect(),
             classes: self.sample.data.classes(),
         };
-        (scaler, Pool { features, targets, threads })
+        let train = self.sample.train.len();
+        (scaler, Pool { features, targets, train, threads })
     }
 
     fn selected(&self, pool: &Pool, context: &Context<'_>) -> Result<Selected, Failure> {
@@ -223,6 +224,10 @@ impl Fit {
                 Some(&item) => self.no_number(item, *column, value),
                 None => Failure::new(format!("fit: {error}")),
             },
+            ProbeError::TooMany { .. } => Failure::with_help(
+                format!("fit: {error}"),
+                "say `train_size` to draw that many, or choose a linear kernel",
+            ),
             other => Failure::new(format!("fit: {other}")),
         }
     }

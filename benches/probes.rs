@@ -1,0 +1,168 @@
+//! A probe fitted for all values of a grid, timed: `benches/peers/probes.py` drives it beside
+//! scikit-learn.
+//!
+//! `probes TASK FEATURES TOLERANCE THREADS C,C,…`, where `FEATURES` is a file of four whole numbers
+//! (items of train and test, features, classes; 64 bits, little end first), the features (f64, row by
+//! row) and the labels (64 bits). Prints one line of JSON.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to say")]
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+use std::fs;
+use std::time::Instant;
+
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use tl_run::probe::gram::{Gram, Kernel};
+use tl_run::probe::kernel_svm::{Among, ClassifierPath};
+use tl_run::probe::linear_svm::{self, SvmPath, Targets};
+use tl_run::probe::logistic::{LogisticPath, Settings};
+use tl_run::probe::{Stop, kernel_svm};
+
+/// What is fitted and predicted.
+struct Task {
+    features: Array2<f64>,
+    labels: Vec<usize>,
+    train: usize,
+    classes: usize,
+    tolerance: f64,
+    threads: usize,
+    costs: Vec<f64>,
+}
+
+/// For one cost: the objective, whether a cap was hit, and the classes predicted of the test items.
+type Row = (f64, bool, Vec<usize>);
+
+impl Task {
+    fn read(arguments: &[String]) -> Self {
+        let [path, tolerance, threads, costs] = arguments else {
+            panic!("see the head of the file")
+        };
+        let bytes = fs::read(path).unwrap();
+        let words: Vec<[u8; 8]> = bytes.as_chunks::<8>().0.to_vec();
+        let whole = |word: &[u8; 8]| u64::from_le_bytes(*word) as usize;
+        let [train, test, width, classes] = [0, 1, 2, 3].map(|at| whole(&words[at]));
+        let values = &words[4..4 + (train + test) * width];
+        let values = values.iter().map(|word| f64::from_le_bytes(*word)).collect();
+        let features = Array2::from_shape_vec((train + test, width), values).unwrap();
+        let labels = words[4 + (train + test) * width..].iter().map(whole).collect();
+        Self {
+            features,
+            labels,
+            train,
+            classes,
+            tolerance: tolerance.parse().unwrap(),
+            threads: threads.parse().unwrap(),
+            costs: costs.split(',').map(|cost| cost.parse().unwrap()).collect(),
+        }
+    }
+
+    fn train(&self) -> (ArrayView2<'_, f64>, &[usize]) {
+        (self.features.slice(s![..self.train, ..]), &self.labels[..self.train])
+    }
+
+    fn test(&self) -> ArrayView2<'_, f64> {
+        self.features.slice(s![self.train.., ..])
+    }
+
+    fn logistic(&self) -> Vec<Row> {
+        let (features, labels) = self.train();
+        let settings = Settings { tolerance: self.tolerance, ..Settings::default() };
+        let path = LogisticPath::new(&features, labels, self.classes, self.threads);
+        let mut path = path.settings(settings);
+        let fit = |cost: &f64| {
+            let fitted = path.fit(*cost);
+            (fitted.objective, fitted.stop == Stop::Cap, best(&fitted.scores(&self.test())))
+        };
+        self.costs.iter().map(fit).collect()
+    }
+
+    fn linear_svm(&self) -> Vec<Row> {
+        let (features, labels) = self.train();
+        let targets = Targets::Classes { labels, classes: self.classes };
+        let settings = linear_svm::Settings {
+            bias: linear_svm::Bias::Penalised,
+            tolerance: self.tolerance,
+            ..linear_svm::Settings::default()
+        };
+        let mut path = SvmPath::new(&features, &targets, settings, self.threads);
+        let fit = |cost: &f64| {
+            let fitted = path.fit(*cost);
+            let capped = fitted.stops.contains(&Stop::Cap);
+            (fitted.objectives.iter().sum(), capped, best(&fitted.scores(&self.test())))
+        };
+        self.costs.iter().map(fit).collect()
+    }
+
+    fn rbf_svm(&self) -> Vec<Row> {
+        let (features, labels) = self.train();
+        let kernel = Kernel::Rbf { gamma: Kernel::gamma(1.0, &features) };
+        let gram = Gram::new(&features, kernel, self.threads);
+        let rows: Vec<usize> = (0..self.train).collect();
+        let weights = vec![1.0; self.classes];
+        let settings =
+            kernel_svm::Settings { tolerance: self.tolerance, ..kernel_svm::Settings::default() };
+        let path = ClassifierPath::new(&gram, &rows, labels, &weights, Among::Pairs, self.threads);
+        let mut path = path.settings(settings);
+        let between = kernel.between(&self.test(), &features, self.threads);
+        let fit = |cost: &f64| {
+            let fitted = path.fit(*cost);
+            let objective = fitted.machines.iter().map(|machine| machine.objective).sum();
+            (objective, fitted.stop() == Stop::Cap, best(&fitted.scores(&between.view())))
+        };
+        self.costs.iter().map(fit).collect()
+    }
+}
+
+/// The class of the highest score of each item, the lowest of equals.
+fn best(scores: &Array2<f64>) -> Vec<usize> {
+    let of = |row: ArrayView1<'_, f64>| {
+        (0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+    };
+    scores.rows().into_iter().map(of).collect()
+}
+
+fn processor_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// The most memory that was in use, in bytes; 0 where the system does not tell.
+fn peak() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse().ok())
+        .map_or(0, |kib: usize| kib << 10)
+}
+
+fn main() {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let Some((name, rest)) = arguments.split_first() else { return };
+    let task = Task::read(rest);
+    let before = peak();
+    let (wall, processor) = (Instant::now(), processor_seconds());
+    let rows = match name.as_str() {
+        "logistic" => task.logistic(),
+        "linear_svm" => task.linear_svm(),
+        "rbf_svm" => task.rbf_svm(),
+        _ => panic!("{name} is no task"),
+    };
+    let (wall, processor) = (wall.elapsed().as_secs_f64(), processor_seconds() - processor);
+    let rows: Vec<Value> = rows
+        .into_iter()
+        .map(|(objective, capped, classes)| {
+            json!({ "objective": objective, "capped": capped, "classes": classes })
+        })
+        .collect();
+    let told = json!({
+        "seconds": wall,
+        "cpu": processor,
+        "memory": peak().saturating_sub(before),
+        "rows": rows,
+    });
+    println!("{told}");
+}
