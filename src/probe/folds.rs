@@ -89,7 +89,6 @@ impl Folds {
     }
 
     /// Rows that are trained on while a fold is held out, and rows of the fold.
-    #[cfg(test)]
     pub fn parts(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
         (0..self.of.len()).partition(|&row| self.of[row] != fold)
     }

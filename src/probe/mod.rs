@@ -32,7 +32,9 @@ pub mod threads;
 mod tridiagonal;
 pub mod unfit;
 
-pub use families::{KernelShape, KernelSvm, Knn, Lda, LinearSvm, Logistic, NearestMean, Neighbourhood, Ridge};
+pub use families::{
+    KernelShape, KernelSvm, Knn, Lda, LinearSvm, Logistic, NearestMean, Neighbourhood, Ridge,
+};
 pub use family::{Family, Fitted, Path, Prepared};
 pub use folds::{Folds, Strata};
 pub use grid::{Cost, Grid, Named};

@@ -57,6 +57,38 @@ pub(super) struct Probed {
     pub(super) chosen: Chosen,
 }
 
+/// One value of a probe's setting.
+struct Tried<'a> {
+    probed: &'a Probed,
+    /// The class that has it for itself.
+    class: Option<&'a str>,
+    value: f64,
+    held_out: Option<f64>,
+    is_chosen: bool,
+}
+
+impl Probed {
+    fn tried(&self) -> Vec<Tried<'_>> {
+        let Chosen { choice, classes } = &self.chosen;
+        let for_all = choice.by_column.is_none();
+        let common = choice.curve.iter().map(|&(value, held_out)| Tried {
+            probed: self,
+            class: None,
+            value,
+            held_out,
+            is_chosen: for_all && value.total_cmp(&choice.value).is_eq(),
+        });
+        let own = choice.by_column.iter().flatten().zip(classes).map(|(&value, class)| Tried {
+            probed: self,
+            class: Some(class),
+            value,
+            held_out: None,
+            is_chosen: true,
+        });
+        common.chain(own).collect()
+    }
+}
+
 /// What one node cost.
 pub(super) struct NodeCost {
     pub(super) node: RunNode,
@@ -403,35 +435,20 @@ impl Gathered {
 
     /// What every value gave on items held out, then the value of each class that has its own.
     fn selection_table(&self) -> Table {
-        let mut rows: Vec<(&Probed, Option<&str>, f64, Option<f64>, bool)> = Vec::new();
-        for probed in &self.probed {
-            let (choice, classes) = (&probed.chosen.choice, &probed.chosen.classes);
-            let is_chosen = |value: f64| value.total_cmp(&choice.value).is_eq();
-            let common = choice.by_column.is_none();
-            rows.extend(
-                choice
-                    .curve
-                    .iter()
-                    .map(|&(value, seen)| (probed, None, value, seen, common && is_chosen(value))),
-            );
-            let own = choice.by_column.iter().flatten().zip(classes);
-            rows.extend(
-                own.map(|(&value, class)| (probed, Some(class.as_str()), value, None, true)),
-            );
-        }
+        let rows: Vec<Tried<'_>> = self.probed.iter().flat_map(Probed::tried).collect();
         let each = || rows.iter();
-        let choice = |probed: &Probed| probed.chosen.choice.clone();
-        let at_edge = |probed: &Probed, is_chosen: bool| is_chosen && choice(probed).at_edge;
+        let choice = |tried: &Tried<'_>| tried.probed.chosen.choice.clone();
+        let at_edge = |tried: &Tried<'_>| tried.is_chosen && choice(tried).at_edge;
         Table::default()
-            .text("stage", each().map(|(p, ..)| Some(p.stage.name.as_str())))
-            .whole("seed", each().map(|(p, ..)| p.seed.map(whole)))
-            .text("setting", each().map(|(p, ..)| Some(choice(p).setting)))
-            .text("class", each().map(|(_, class, ..)| *class))
-            .number("value", each().map(|(_, _, value, ..)| Some(*value)))
-            .text("criterion", each().map(|(p, ..)| Some(choice(p).criterion)))
-            .number("held_out", each().map(|(.., seen, _)| *seen))
-            .flag("chosen", each().map(|(.., chosen)| Some(*chosen)))
-            .flag("at_edge", each().map(|(p, .., chosen)| Some(at_edge(p, *chosen))))
+            .text("stage", each().map(|t| Some(t.probed.stage.name.as_str())))
+            .whole("seed", each().map(|t| t.probed.seed.map(whole)))
+            .text("setting", each().map(|t| Some(choice(t).setting)))
+            .text("class", each().map(|t| t.class))
+            .number("value", each().map(|t| Some(t.value)))
+            .text("criterion", each().map(|t| Some(choice(t).criterion)))
+            .number("held_out", each().map(|t| t.held_out))
+            .flag("chosen", each().map(|t| Some(t.is_chosen)))
+            .flag("at_edge", each().map(|t| Some(at_edge(t))))
     }
 
     fn range_table<'a>(&'a self) -> Table {

@@ -86,8 +86,7 @@ impl Prepared for Ready<'_> {
             Targets::Classes { labels, classes } => {
                 let even = vec![1.0; classes];
                 let weights = self.svm.weights.as_ref().unwrap_or(&even);
-                let path =
-                    ClassifierPath::new(gram, rows, &labels, weights, Among::Pairs, threads);
+                let path = ClassifierPath::new(gram, rows, &labels, weights, Among::Pairs, threads);
                 Box::new(Classes { ready: self, path, last: None })
             }
             Targets::Labels(known) => {
@@ -232,7 +231,8 @@ impl Fitted for Model {
                 }
             }
         };
-        let blocks: Vec<Array2<f64>> = features.axis_chunks_iter(Axis(0), BLOCK).map(block).collect();
+        let blocks: Vec<Array2<f64>> =
+            features.axis_chunks_iter(Axis(0), BLOCK).map(block).collect();
         let views: Vec<ArrayView2<'_, f64>> = blocks.iter().map(|block| block.view()).collect();
         concatenate(Axis(0), &views).unwrap_or_default()
     }

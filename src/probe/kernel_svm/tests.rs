@@ -14,12 +14,12 @@ fn exact() -> Settings {
     Settings { tolerance: 1e-7, ..Settings::default() }
 }
 
-struct Digits {
+struct Shared {
     items: Digits,
     rows: Vec<usize>,
 }
 
-impl Digits {
+impl Shared {
     fn new() -> Self {
         Self { items: Digits::read(), rows: (0..1797).collect() }
     }
@@ -55,7 +55,7 @@ impl Digits {
 
 #[test]
 fn counts_of_support_vectors_and_right_answers_are_libsvms() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let polynomial = Kernel::Polynomial { gamma: 1.0 / 64.0, offset: 1.0, degree: 3 };
     // C, support vectors, correct of 797.
     let known = [
@@ -76,7 +76,7 @@ fn counts_of_support_vectors_and_right_answers_are_libsvms() {
 
 #[test]
 fn scores_are_those_of_scikit_learn_and_the_same_from_other_items_kernel_values() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let gram = digits.gram(digits.rbf());
     let fitted = digits.path(&gram, &ONES, 1).settings(exact()).fit(1.0);
     let (rows, labels) = digits.test();
@@ -95,7 +95,7 @@ fn scores_are_those_of_scikit_learn_and_the_same_from_other_items_kernel_values(
 
 #[test]
 fn fits_along_a_path_are_those_from_the_start() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let gram = digits.gram(digits.rbf());
     let mut path = digits.path(&gram, &ONES, 2);
     for (cost, support, right) in [(0.1, 892, 738), (1.0, 516, 765), (10.0, 458, 769)] {
@@ -107,7 +107,7 @@ fn fits_along_a_path_are_those_from_the_start() {
 
 #[test]
 fn class_weights_multiply_the_cost() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let gram = digits.gram(digits.rbf());
     let weights: Vec<f64> = (1..=10).map(f64::from).collect();
     let fitted = digits.path(&gram, &weights, 1).settings(exact()).fit(1.0);
@@ -116,7 +116,7 @@ fn class_weights_multiply_the_cost() {
 
 #[test]
 fn results_are_the_same_bits_on_any_number_of_threads() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let gram = digits.gram(digits.rbf());
     let (rows, _) = digits.test();
     let fit = |threads| digits.path(&gram, &ONES, threads).fit(1.0).scores_within(&gram, rows);
@@ -125,7 +125,7 @@ fn results_are_the_same_bits_on_any_number_of_threads() {
 
 #[test]
 fn one_against_the_rest_is_each_column_by_itself() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let gram = digits.gram(digits.rbf());
     let (rows, labels) = digits.train();
     let (test, known) = digits.test();
@@ -146,7 +146,7 @@ fn one_against_the_rest_is_each_column_by_itself() {
 
 #[test]
 fn regression_gives_libsvms_errors() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let gram = digits.gram(digits.rbf());
     let targets: Vec<f64> = digits.items.labels[..500].iter().map(|label| *label as f64).collect();
     let (rows, known) = digits.test();
@@ -169,7 +169,7 @@ fn regression_gives_libsvms_errors() {
 
 #[test]
 fn bad_input_has_defined_results_and_ends() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let rows: Vec<usize> = (0..20).chain(0..20).collect();
     let features = digits.items.features.select(ndarray::Axis(0), &rows);
     let labels: Vec<usize> = rows.iter().map(|row| digits.items.labels[*row]).collect();
@@ -197,7 +197,7 @@ fn bad_input_has_defined_results_and_ends() {
 
 #[test]
 fn a_cap_that_is_hit_is_told() {
-    let digits = Digits::new();
+    let digits = Shared::new();
     let gram = digits.gram(digits.rbf());
     let settings = Settings { most_steps: 3, ..Settings::default() };
     assert_eq!(digits.path(&gram, &ONES, 1).settings(settings).fit(1.0).stop(), Stop::Cap);

@@ -39,25 +39,15 @@ impl Values for Vec<f64> {
 
 impl Values for Grid {
     fn first(&self) -> Vec<f64> {
-        self.values()
+        Self::first(self)
+    }
+
+    fn next(&self, curve: &Curve) -> Vec<f64> {
+        Self::next(self, curve)
     }
 
     fn key(&self) -> Json {
-        json!([self.values(), self.beyond(true)])
-    }
-
-    /// A grid that may grow does so once, beyond the end that proved best.
-    fn next(&self, curve: &Curve) -> Vec<f64> {
-        let seen = curve.iter().filter_map(|&(value, seen)| Some((value, seen?)));
-        let best = seen.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.total_cmp(&b.0)));
-        let is_first_look = curve.len() == self.values().len();
-        let Some((best, _)) = best.filter(|_| is_first_look) else { return vec![] };
-        let is = |end: Option<&(f64, _)>| end.is_some_and(|end| end.0.total_cmp(&best).is_eq());
-        match (is(curve.first()), is(curve.last())) {
-            (_, true) => self.beyond(true),
-            (true, _) => self.beyond(false),
-            _ => vec![],
-        }
+        json!([self.values(), self.beyond(true), Self::first(self)])
     }
 }
 

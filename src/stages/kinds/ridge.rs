@@ -20,7 +20,7 @@ keys! {
         /// The features, as in `codes.gap`.
         features: Located<Reference>,
         /// Strength of the L2 penalty: values to choose from.
-        lambda: Grid = Grid::Named(Named::Default),
+        lambda: Grid = Grid::Named(Named::Ridge),
         /// Whether each class has a strength of its own.
         per_class: bool = false,
         ; .. choosing: Choosing
