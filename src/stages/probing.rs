@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView1};
 use serde_json::Value as Json;
 
 use crate::base::language::Count;
-use crate::base::{Located, Problem, Seed};
+use crate::base::{Located, Problem, Seed, Target};
 use crate::probe::{
     Choice, Classifier, Grid, Labelled, Normalise, ProbeError, Scaler, Selected, select,
 };
@@ -19,6 +19,7 @@ use super::job::{Context, Failure, Job, Outputs};
 use super::names::Reference;
 use super::probabilities::best;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
+use super::targets::needs_classes;
 
 /// The features that a stage reads: one layer of an `extract`.
 struct Layer {
@@ -40,6 +41,7 @@ pub(super) fn fits_on_features<J: Job + 'static>(
 ) -> Option<Offers> {
     let layer = layer(features, site)?;
     let data = layer.offer.data.clone();
+    needs_classes(word, &data, features.place, site)?;
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
     let runs = site.for_seeds(differ, |site, position, seed| {
         let sample = sample(site, &data, train_size, seed)?;
@@ -260,6 +262,8 @@ pub(super) fn told(
         parts: everyone.iter().map(|(_, part)| *part).collect(),
         labels: items().map(|index| dataset.items()[index].label).collect(),
         predicted,
+        target: Target::Classes,
+        truths: Array2::default((0, 0)),
         scores,
         probabilities,
         selection: None,
