@@ -5,8 +5,10 @@
 //! → [`units`] → [`TwoWay`] → [`judge`] → [`Verdict`]. It must not know what a stage, a model or a
 //! table is.
 
+mod columns;
 mod holm;
 mod mcnemar;
+mod measure;
 mod measured;
 mod metrics;
 mod needed;
@@ -24,12 +26,17 @@ mod calibration;
 #[cfg(test)]
 mod testing;
 
+pub use columns::{
+    Column, ColumnMetric, Columns, ColumnsError, LABEL_METRICS, LabelAuroc, RSquared, Unit,
+    VALUE_METRICS, with_both,
+};
 pub use holm::holm;
 pub use mcnemar::Discordant;
+pub use measure::{Judged, Measure};
 pub use measured::{Measured, Undefined};
 pub use metrics::{
-    Accuracy, Auroc, BalancedAccuracy, Brier, Confusion, Direction, Ece, LogLoss, METRICS, MacroF1,
-    Metric, OneVsRest, PerClass, metric, per_class,
+    Accuracy, Auroc, AveragePrecision, BalancedAccuracy, Brier, Confusion, Direction, Ece, Kappa,
+    LogLoss, METRICS, MacroF1, Mcc, Metric, OneVsRest, PerClass, metric, per_class,
 };
 pub use needed::{MAX_ITEMS, MAX_SEEDS, Needed, mde80, needed};
 pub use paired::paired_interval;

@@ -368,7 +368,7 @@ fn several_labels_an_item_of_an_archive_ask_for_a_finding() {
         study.yaml:5:5
      5 |     npz: { path: set.npz, classes: [edema, mass, nodule] }
        |     ^^^
-      help: choose one with `finding`; there are, with how many items have them: `edema` (30), `mass` (20), `nodule` (10)
+      help: choose one with `finding`, or `finding: all`; there are, with how many items have them: `edema` (30), `mass` (20), `nodule` (10)
 
     1 problem
     ");

@@ -174,12 +174,12 @@ fn several_labels_in_one_column_ask_for_a_finding_and_keep_the_others() {
     let several = MANIFEST.replace("group: animal", "group: animal, separator: '|'");
     assert_snapshot!(refusal_of_manifest(&several, &manifest(findings)), @"
     error: data set `data`: items have several labels, and stages tell one apart
-      help: choose one with `finding`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
+      help: choose one with `finding`, or `finding: all`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
     ");
     let unknown = several.replace("'|'", "'|', finding: Oedema");
     assert_snapshot!(refusal_of_manifest(&unknown, &manifest(findings)), @"
     error: data set `data`: there is no finding `Oedema`
-      help: choose one with `finding`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
+      help: choose one with `finding`, or `finding: all`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
     ");
     let chosen = several.replace("'|'", "'|', finding: Effusion");
     let study = with_manifest(&chosen, &manifest(findings));

@@ -6,7 +6,7 @@ use crate::probe::{Grid, Named};
 
 use super::super::class_weights::ClassWeights;
 use super::super::names::Reference;
-use super::super::probing::{Choosing, Fit, fits_on_features};
+use super::super::probing::{Choosing, Fit, LABELS, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -36,6 +36,6 @@ impl Kind for LinearProbe {
             let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.choosing);
             Fit { decide: self.class_weights.clone(), ..fit }
         };
-        fits_on_features(Self::WORD, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, LABELS, &self.features, &self.choosing, job, site)
     }
 }

@@ -10,8 +10,9 @@ use crate::probe::{Grid, Named};
 use super::super::class_weights::ClassWeights;
 use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
-use super::super::probing::{Choosing, FEATURES, Fit, sample};
+use super::super::probing::{Choosing, FEATURES, Fit, LABELS, sample};
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
+use super::super::targets::needs_one_of;
 use super::super::training::Pixelate;
 use super::Kind;
 
@@ -42,6 +43,7 @@ impl Kind for PixelLinear {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let data = site.dataset(&self.dataset)?;
+        needs_one_of(LABELS, Self::WORD, &data, self.dataset.place, site)?;
         let rule = self.rule(&data, site)?;
         site.fitting(&data, &rule, self.dataset.place)?;
         let pixels = Pixelate::shared(&data, &rule, site);
@@ -53,12 +55,12 @@ impl Kind for PixelLinear {
             let job = Fit { decide: self.class_weights.clone(), ..fit };
             Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
         })?;
-        let weights = rule.length() * data.classes();
+        let weights = rule.length() * data.outputs();
         let arm = Arm {
             kind: Self::WORD.to_owned(),
             target: data.name.clone(),
-            parameters: Some(weights + data.classes()),
-            trained_parameters: Some(weights + data.classes()),
+            parameters: Some(weights + data.outputs()),
+            trained_parameters: Some(weights + data.outputs()),
             macs: Some(weights as u64),
             ..Arm::default()
         };

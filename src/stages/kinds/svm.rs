@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::base::language::{Above0, Count, choice, keys};
-use crate::base::{Located, Problem};
+use crate::base::{Located, Problem, Target};
 use crate::probe::{self, Cost, Family, Grid, KernelShape, KernelSvm};
 
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
 use super::super::names::Reference;
-use super::super::probing::{Choosing, Fit, fits_on_features};
+use super::super::probing::{ANYTHING, Choosing, Fit, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -101,20 +101,22 @@ impl Kind for Svm {
             let fit = Fit::new(Self::WORD, sample, family, settings, values, &self.choosing);
             Fit { per_class: self.per_class, ..fit }
         };
-        fits_on_features(Self::WORD, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)
     }
 }
 
 impl Svm {
     fn family(&self, sample: &Sample) -> Arc<dyn Family> {
-        let weights = self.class_weights.of(sample);
+        let target = sample.data.dataset.target();
+        let weights = (target == Target::Classes).then(|| self.class_weights.of(sample));
         match self.kernel {
+            Kernel::Linear if target == Target::Values => kernel_svm(KernelShape::Linear, weights),
             Kernel::Linear => Arc::new(probe::LinearSvm {
                 loss: match self.loss {
                     Some(Loss::Hinge) => probe::Loss::Plain,
                     Some(Loss::SquaredHinge) | None => probe::Loss::Squared,
                 },
-                weights: Some(weights),
+                weights,
             }),
             Kernel::Rbf(Rbf { gamma }) => {
                 kernel_svm(KernelShape::Rbf { factor: gamma.get() }, weights)
@@ -127,6 +129,6 @@ impl Svm {
     }
 }
 
-fn kernel_svm(kernel: KernelShape, weights: Vec<f64>) -> Arc<dyn Family> {
-    Arc::new(KernelSvm { kernel, weights: Some(weights), epsilon: 0.1 })
+fn kernel_svm(kernel: KernelShape, weights: Option<Vec<f64>>) -> Arc<dyn Family> {
+    Arc::new(KernelSvm { kernel, weights, epsilon: 0.1 })
 }

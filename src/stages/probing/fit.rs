@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use serde_json::{Value as Json, json};
 
-use crate::base::Seed;
+use crate::base::{Seed, Target};
 use crate::probe::{
     Calibrator, Choice, Family, Grid, Logistic, Named, Pool, ProbeError, Scaler, Selected,
     Settings, Targets, Unfit, Values, select,
@@ -17,6 +17,7 @@ use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
 use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
 use super::super::probabilities::best;
+use super::super::targets::{log_odds, told_columns, told_labels};
 use super::options::{Choosing, Positions};
 use super::{FEATURES, told};
 
@@ -77,7 +78,7 @@ impl Job for Fit {
         let scores = fitted.scores(features.view());
         let calibrated = calibrator.map(|c| c.probabilities(&scores.view())).transpose();
         let calibrated = calibrated.map_err(|error| self.failure(&error))?;
-        let mut told = self.weighed(told(&self.sample, scores, fitted.no_probabilities()));
+        let mut told = self.weighed(self.told(scores, fitted.no_probabilities()));
         told.probabilities = calibrated.map_or(told.probabilities, Ok);
         told.selection = choice.as_ref().map(selection);
         let outputs = Outputs::default().with("predictions", told.save(context.store)?);
@@ -86,7 +87,7 @@ impl Job for Fit {
         Ok(match choice {
             Some(choice) => {
                 let outputs = with_choice(outputs, &choice);
-                let classes = self.sample.data.dataset.classes().to_vec();
+                let classes = self.sample.data.dataset.names().to_vec();
                 let chosen = put_json(context.store, "selection", &Chosen { choice, classes })?;
                 outputs.with("selection", chosen)
             }
@@ -143,19 +144,35 @@ impl Fit {
 
     /// Training items, then those of val, scaled as the training items ask for.
     fn pool(&self, rows: &ArrayRows, threads: usize) -> (Scaler, Pool) {
-        let labels = self.sample.data.dataset.labels();
         let train = matrix(rows, &self.sample.train);
         let scaler = Scaler::fit(&self.choosing.normalize, &train.view());
         let val = matrix(rows, &self.sample.split.val);
         let features = concatenate(Axis(0), &[train.view(), val.view()]);
         let features = scaler.apply(features.expect("both have the features of one layer"));
-        let items = self.sample.train.iter().chain(&self.sample.split.val);
-        let targets = Targets::Classes {
-            labels: items.map(|&item| labels[item]).collect(),
-            classes: self.sample.data.classes(),
-        };
+        let targets = self.targets();
         let train = self.sample.train.len();
         (scaler, Pool { features, targets, train, threads })
+    }
+
+    /// What is to be said of the training items, then of those of val.
+    fn targets(&self) -> Targets {
+        let dataset = &self.sample.data.dataset;
+        let items: Vec<usize> =
+            self.sample.train.iter().chain(&self.sample.split.val).copied().collect();
+        let values = || {
+            let shape = (items.len(), dataset.names().len());
+            Array2::from_shape_fn(shape, |(row, column)| {
+                dataset.items()[items[row]].values[column].unwrap_or(f64::NAN)
+            })
+        };
+        match dataset.target() {
+            Target::Classes => Targets::Classes {
+                labels: items.iter().map(|&item| dataset.items()[item].label).collect(),
+                classes: self.sample.data.classes(),
+            },
+            Target::Labels => Targets::Labels(values()),
+            Target::Values => Targets::Values(values()),
+        }
     }
 
     fn selected(&self, pool: &Pool, context: &Context<'_>) -> Result<Selected, Failure> {
@@ -177,6 +194,22 @@ impl Fit {
     fn trained_on(&self) -> usize {
         let more = if self.choosing.refits_on_val() { self.sample.split.val.len() } else { 0 };
         self.sample.train.len() + more
+    }
+
+    /// Predictions of everyone from scores, which are logarithms of probabilities if nothing is said
+    /// against it.
+    fn told(&self, scores: Array2<f64>, no_probabilities: Option<&str>) -> Predictions {
+        match (self.sample.data.dataset.target(), no_probabilities) {
+            (Target::Classes, _) => told(&self.sample, scores, no_probabilities),
+            (Target::Labels, None) => {
+                let probabilities = scores.mapv(|score| score.exp().min(1.0));
+                told_labels(&self.sample, probabilities.mapv(log_odds), probabilities)
+            }
+            (_, why) => {
+                let why = why.unwrap_or("numbers have no probabilities").to_owned();
+                Predictions { probabilities: Err(why), ..told_columns(&self.sample, scores) }
+            }
+        }
     }
 
     /// Decisions for which each class counts as it should. A classifier with probabilities p has

@@ -9,12 +9,13 @@ pub(super) use options::Choosing;
 pub(super) use told::told;
 
 use crate::base::language::Count;
-use crate::base::{Located, Problem, Seed};
+use crate::base::{Located, Problem, Seed, Target};
 
 use super::data::{OpenDataset, Sample};
 use super::job::Job;
 use super::names::Reference;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
+use super::targets::needs_one_of;
 
 /// The features that a stage reads: one layer of an `extract`.
 struct Layer {
@@ -28,10 +29,18 @@ pub(super) const FEATURES: &str = "features";
 /// Probes that know what each training item would be given by a fit without it.
 const CLOSED_FORMS: [&str; 2] = ["knn", "ridge"];
 
+/// Probes of classes only.
+pub(super) const CLASSES: &[Target] = &[Target::Classes];
+/// Probes of classes and labels.
+pub(super) const LABELS: &[Target] = &[Target::Classes, Target::Labels];
+/// Probes of whatever there is.
+pub(super) const ANYTHING: &[Target] = &[Target::Classes, Target::Labels, Target::Values];
+
 /// Plans a stage that fits something on a layer's features: a node for each seed that has features or
 /// training items of its own, or one for all.
 pub(super) fn fits_on_features<J: Job + 'static>(
     word: &str,
+    tells: &[Target],
     features: &Located<Reference>,
     choosing: &Choosing,
     job: impl Fn(Sample) -> J,
@@ -44,6 +53,7 @@ pub(super) fn fits_on_features<J: Job + 'static>(
     }
     let train_size = choosing.train_size.as_ref();
     let data = layer.offer.data.clone();
+    needs_one_of(tells, word, &data, features.place, site)?;
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
     let runs = site.for_seeds(differ, |site, position, seed| {
         let sample = sample(site, &data, train_size, seed)?;
