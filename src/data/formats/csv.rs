@@ -9,6 +9,7 @@ use crate::base::language::{Count, FilePath, OneOrMore, Read, Word, keys, unexpe
 use crate::base::{Digest, Found, Hasher, Value, Written};
 
 use super::super::dataset::{Dataset, Item, OpenError, ReadError, Source, sort_classes};
+use super::super::numbers::{NamedArray, Numbers};
 use super::super::pixels::{Pixels, Samples};
 use super::super::split::{Given, Part};
 use super::gzip;
@@ -112,7 +113,7 @@ impl Csv {
         };
         let header = reader.headers().map_err(broken)?.clone();
         let columns = self.columns(&header, given)?;
-        let mut table = Table { path: path.clone(), width: 0, dims: [0; 3], values: vec![] };
+        let mut table = Table::new(path.clone());
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(broken)?;
@@ -122,6 +123,10 @@ impl Csv {
             return Err(OpenError::new(format!("{} has no rows", path.display())));
         }
         table.dims = self.dims(table.width)?;
+        table.array[0].item = match &self.shape {
+            None => vec![table.width],
+            Some(shape) => shape.0.iter().map(|extent| extent.0).collect(),
+        };
         let classes = sort_classes(rows.iter().map(|row| row.class.clone()));
         let item = |(row, read): (usize, Row)| Item {
             id: row.to_string(),
@@ -188,10 +193,22 @@ struct Table {
     path: PathBuf,
     width: usize,
     dims: [usize; 3],
-    values: Vec<f32>,
+    /// All values, as the one array that there is.
+    array: [NamedArray; 1],
 }
 
 impl Table {
+    fn new(path: PathBuf) -> Self {
+        let array = NamedArray {
+            input: String::new(),
+            source: "the columns".to_owned(),
+            item: vec![],
+            numbers: Numbers::Floats(vec![]),
+            is_typed: false,
+        };
+        Self { path, width: 0, dims: [0; 3], array: [array] }
+    }
+
     fn add(&mut self, record: &StringRecord, columns: &Columns) -> Result<Row, OpenError> {
         let line = record.position().map_or(0, ::csv::Position::line);
         let place = |column: usize| format!("{}:{line}, column {column}", self.path.display());
@@ -226,12 +243,17 @@ impl Table {
             )));
         }
         self.width = values.len();
-        self.values.extend(values);
+        if let Numbers::Floats(all) = &mut self.array[0].numbers {
+            all.extend(values);
+        }
         Ok(Row { class: class.to_owned(), group, part: part.and_then(|(_, part)| part) })
     }
 
     fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.width..(row + 1) * self.width]
+        match &self.array[0].numbers {
+            Numbers::Floats(values) => &values[row * self.width..(row + 1) * self.width],
+            Numbers::Whole(_) => &[],
+        }
     }
 }
 
@@ -252,5 +274,9 @@ impl Source for Table {
         self.dims.iter().for_each(|extent| hasher.update(&(*extent as u64).to_le_bytes()));
         self.row(row).iter().for_each(|value| hasher.update(&value.to_le_bytes()));
         Ok(hasher.finish())
+    }
+
+    fn arrays(&self) -> &[NamedArray] {
+        &self.array
     }
 }

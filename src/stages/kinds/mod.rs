@@ -5,10 +5,12 @@ mod extract;
 mod fine_tune;
 mod linear_probe;
 mod majority;
+mod pass;
 mod pixel_linear;
 mod pretrain;
 mod surgery;
 mod svm;
+mod tokens;
 mod transfer;
 mod views;
 
@@ -20,7 +22,8 @@ use crate::base::{Found, Located, Written};
 use super::names::Reference;
 use super::site::{Offers, Site};
 
-pub(super) use extract::{Pass, fitted, pass_runs, resolved};
+pub(super) use extract::resolved;
+pub(super) use pass::{Pass, fitted, pass_runs};
 pub(super) use views::Views;
 
 /// A kind of work that a pipeline can ask for.
