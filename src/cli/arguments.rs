@@ -56,11 +56,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<RuntimeAction>,
     },
-    /// Tells labels and probabilities of images by a model that a run wrote, as CSV.
+    /// Tells labels and probabilities of images, or of arrays, by a model that a run wrote, as CSV.
     Predict {
         /// The model, as a run leaves it in its folder `models`.
         model: PathBuf,
-        /// Images, and folders of images.
+        /// Images, and folders of images; NumPy archives for a model that reads arrays.
         #[arg(required = true)]
         images: Vec<PathBuf>,
         /// Writes the table to a file instead.

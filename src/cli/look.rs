@@ -55,23 +55,21 @@ impl Looker for Eyes {
         })
     }
 
-    fn agree(&self, fixed: &Graph, freed: &Graph, shape: &Shape) -> Result<(), String> {
+    fn agree(&self, fixed: &Graph, freed: &Graph, shapes: &[Shape]) -> Result<(), String> {
         let [fixed_model, freed_model] = [fixed, freed].map(proto::encode);
         let fields = json!({
             "kind": "agree",
             "version": 1,
             "model": Digest::of(&fixed_model),
             "freed": Digest::of(&freed_model),
-            "shape": shape,
+            "shape": if let [only] = shapes { json!(only) } else { json!(shapes) },
             "runtime": self.runtime.version(),
         });
         // What was seen not to agree is worth remembering, too.
         let agreed: Agreed = self.remembering(fields, || {
             let agreed = match self.runtime.backend {
-                Backend::Library => agree(self.runtime, fixed, freed, shape).map_err(Into::into),
-                Backend::Embedded => {
-                    in_child(&fixed_model, Some(&freed_model), std::slice::from_ref(shape))
-                }
+                Backend::Library => agree(self.runtime, fixed, freed, shapes).map_err(Into::into),
+                Backend::Embedded => in_child(&fixed_model, Some(&freed_model), shapes),
             };
             Ok(agreed.map_err(|error: anyhow::Error| format!("{error:#}")))
         })?;
@@ -179,7 +177,7 @@ pub(super) fn child(model: &Path, shapes: &str, freed: Option<&Path>) -> anyhow:
     let seen = match freed {
         None => json!(observe(runtime, &graph, &shapes)?),
         Some(freed) => {
-            agree(runtime, &graph, &read(freed)?, &shapes[0])?;
+            agree(runtime, &graph, &read(freed)?, &shapes)?;
             json!(())
         }
     };

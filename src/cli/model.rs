@@ -7,19 +7,21 @@ use clap::Subcommand;
 
 use crate::base::{Target, counted};
 use crate::console::{self, InspectedPort, Inspection};
+use crate::data::Reads;
 use crate::onnx::batch::Trial;
 use crate::onnx::external::Opened;
-use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
+use crate::onnx::graph::{Dim, Graph, Port};
 use crate::onnx::inspect::{self, Seen};
 use crate::onnx::precision::{kind_name, to_single, weight_kinds};
+use crate::onnx::tensor::Shape;
 use crate::onnx::{batch, external, freeze, layers, proto};
-use crate::stages::{Look, carried_input, metadata};
+use crate::stages::{Look, carried_input, is_fed, metadata};
 
 use super::Exit;
 use super::arguments::Common;
 use super::check::start_runtime;
 use super::look::look;
-use super::model_check::{Request, check};
+use super::model_check::{Request, TOKENS, check};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
@@ -51,7 +53,7 @@ pub(super) enum ModelCommand {
     Inspect {
         /// The ONNX file.
         file: PathBuf,
-        /// Height and width to run it with, where the file leaves them free.
+        /// Height and width to run it with, where the file leaves them free; or tokens.
         #[arg(long, value_name = "N", conflicts_with = "shape", value_parser = super::arguments::at_least_one)]
         size: Option<usize>,
         /// The whole shape to run it with, the batch first.
@@ -126,13 +128,16 @@ fn inspect(
         let runtime = start_runtime(common)?;
         (look(runtime, None), runtime.version().to_owned())
     };
-    let looked = run_shape(&graph, size, shape)
-        .and_then(|shape| Ok((eyes.observe(&graph, std::slice::from_ref(&shape))?, shape)));
+    let looked = run_shapes(&graph, size, shape)
+        .and_then(|shapes| Ok((eyes.observe(&graph, &shapes)?, shapes)))
+        .map_err(|why| why + assumed(&graph, size));
     let trial = batch::trial(&graph);
     let fixed = trial.as_ref().and_then(|trial| batch::fixed(&trial.fixed));
     let freed =
-        looked.as_ref().ok().zip(trial).map(|((_, shape), trial)| freed(&trial, shape, &eyes));
-    let seen = looked.as_ref().ok().map(|(shapes, shape)| Seen { shapes, items: shape[0] });
+        looked.as_ref().ok().zip(trial).map(|((_, shapes), trial)| freed(&trial, shapes, &eyes));
+    let items = |shapes: &[Shape]| shapes.first().and_then(|shape| shape.first()).copied();
+    let seen = looked.as_ref().ok();
+    let seen = seen.map(|(seen, fed)| Seen { shapes: seen, items: items(fed).unwrap_or(1) });
     let heads = inspect::heads(&graph, seen);
     let all = inspect::every_node(&graph, seen);
     let groups =
@@ -172,34 +177,53 @@ fn count(graph: &Graph, op: &str) -> usize {
 }
 
 /// Whether a fixed batch can be freed, or why not.
-fn freed(trial: &Trial, shape: &Vec<usize>, eyes: &Look) -> Result<(), String> {
-    let mut tried = trial.freed.iter().map(|freed| eyes.agree(&trial.fixed, freed, shape));
+fn freed(trial: &Trial, shapes: &[Shape], eyes: &Look) -> Result<(), String> {
+    let mut tried = trial.freed.iter().map(|freed| eyes.agree(&trial.fixed, freed, shapes));
     let first = tried.next().unwrap_or_else(|| Err("it has no first axis".to_owned()));
     if first.is_ok() || tried.any(|agreed| agreed.is_ok()) { Ok(()) } else { first }
 }
 
-/// The shape to run a model with, or why it is not run.
-fn run_shape(
+/// The shapes to run a model with, or why it is not run.
+fn run_shapes(
     graph: &Graph,
     size: Option<usize>,
     shape: Option<&[usize]>,
-) -> Result<Vec<usize>, String> {
-    let [port] = &graph.inputs[..] else {
-        return Err(format!("it has {} inputs, and models with one are run", graph.inputs.len()));
-    };
-    if ![0, FLOAT].contains(&port.kind) {
+) -> Result<Vec<Shape>, String> {
+    if let Some(port) = graph.inputs.iter().find(|port| !is_fed(port.kind)) {
         let kind = kind_name(port.kind);
-        return Err(format!("its input holds {kind}, and models that read floats are run"));
+        let name = &port.name;
+        return Err(format!(
+            "its input `{name}` holds {kind}, and floats, int64, int32 and bool are fed"
+        ));
     }
-    if let Some(shape) = shape {
-        return Ok(shape.to_vec());
+    match (shape, &graph.inputs[..]) {
+        (Some(shape), [_]) => Ok(vec![shape.to_vec()]),
+        (Some(_), ports) => Err(format!("it has {} inputs, and --shape is for one", ports.len())),
+        (None, ports) => ports.iter().map(|port| port_shape(port, size)).collect(),
     }
-    let Some(dims) = port.dims.as_deref().filter(|dims| !dims.is_empty()) else {
+}
+
+/// What was taken for granted where a model of tokens was run.
+fn assumed(graph: &Graph, size: Option<usize>) -> &'static str {
+    let is_free = |port: &Port| {
+        let mut further = port.dims.iter().flatten().skip(1);
+        !port.is_float() && further.any(|dim| matches!(dim, Dim::Free(_)))
+    };
+    match size.is_none() && graph.inputs.iter().any(is_free) {
+        true => "; it was tried with 8 tokens: say --size N for another number",
+        false => "",
+    }
+}
+
+/// The shape of one input: 1 for a free batch, some tokens where whole numbers are read.
+fn port_shape(port: &Port, size: Option<usize>) -> Result<Shape, String> {
+    let Some(dims) = port.dims.as_deref() else {
         return Err("the file does not say the shape of its input: say --shape N,C,H,W".to_owned());
     };
     let extent = |(axis, dim): (usize, &Dim)| match dim {
         Dim::Fixed(extent) => Ok(*extent),
         Dim::Free(_) if axis == 0 => Ok(1),
+        Dim::Free(_) if !port.is_float() => Ok(size.unwrap_or(TOKENS)),
         Dim::Free(_) => size.ok_or_else(|| {
             format!(
                 "the file leaves the shape of its input free ({}): say --size N, or the whole \
@@ -223,21 +247,25 @@ struct Entry<'a> {
 impl Entry<'_> {
     /// YAML to paste; nothing for a model that no pipeline can use.
     fn text(&self) -> Option<String> {
-        let [port] = &self.graph.inputs[..] else { return None };
-        if ![0, FLOAT].contains(&port.kind) {
-            return None;
-        }
         let mut lines = vec!["models:".to_owned(), format!("  {}:", self.name())];
         lines.push(format!("    onnx: {}", self.file.display()));
-        match carried_input(self.graph) {
-            Some(_) => lines.push("    # its input rule lies in the file itself".to_owned()),
-            None => {
+        match (carried_input(self.graph), &self.graph.inputs[..]) {
+            (Some(Reads::Image(_)), _) => {
+                lines.push("    # its input rule lies in the file itself".to_owned());
+            }
+            (None, [port]) if port.is_float() && !is_row(port) => {
                 lines.push(format!("    input: {{ {} }}", self.input(port)?));
                 lines.push(
                     "    # scale, mean, std and order of channels are not in the file: look them up \
                      where it was trained"
                         .to_owned(),
                 );
+            }
+            (_, ports) => {
+                let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+                let names = names.join(", ");
+                lines.push("    input: as_it_is".to_owned());
+                lines.push(format!("    # it reads arrays of a data set by these names: {names}"));
             }
         }
         if self.heads.len() > 1 {
@@ -296,6 +324,19 @@ impl Entry<'_> {
     }
 }
 
+/// Whether an input is a row of numbers that is no square image, or a row of rows.
+fn is_row(port: &Port) -> bool {
+    match port.dims.as_deref() {
+        Some([_, Dim::Fixed(length)]) => {
+            let is_square =
+                |channels: usize| (length / channels).isqrt().pow(2) * channels == *length;
+            !is_square(1) && !is_square(3)
+        }
+        Some(dims) => dims.len() == 3,
+        None => false,
+    }
+}
+
 fn of_channels(channels: Option<usize>) -> String {
     channels.unwrap_or(3).to_string()
 }
@@ -305,7 +346,7 @@ mod tests {
     use super::*;
 
     fn entry(dims: Vec<Dim>, size: Option<usize>) -> Option<String> {
-        let port = Port { name: "x".into(), kind: FLOAT, dims: Some(dims) };
+        let port = Port { name: "x".into(), kind: 1, dims: Some(dims) };
         let graph = Graph { inputs: vec![port], ..Graph::default() };
         let entry = Entry {
             file: Path::new("7 Nets-v1.onnx"),
@@ -335,6 +376,7 @@ mod tests {
         }
         let free = vec![free(), fixed(3), free(), free()];
         assert_eq!(entry(free, Some(96)).unwrap(), "input: { size: 96, channels: 3 }");
-        assert_eq!(entry(vec![fixed(1), fixed(5)], None), None);
+        assert_eq!(entry(vec![fixed(1), fixed(5)], None).unwrap(), "input: as_it_is");
+        assert_eq!(entry(vec![fixed(1), fixed(2), fixed(9)], None).unwrap(), "input: as_it_is");
     }
 }

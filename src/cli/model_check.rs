@@ -80,12 +80,12 @@ fn freed(graph: Graph, request: &Request<'_>, eyes: &Look) -> Result<Graph, Stri
     }
     let Some(trial) = batch::trial(&graph) else { return Ok(graph) };
     let one = shapes(&trial.fixed, request)?;
-    let agrees = |freed: &&Graph| eyes.agree(&trial.fixed, freed, &one[0]).is_ok();
+    let agrees = |freed: &&Graph| eyes.agree(&trial.fixed, freed, &one).is_ok();
     Ok(trial.freed.iter().find(agrees).cloned().unwrap_or(trial.fixed))
 }
 
 /// Tokens in an item where the file leaves that free.
-const TOKENS: usize = 8;
+pub(super) const TOKENS: usize = 8;
 
 /// The shapes to run a model with, or why it is not run.
 fn shapes(graph: &Graph, request: &Request<'_>) -> Result<Vec<Shape>, String> {

@@ -1,4 +1,5 @@
-//! `predict`: labels and probabilities of images, or numbers, by a model that a run wrote.
+//! `predict`: labels and probabilities, or numbers, of images or of arrays, by a model that a run
+//! wrote.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::base::{Target, atomic, counted};
 use crate::console;
 use crate::data::images_below;
-use crate::stages::{Answer, NoPredictor, Predictor};
+use crate::stages::{Answer, Asked, Items, NoPredictor, Predictor};
 
 use super::Exit;
 use super::arguments::Common;
@@ -23,17 +24,21 @@ pub(super) fn predict(
     common: &Common,
 ) -> anyhow::Result<Exit> {
     let predictor = open(model)?;
+    if predictor.arrays().is_some() {
+        return of_arrays(&predictor, images, output, common);
+    }
     let images = listed(images)?;
     let runtime = start_runtime(common)?;
     let mut table = match output {
         None => Table::Out,
         Some(path) => Table::file(path)?,
     };
-    table.line(&header(&predictor))?;
+    table.line(&header(&["file"], &predictor))?;
     let counter = console::Counter::new(images.len(), "image", common.quiet, output.is_some());
     let mut unread = 0;
-    predictor.answer(runtime, &images, common.cores(), |index, answer| {
-        match told(&images[index], answer, predictor.classes()) {
+    predictor.answer(runtime, Asked::Images(&images), common.cores(), |index, answer| {
+        let file = images[index].display().to_string();
+        match told(vec![file], answer, predictor.classes()) {
             Ok(cells) => table.line(&cells)?,
             Err(why) => {
                 unread += 1;
@@ -51,6 +56,45 @@ pub(super) fn predict(
         return Ok(Exit::StageFailed);
     }
     Ok(Exit::Good)
+}
+
+/// Predicts the items of archives of arrays, as CSV: each is known by its file and its number.
+fn of_arrays(
+    predictor: &Predictor,
+    archives: &[PathBuf],
+    output: Option<&Path>,
+    common: &Common,
+) -> anyhow::Result<Exit> {
+    let open = |path: &PathBuf| {
+        predictor.items(path).map_err(|(message, help)| {
+            let names = predictor.arrays().unwrap_or_default().join(", ");
+            let usual = format!("the model reads NumPy archives with these arrays: {names}");
+            anyhow::anyhow!("{message}\n  help: {}", help.unwrap_or(usual))
+        })
+    };
+    let all = archives.iter().map(open).collect::<anyhow::Result<Vec<Items>>>()?;
+    let runtime = start_runtime(common)?;
+    let mut table = match output {
+        None => Table::Out,
+        Some(path) => Table::file(path)?,
+    };
+    table.line(&header(&["file", "item"], predictor))?;
+    let mut unread = 0;
+    for (path, items) in archives.iter().zip(&all) {
+        predictor.answer(runtime, Asked::Items(items), common.cores(), |index, answer| {
+            let named = vec![path.display().to_string(), index.to_string()];
+            match told(named, answer, predictor.classes()) {
+                Ok(cells) => table.line(&cells)?,
+                Err(why) => {
+                    unread += 1;
+                    console::err(&format!("error: {why}"));
+                }
+            }
+            anyhow::Ok(())
+        })?;
+    }
+    table.finish()?;
+    Ok(if unread > 0 { Exit::StageFailed } else { Exit::Good })
 }
 
 fn open(path: &Path) -> anyhow::Result<Predictor> {
@@ -83,22 +127,22 @@ fn listed(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(images)
 }
 
-fn header(predictor: &Predictor) -> Vec<String> {
+fn header(named: &[&str], predictor: &Predictor) -> Vec<String> {
     let names = predictor.classes().iter();
     let probabilities = |class: &String| format!("p_{class}");
-    let file = std::iter::once("file".to_owned());
+    let known = named.iter().copied().map(str::to_owned);
     match predictor.target() {
         Target::Classes => {
-            file.chain(["label".to_owned()]).chain(names.map(probabilities)).collect()
+            known.chain(["label".to_owned()]).chain(names.map(probabilities)).collect()
         }
-        Target::Labels => file.chain(names.map(probabilities)).collect(),
-        Target::Values => file.chain(names.cloned()).collect(),
+        Target::Labels => known.chain(names.map(probabilities)).collect(),
+        Target::Values => known.chain(names.cloned()).collect(),
     }
 }
 
-fn told(image: &Path, answer: Answer, classes: &[String]) -> Result<Vec<String>, String> {
+/// The cells of an item, those first by which it is known.
+fn told(mut cells: Vec<String>, answer: Answer, classes: &[String]) -> Result<Vec<String>, String> {
     let answer = answer?;
-    let mut cells = vec![image.display().to_string()];
     cells.extend(answer.label.map(|label| classes[label].clone()));
     // A loss that gives no probabilities leaves their cells empty.
     match answer.probabilities {

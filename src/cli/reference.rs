@@ -120,6 +120,10 @@ fn choices(page: &mut String, level: usize, schema: &Json) {
         let about = option["description"].as_str().unwrap_or_default();
         if let Some(word) = option["const"].as_str() {
             let _ = if level == 0 { write!(page, "\n- `{word}`: {about}") } else { Ok(()) };
+        } else if option["title"].as_str().is_some_and(|title| title.starts_with("the keys of")) {
+            let _ = write!(page, "\n- keys: {about}\n");
+            keys(page, option);
+            nested(page, option);
         } else if let Some((word, body)) =
             option["properties"].as_object().and_then(|map| map.iter().next())
         {

@@ -181,6 +181,12 @@ fn head_lines(head: &HeadFound, several: bool) -> Vec<String> {
     };
     let features = match (head.features, head.averaged) {
         (Some(count), true) => format!(", {} averaged over space", counted(count, "feature")),
+        (Some(count), false) if head.over_tokens => {
+            format!(
+                ", {} averaged over tokens (`tokens: first` takes the first)",
+                counted(count, "feature")
+            )
+        }
         (Some(count), false) => format!(", {}", counted(count, "feature")),
         (None, _) => String::new(),
     };

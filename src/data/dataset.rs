@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::base::{Digest, Hasher, Target};
 
+use super::numbers::NamedArray;
 use super::pixels::Pixels;
 use super::split::Part;
 
@@ -72,6 +73,16 @@ pub(super) trait Source: Send + Sync {
 
     /// The digest of that item's content.
     fn digest(&self, row: usize) -> Result<Digest, ReadError>;
+
+    /// What is wrong with that item, if anything.
+    fn readable(&self, row: usize) -> Result<(), ReadError> {
+        self.pixels(row).map(drop)
+    }
+
+    /// Arrays that models read as they are, with a row for each row of the source.
+    fn arrays(&self) -> &[NamedArray] {
+        &[]
+    }
 }
 
 /// An item that was left out because it cannot be read.
@@ -210,6 +221,11 @@ impl Dataset {
         self.source.pixels(self.items[index].row)
     }
 
+    /// Arrays that models read as they are; the row of an item is its [`Item::row`].
+    pub fn arrays(&self) -> &[NamedArray] {
+        self.source.arrays()
+    }
+
     /// Identity of everything in it: ids, labels, groups, parts, cells, contents; not where it
     /// lies. Reads every file, once.
     pub fn fingerprint(&self) -> Result<Digest, ReadError> {
@@ -270,7 +286,7 @@ impl Dataset {
 
     /// What is wrong with each item, if it cannot be decoded; all cores look.
     pub(super) fn decoded(&self) -> Vec<Option<ReadError>> {
-        self.each(|item| self.source.pixels(item.row).err())
+        self.each(|item| self.source.readable(item.row).err())
     }
 
     /// Something for each item, in their order, done by all cores.

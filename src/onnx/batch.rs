@@ -1,8 +1,11 @@
 //! Models whose file fixes the batch, usually to one item: freed where that changes nothing.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
-use super::graph::{Dim, Graph, Node};
+use super::example::table_rows;
+use super::graph::{Dim, Graph, Node, Port};
 use super::head::depends_on_no_input;
 use super::observe::opened;
 use super::proto;
@@ -38,8 +41,10 @@ pub fn trial(graph: &Graph) -> Option<Trial> {
         return None;
     }
     let mut pinned = graph.clone();
-    if let Some(dim) = pinned.inputs[0].dims.as_mut().and_then(|dims| dims.first_mut()) {
-        *dim = Dim::Fixed(1);
+    for port in &mut pinned.inputs {
+        if let Some(dim) = port.dims.as_mut().and_then(|dims| dims.first_mut()) {
+            *dim = Dim::Fixed(1);
+        }
     }
     let freed = free(&pinned).into_iter().chain([graph.clone()]).collect();
     Some(Trial { fixed: pinned, freed })
@@ -108,35 +113,68 @@ pub enum Disagreement {
 const ROUNDING: f32 = 1e-5;
 
 /// Runs a model at its own batch and freed at a larger one on the same items, and compares the rows
-/// of every tensor that has some. `shape` is that of the fixed input.
+/// of every tensor that has some. `shapes` are those of the fixed inputs.
 pub fn agree(
     runtime: &Runtime,
     fixed: &Graph,
     freed: &Graph,
-    shape: &[usize],
+    shapes: &[Shape],
 ) -> Result<(), Disagreement> {
-    let (batch, items) = (shape[0], shape[0] + 2);
-    let length = elements(&shape[1..]);
-    // Values in no order, so that no two rows are alike (Knuth's multiplicative hash).
-    let value = |index: usize| ((index as u32).wrapping_mul(2_654_435_761) >> 24) as f32 / 255.0;
-    let values: Vec<f32> = (0..items * length).map(value).collect();
+    let batch = shapes.first().and_then(|shape| shape.first()).copied().unwrap_or(1);
+    let items = batch + 2;
     let run = |graph: &Graph, first: usize, rows: usize| -> Result<Vec<Value>, RuntimeError> {
         let mut session = runtime.load(&proto::encode(&opened(graph)), 1)?;
-        let dims = [&[rows], &shape[1..]].concat();
-        let values = values[first * length..(first + rows) * length].to_vec();
-        session.run(&[&Value::f32(&dims, values)?])
+        let ports = fixed.inputs.iter().zip(shapes);
+        let fed = ports.map(|(port, shape)| rows_of(fixed, port, shape, first..first + rows));
+        let fed = fed.collect::<Result<Vec<Value>, _>>()?;
+        session.run(&fed.iter().collect::<Vec<_>>())
     };
     let together = run(freed, 0, items)?;
     let names = opened(freed).outputs;
+    let about_items = about_items(fixed);
     for first in 0..=(items - batch) {
         let alone = run(fixed, first, batch)?;
         for ((port, alone), together) in names.iter().zip(&alone).zip(&together) {
-            if !depends_on_no_input(fixed, &port.name) {
+            if about_items.contains(port.name.as_str()) {
                 compare(&port.name, alone, together, first, (batch, items))?;
             }
         }
     }
     Ok(())
+}
+
+/// Tensors that may have a row for each item: those that depend on an input. In models of arrays, what
+/// depends on shapes alone (positions of tokens, say) is the same for all items.
+fn about_items(graph: &Graph) -> BTreeSet<&str> {
+    let is_image = matches!(&graph.inputs[..], [port] if port.is_float());
+    let mut about: BTreeSet<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
+    for node in &graph.nodes {
+        let about_shape = !is_image && matches!(node.op.as_str(), "Shape" | "Size");
+        if !about_shape && node.reads().any(|name| about.contains(name)) {
+            about.extend(node.writes());
+        }
+    }
+    about
+}
+
+/// Some rows of what is fed to an input: values in no order, so that no two rows are alike (Knuth's
+/// multiplicative hash).
+fn rows_of(
+    graph: &Graph,
+    port: &Port,
+    shape: &[usize],
+    rows: std::ops::Range<usize>,
+) -> Result<Value, RuntimeError> {
+    let hash = |index: usize| (index as u32).wrapping_mul(2_654_435_761) >> 24;
+    let dims = [&[rows.len()], &shape[1..]].concat();
+    let length = elements(&shape[1..]);
+    let indices = rows.start * length..rows.end * length;
+    if port.is_float() {
+        return Value::f32(&dims, indices.map(|index| hash(index) as f32 / 255.0).collect());
+    }
+    let most = table_rows(graph, &port.name).unwrap_or(2).max(1);
+    let values = indices.map(|index| (hash(index) as usize % most) as i64).collect();
+    Value::whole(&dims, port.kind, values)
 }
 
 fn compare(
@@ -168,7 +206,6 @@ fn compare(
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::Port;
     use super::super::runtime::runtime;
     use super::*;
 
@@ -195,7 +232,7 @@ mod tests {
     fn told(graph: &Graph) -> Option<String> {
         let freed = free(graph).unwrap();
         assert_eq!(fixed(&freed), None);
-        agree(runtime().unwrap(), graph, &freed, &[1, 4]).err().map(|error| error.to_string())
+        agree(runtime().unwrap(), graph, &freed, &[vec![1, 4]]).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -210,8 +247,8 @@ mod tests {
         free_input.inputs = vec![Port::batch_of_floats("x", &[4])];
         let tried = trial(&free_input).unwrap();
         assert_eq!((fixed(&tried.fixed), tried.freed.len()), (Some(1), 2));
-        assert!(agree(runtime().unwrap(), &tried.fixed, &tried.freed[0], &[1, 4]).is_ok());
-        assert!(agree(runtime().unwrap(), &tried.fixed, &tried.freed[1], &[1, 4]).is_err());
+        assert!(agree(runtime().unwrap(), &tried.fixed, &tried.freed[0], &[vec![1, 4]]).is_ok());
+        assert!(agree(runtime().unwrap(), &tried.fixed, &tried.freed[1], &[vec![1, 4]]).is_err());
         assert!(trial(&tried.freed[0]).is_none());
     }
 

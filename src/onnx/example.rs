@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::base::{Seed, Stream};
 
 use super::graph::{Graph, Port};
+use super::parameters::root;
 use super::runtime::{RuntimeError, Tensor as Value};
 use super::tensor::{Shape, elements};
 
@@ -16,7 +17,7 @@ pub fn drawn(graph: &Graph, shapes: &[Shape], seed: Seed) -> Result<Vec<Value>, 
         match port.is_float() {
             true => Value::f32(shape, normal(&mut stream, elements(shape))),
             false => {
-                let rows = range(graph, &port.name);
+                let rows = table_rows(graph, &port.name).unwrap_or(2);
                 let values = (0..elements(shape)).map(|_| stream.below(rows) as i64).collect();
                 Value::whole(shape, port.kind, values)
             }
@@ -30,13 +31,14 @@ fn normal(stream: &mut Stream, length: usize) -> Vec<f32> {
 }
 
 /// How many values an input of whole numbers may have: the rows of the smallest table in which it
-/// looks something up; 2 if there is none.
-fn range(graph: &Graph, input: &str) -> usize {
+/// looks something up, if there is one.
+pub fn table_rows(graph: &Graph, input: &str) -> Option<usize> {
     let mut same: BTreeSet<&str> = BTreeSet::from([input]);
     let mut rows: Option<usize> = None;
     for node in &graph.nodes {
         let looks_up = node.op == "Gather" && node.input(1).is_some_and(|name| same.contains(name));
-        let table = node.input(0).and_then(|name| graph.initializers.get(name));
+        let table = node.input(0).and_then(|name| root(graph, name));
+        let table = table.and_then(|name| graph.initializers.get(name));
         if let Some(table) = table.filter(|_| looks_up) {
             let axis = node.int("axis").unwrap_or(0).rem_euclid(table.dims.len().max(1) as i64);
             let extent = table.dims.get(axis as usize).copied().unwrap_or(1);
@@ -50,7 +52,7 @@ fn range(graph: &Graph, input: &str) -> usize {
             same.extend(node.writes());
         }
     }
-    rows.unwrap_or(2)
+    rows
 }
 
 #[cfg(test)]
@@ -74,6 +76,6 @@ mod tests {
                 .into(),
             ..Graph::default()
         };
-        assert_eq!((range(&graph, "ids"), range(&graph, "mask")), (5, 2));
+        assert_eq!((table_rows(&graph, "ids"), table_rows(&graph, "mask")), (Some(5), None));
     }
 }

@@ -335,6 +335,13 @@ impl Graph {
         }
     }
 
+    /// Drops inputs that no node reads, as a part of a model may have.
+    pub fn drop_unread_inputs(&mut self) {
+        let read: BTreeSet<&str> = self.nodes.iter().flat_map(Node::reads).collect();
+        let kept = |port: &&Port| read.contains(port.name.as_str());
+        self.inputs = self.inputs.iter().filter(kept).cloned().collect();
+    }
+
     /// Number of float parameters, running statistics included.
     pub fn parameters(&self) -> usize {
         self.initializers.values().filter(|t| t.floats().is_some()).map(Tensor::len).sum()

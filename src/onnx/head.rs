@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use super::graph::{Graph, Node, Port};
+use super::graph::{FLOAT, Graph, Node, Port};
 use super::observe::Observation;
-use super::tensor::Tensor;
+use super::tensor::{Data, Tensor};
 
 /// Why no head was found.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -82,6 +82,32 @@ pub fn find(graph: &Graph, seen: &Observation, output: Option<&str>) -> Result<S
     }
     match cut(graph, output) {
         Err(NoHead::Stuck { node, .. }) if normalises(graph, &node) => Ok(tensor),
+        found => found,
+    }
+}
+
+/// The same for a model of tokens, whose output may also be the features of each token, or those of
+/// the first token behind a layer and a tanh of their own.
+pub fn find_of_tokens(
+    graph: &Graph,
+    seen: &Observation,
+    output: Option<&str>,
+) -> Result<String, NoHead> {
+    match find(graph, seen, output) {
+        Err(NoHead::NoScores { tensor, shape }) if shape.len() == 3 => {
+            match cut(graph, output) {
+                // Scores of each token, as language models have them.
+                Ok(_) => Err(NoHead::NoScores { tensor, shape }),
+                Err(_) => Ok(tensor),
+            }
+        }
+        Err(NoHead::Stuck { node, op }) if op == "Tanh" => {
+            let tensor = choose_output(graph, output)?;
+            match graph.producer(&tensor) {
+                Some(last) if last.name == node => Ok(tensor),
+                _ => Err(NoHead::Stuck { node, op }),
+            }
+        }
         found => found,
     }
 }
@@ -168,6 +194,15 @@ pub fn features(graph: &Graph, seen: &Observation, tensor: &str) -> Result<(usiz
     }
 }
 
+/// How a sequence of tokens × features becomes one row of features.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenPool {
+    /// The first token's.
+    First,
+    /// The mean over tokens; over those that an input of ones and zeros marks, if it is named.
+    Mean(Option<String>),
+}
+
 /// Name of the output of a model with a new head.
 pub const LOGITS: &str = "logits";
 /// Weights of a new head, classes × features.
@@ -183,9 +218,26 @@ pub fn replace(
     at: &str,
     classes: usize,
 ) -> Result<Graph, NoHead> {
-    let (features, spatial) = features(graph, seen, at)?;
+    replace_pooled(graph, seen, at, classes, None)
+}
+
+/// The same, where a sequence of tokens becomes one row of features first.
+pub fn replace_pooled(
+    graph: &Graph,
+    seen: &Observation,
+    at: &str,
+    classes: usize,
+    tokens: Option<&TokenPool>,
+) -> Result<Graph, NoHead> {
+    let (features, spatial) = match (tokens, seen.shape(graph, at)) {
+        (Some(_), Some([_, _, features])) => (*features, false),
+        _ => features(graph, seen, at)?,
+    };
     let mut body = graph.part(&graph.inputs, &[Port::named(at)]);
     let mut read = at.to_owned();
+    if let (Some(pool), Some([_, _, _])) = (tokens, seen.shape(graph, at)) {
+        read = pool.emit(&mut body, at);
+    }
     if spatial {
         let pool = unused(&body, "head/pool");
         body.nodes.push(Node::new(&pool, "GlobalAveragePool", &[&read], &pool));
@@ -203,6 +255,55 @@ pub fn replace(
     body.nodes.push(gemm.with("transB", 1_i64));
     body.outputs = vec![Port::batch_of_floats(&logits, &[classes])];
     Ok(body)
+}
+
+impl TokenPool {
+    /// Adds nodes that make items × features of items × tokens × features; tells their output.
+    fn emit(&self, body: &mut Graph, sequence: &str) -> String {
+        let constant = |body: &mut Graph, name: &str, dims: Vec<usize>, value: i64| {
+            let name = unused(body, name);
+            body.initializers.insert(name.clone(), Tensor { dims, data: Data::I64(vec![value]) });
+            name
+        };
+        let add = |body: &mut Graph, name: &str, op: &str, inputs: &[&str]| {
+            let name = unused(body, name);
+            body.nodes.push(Node::new(&name, op, inputs, &name));
+            name
+        };
+        match self {
+            Self::First => {
+                let zero = constant(body, "head/token", vec![], 0);
+                let first = add(body, "head/first", "Gather", &[sequence, &zero]);
+                set(body, "axis", 1);
+                first
+            }
+            Self::Mean(None) => {
+                let axes = constant(body, "head/axis", vec![1], 1);
+                let mean = add(body, "head/mean", "ReduceMean", &[sequence, &axes]);
+                set(body, "keepdims", 0);
+                mean
+            }
+            // Σ m x / Σ m, the sum as a product of matrices: items × 1 × tokens with the sequence.
+            Self::Mean(Some(mask)) => {
+                let axes = constant(body, "head/axis", vec![1], 1);
+                let marks = add(body, "head/marks", "Cast", &[mask]);
+                set(body, "to", i64::from(FLOAT));
+                let row = add(body, "head/row", "Unsqueeze", &[&marks, &axes]);
+                let sum = add(body, "head/sum", "MatMul", &[&row, sequence]);
+                let sum = add(body, "head/sums", "Squeeze", &[&sum, &axes]);
+                let count = add(body, "head/count", "ReduceSum", &[&marks, &axes]);
+                set(body, "keepdims", 1);
+                add(body, "head/mean", "Div", &[&sum, &count])
+            }
+        }
+    }
+}
+
+/// Gives the last node a setting.
+fn set(body: &mut Graph, key: &str, value: i64) {
+    if let Some(node) = body.nodes.last_mut() {
+        node.attributes.insert(key.to_owned(), value.into());
+    }
 }
 
 /// Names of weight and bias of the last linear layer of a graph made by [`replace`].
@@ -225,6 +326,9 @@ fn unused(graph: &Graph, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::graph::INT64;
+    use super::super::proto;
+    use super::super::runtime::{Tensor as Value, runtime};
     use super::*;
 
     fn classifier(tail: &[Node]) -> Graph {
@@ -307,5 +411,37 @@ mod tests {
         let spatial = replace(&graph, &seen, "b", 3).unwrap();
         let ops: Vec<&str> = spatial.nodes.iter().map(|node| node.op.as_str()).collect();
         assert_eq!(ops, ["Conv", "Relu", "GlobalAveragePool", "Flatten", "Gemm"]);
+    }
+
+    /// What a head of weights one reads of two items of three tokens with two features.
+    fn pooled(pool: &TokenPool) -> Vec<f32> {
+        let graph = Graph {
+            opset: 18,
+            inputs: vec![
+                Port::batch_of_floats("x", &[3, 2]),
+                Port { kind: INT64, ..Port::batch_of_floats("mask", &[3]) },
+            ],
+            outputs: vec![Port::named("y")],
+            nodes: vec![Node::new("double", "Add", &["x", "x"], "y")],
+            ..Graph::default()
+        };
+        let shapes = [("y".to_owned(), vec![1, 3, 2])].into();
+        let seen = Observation { shapes, ..Observation::default() };
+        let mut headed = replace_pooled(&graph, &seen, "y", 1, Some(pool)).unwrap();
+        headed.initializers.insert(WEIGHT.to_owned(), Tensor::f32(&[1, 2], vec![1.0, 10.0]));
+        headed.drop_unread_inputs();
+        let x: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let x = Value::f32(&[2, 3, 2], x).unwrap();
+        let mask = Value::whole(&[2, 3], INT64, vec![1, 1, 0, 1, 0, 0]).unwrap();
+        let fed = if headed.inputs.len() == 2 { vec![&x, &mask] } else { vec![&x] };
+        let mut session = runtime().unwrap().load(&proto::encode(&headed), 1).unwrap();
+        session.run(&fed).unwrap()[0].floats().unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_sequence_becomes_its_first_token_or_a_mean_over_those_marked() {
+        assert_eq!(pooled(&TokenPool::First), [20.0, 152.0]);
+        assert_eq!(pooled(&TokenPool::Mean(None)), [64.0, 196.0]);
+        assert_eq!(pooled(&TokenPool::Mean(Some("mask".to_owned()))), [42.0, 152.0]);
     }
 }

@@ -41,6 +41,9 @@ pub struct HeadFound {
     pub features: Option<usize>,
     /// Whether an average over space comes first.
     pub averaged: bool,
+    /// Whether a mean over tokens, or the first one, comes first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub over_tokens: bool,
     /// Nodes that would be cut off, in order.
     pub cut_off: Vec<String>,
     /// Whether the output may already be features: a convolution would be cut off, and the output
@@ -216,14 +219,25 @@ fn head_of(graph: &Graph, seen: Option<Seen<'_>>, port: &Port) -> HeadFound {
         at: None,
         features: None,
         averaged: false,
+        over_tokens: false,
         cut_off: vec![],
         maybe_features: false,
         none: None,
     };
-    match head::find(graph, shapes, Some(&port.name)) {
+    let is_image = matches!(&graph.inputs[..], [input] if input.is_float());
+    let find = if is_image { head::find } else { head::find_of_tokens };
+    match find(graph, shapes, Some(&port.name)) {
         Err(error) => found.none = Some(error.to_string()),
         Ok(at) => {
-            let features = seen.map(|seen| head::features(graph, seen.shapes, &at));
+            let sequence = match seen.and_then(|seen| seen.shapes.shape(graph, &at)) {
+                Some([_, _, features]) if !is_image => Some(*features),
+                _ => None,
+            };
+            found.over_tokens = sequence.is_some();
+            let features = match sequence {
+                Some(features) => Some(Ok((features, false))),
+                None => seen.map(|seen| head::features(graph, seen.shapes, &at)),
+            };
             match features {
                 Some(Ok((count, averaged))) => {
                     (found.features, found.averaged) = (Some(count), averaged);

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::freeze::groups;
-use super::graph::{Graph, Node, Port};
+use super::graph::{FLOAT, Graph, Node, Port};
 use super::head::{depends_on_no_input, is_weighted};
 use super::parameters::root;
 use super::proto;
@@ -82,7 +82,11 @@ pub fn variances(
     let layers = graph.nodes.iter().filter(|node| is_weighted(graph, node));
     let outputs: Vec<Port> = layers.map(|node| Port::named(node.output())).collect();
     let fed = graph.inputs.iter().zip(inputs);
-    let fed: Vec<Port> = fed.map(|(port, value)| Port::floats(&port.name, &value.dims())).collect();
+    let known = |(port, value): (&Port, &Value)| Port {
+        kind: port.kind.max(FLOAT),
+        ..Port::floats(&port.name, &value.dims())
+    };
+    let fed: Vec<Port> = fed.map(known).collect();
     let mut session = runtime.load(&proto::encode(&graph.part(&fed, &outputs)), 1)?;
     let values = session.run(&inputs.iter().collect::<Vec<_>>())?;
     let layer = |(port, value): (&Port, &Value)| Layer {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::language::FilePath;
-use crate::base::{Digest, Located, Problem};
-use crate::data::{InputRule, Layout};
+use crate::base::language::{FilePath, unexpected};
+use crate::base::{Digest, Located, Problem, Value, Written};
+use crate::data::{InputRule, Layout, Reads};
 use crate::onnx::external::OpenError;
-use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
+use crate::onnx::graph::{BOOL, Dim, Graph, INT32, INT64};
+use crate::onnx::observe::Observation;
 use crate::onnx::precision::kind_name;
-use crate::onnx::tensor::Shape;
+use crate::onnx::tensor::{Data, Shape, Tensor};
 use crate::onnx::{any_size, batch, external, layers, precision};
-use crate::stages::{BaseModel, Batch, Name, Site, Source, carried_input};
+use crate::stages::{BaseModel, Batch, Name, Site, Source, carried_input, is_fed};
 
 use super::plan::Request;
 use super::spec::ModelSpec;
@@ -27,8 +28,9 @@ pub(super) fn open_model(
     let path = spec.onnx.resolve(request.beside);
     let told =
         |message: String| Problem::at(spec.onnx.place, format!("model `{}`: {message}", name.0));
-    let (digest, graph) = site.found.keep(read(&path, &told))?;
-    let input = input_rule(spec, &graph, site, &told)?;
+    let (digest, mut graph) = site.found.keep(read(&path, &told))?;
+    let constants = constants(&mut graph, spec, site)?;
+    let input = reads(spec, &graph, site, &told)?;
     if let Some(output) = &spec.output
         && !graph.outputs.iter().any(|port| port.name == output.0)
     {
@@ -37,20 +39,11 @@ pub(super) fn open_model(
         site.problem(Problem::at(output.place, message).or_else_one_of(&output.0, known));
         return None;
     }
-    let graph = match spec.fully_convolutional {
-        true => any_size(&graph, &input, spec, request, site)?,
-        false => graph,
+    let (graph, batch, seen) = match &input {
+        Reads::Image(rule) => looked_at(graph, rule, spec, request, site, &told)?,
+        // Shapes are those of the data set that it is used with.
+        Reads::AsItIs => (graph, Batch::Free, Observation::default()),
     };
-    let shape = shape_of(&graph, &input, spec, site, &told)?;
-    let (graph, batch) = freed(graph, &shape, request);
-    let items = match &batch {
-        Batch::Fixed { items, .. } => *items,
-        Batch::Free | Batch::Freed => 1,
-    };
-    let shape = [&[items], &shape[1..]].concat();
-    let seen = request.look.observe(&graph, &[shape]);
-    let seen = seen.map_err(|error| told(format!("{} cannot be run: {error}", path.display())));
-    let seen = site.found.keep(seen)?;
     let aliases: BTreeMap<String, String> = spec
         .layers
         .0
@@ -62,6 +55,7 @@ pub(super) fn open_model(
         source: Source::File(digest),
         graph,
         input,
+        constants,
         aliases,
         output: spec.output.as_ref().map(|output| output.0.clone()),
         seen,
@@ -70,6 +64,97 @@ pub(super) fn open_model(
     };
     check_aliases(&model, spec, site);
     Some(Arc::new(model))
+}
+
+/// A model of images: rewritten if that is asked for, its batch freed if possible, and looked at.
+fn looked_at(
+    graph: Graph,
+    input: &InputRule,
+    spec: &ModelSpec,
+    request: &Request<'_>,
+    site: &mut Site,
+    told: &dyn Fn(String) -> Problem,
+) -> Option<(Graph, Batch, Observation)> {
+    let graph = match spec.fully_convolutional {
+        true => any_size(&graph, input, spec, request, site)?,
+        false => graph,
+    };
+    let shape = shape_of(&graph, input, spec, site)?;
+    let (graph, batch) = freed(graph, &shape, request);
+    let items = match &batch {
+        Batch::Fixed { items, .. } => *items,
+        Batch::Free | Batch::Freed => 1,
+    };
+    let shape = [&[items], &shape[1..]].concat();
+    let path = spec.onnx.resolve(request.beside);
+    let seen = request.look.observe(&graph, &[shape]);
+    let seen = seen.map_err(|error| told(format!("{} cannot be run: {error}", path.display())));
+    Some((graph, batch, site.found.keep(seen)?))
+}
+
+/// Inputs that the file gives a number for become constants of the model.
+fn constants(
+    graph: &mut Graph,
+    spec: &ModelSpec,
+    site: &mut Site,
+) -> Option<BTreeMap<String, f64>> {
+    let mut values = BTreeMap::new();
+    let mut complete = true;
+    for (name, written) in &spec.constants.0 {
+        match constant(graph, name, written) {
+            Ok(value) => _ = values.insert(name.value.clone(), value),
+            Err(problem) => {
+                site.problem(problem);
+                complete = false;
+            }
+        }
+    }
+    complete.then_some(values)
+}
+
+/// Makes a constant of an input without a batch axis.
+fn constant(graph: &mut Graph, name: &Located<String>, written: &Written) -> Result<f64, Problem> {
+    let Some(index) = graph.inputs.iter().position(|port| port.name == name.value) else {
+        let known: Vec<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
+        let problem = Problem::at(name.place, format!("the model has no input `{}`", name.value));
+        return Err(problem.or_else_one_of(&name.value, known));
+    };
+    let value = match written.value {
+        Value::Integer(whole) => whole as f64,
+        Value::Float(value) => value,
+        Value::Bool(value) => f64::from(u8::from(value)),
+        _ => return Err(unexpected(written, "a number")),
+    };
+    let port = &graph.inputs[index];
+    let dims: Option<Vec<usize>> = match port.dims.as_deref() {
+        Some([]) => Some(vec![]),
+        Some([Dim::Fixed(1)]) => Some(vec![1]),
+        _ => None,
+    };
+    let Some(dims) = dims else {
+        let message =
+            format!("the input `{}` is {}, not a single number", name.value, port.shown());
+        return Err(Problem::at(name.place, message)
+            .help("give it as an array of the data set, with a row for each item"));
+    };
+    let data = match port.kind {
+        _ if port.is_float() => Data::F32(vec![value as f32]),
+        _ if value.fract() != 0.0 => {
+            let message = format!("the input `{}` reads {}", name.value, kind_name(port.kind));
+            return Err(Problem::at(written.place, message).help("write a whole number"));
+        }
+        INT64 => Data::I64(vec![value as i64]),
+        INT32 => Data::Other { kind: INT32, bytes: (value as i32).to_le_bytes().to_vec() },
+        BOOL => Data::Other { kind: BOOL, bytes: vec![u8::from(value != 0.0)] },
+        other => {
+            let message = format!("the input `{}` reads {}", name.value, kind_name(other));
+            let help = "inputs of floats, int64, int32 and bool can be given";
+            return Err(Problem::at(name.place, message).help(help));
+        }
+    };
+    graph.inputs.remove(index);
+    graph.initializers.insert(name.value.clone(), Tensor { dims, data });
+    Ok(value)
 }
 
 /// The model in single precision, and what it is known by.
@@ -128,7 +213,7 @@ fn freed(graph: Graph, shape: &Shape, request: &Request<'_>) -> (Graph, Batch) {
     let Some(trial) = batch::trial(&graph) else { return (graph, Batch::Free) };
     let mut because = String::new();
     for freed in trial.freed {
-        match request.look.agree(&trial.fixed, &freed, shape) {
+        match request.look.agree(&trial.fixed, &freed, std::slice::from_ref(shape)) {
             Ok(()) => return (freed, Batch::Freed),
             Err(why) if because.is_empty() => because = why,
             Err(_) => {}
@@ -160,40 +245,73 @@ fn check_aliases(model: &BaseModel, spec: &ModelSpec, site: &mut Site) {
     }
 }
 
-/// The rule of the file, or the one that a model of ours carries.
-fn input_rule(
+/// What the model reads: as the file says, or as a model of ours carries it; arrays wherever nothing
+/// else is possible.
+fn reads(
     spec: &ModelSpec,
     graph: &Graph,
     site: &mut Site,
     told: &dyn Fn(String) -> Problem,
-) -> Option<InputRule> {
-    let Some(rule) = &spec.input else {
-        let carried = carried_input(graph);
-        if carried.is_none() {
-            site.problem(
-                told("how pixels become its input is not said".to_owned())
-                    .help("write `input: { size: 224, channels: 3, scale: 255, mean: …, std: … }`"),
-            );
+) -> Option<Reads> {
+    let said = spec.input.as_ref().map(|said| &said.value);
+    let no_image = !matches!(&graph.inputs[..], [port] if port.is_float());
+    match said.cloned().or_else(|| carried_input(graph)) {
+        Some(Reads::Image(rule)) if !no_image => {
+            if let Some(contradiction) = rule.contradiction() {
+                let place = spec.input.as_ref().map_or(spec.onnx.place, |said| said.place);
+                site.problem(Problem::at(place, contradiction));
+                return None;
+            }
+            Some(Reads::Image(rule))
         }
-        return carried;
-    };
-    if let Some(contradiction) = rule.contradiction() {
-        site.problem(Problem::at(rule.place, contradiction));
+        Some(Reads::Image(_)) => {
+            only_input(graph, spec, site);
+            None
+        }
+        None if !no_image => {
+            let mut problem = told("how pixels become its input is not said".to_owned())
+                .help("write `input: { size: 224, channels: 3, scale: 255, mean: …, std: … }`");
+            if graph.inputs[0].dims.as_ref().is_some_and(|dims| [2, 3].contains(&dims.len())) {
+                problem = problem.help("or `input: as_it_is` if it reads rows of numbers");
+            }
+            site.problem(problem);
+            None
+        }
+        Some(Reads::AsItIs) | None => as_it_is(spec, graph, site, told),
+    }
+}
+
+/// Whether a model can read arrays as they are.
+fn as_it_is(
+    spec: &ModelSpec,
+    graph: &Graph,
+    site: &mut Site,
+    told: &dyn Fn(String) -> Problem,
+) -> Option<Reads> {
+    if spec.fully_convolutional {
+        let message = "`fully_convolutional` is for models of images".to_owned();
+        site.problem(Problem::at(spec.onnx.place, message).help("leave it out"));
         return None;
     }
-    Some(rule.value.clone())
+    if graph.inputs.is_empty() {
+        site.problem(told("it has no inputs".to_owned()));
+        return None;
+    }
+    let mut complete = true;
+    for port in graph.inputs.iter().filter(|port| !is_fed(port.kind)) {
+        let kind = kind_name(port.kind);
+        let message = format!("its input `{}` holds {kind}", port.name);
+        let help = "inputs of floats, int64, int32 and bool can be fed";
+        site.problem(told(message).help(help));
+        complete = false;
+    }
+    complete.then_some(Reads::AsItIs)
 }
 
 /// The shape of the model's input for one item, or for the batch that its file fixes; compared
 /// with what the file says.
-fn shape_of(
-    graph: &Graph,
-    input: &InputRule,
-    spec: &ModelSpec,
-    site: &mut Site,
-    told: &dyn Fn(String) -> Problem,
-) -> Option<Shape> {
-    let port = only_input(graph, site, told)?;
+fn shape_of(graph: &Graph, input: &InputRule, spec: &ModelSpec, site: &mut Site) -> Option<Shape> {
+    let port = graph.inputs.first()?;
     let item = input.item();
     let place = spec.input.as_ref().map_or(spec.onnx.place, |rule| rule.place);
     let declared = port.dims.as_deref().unwrap_or_default();
@@ -225,25 +343,18 @@ fn shape_of(
     None
 }
 
-/// The one input, of floats.
-fn only_input<'a>(
-    graph: &'a Graph,
-    site: &mut Site,
-    told: &dyn Fn(String) -> Problem,
-) -> Option<&'a Port> {
-    let [port] = &graph.inputs[..] else {
-        let names: Vec<&str> = graph.inputs.iter().map(|port| port.name.as_str()).collect();
-        let message = format!("it has {} inputs ({})", names.len(), names.join(", "));
-        site.problem(told(message).help("models with one input, an image, can be used"));
-        return None;
-    };
-    if ![0, FLOAT].contains(&port.kind) {
-        let kind = kind_name(port.kind);
-        let message = format!("its input `{}` holds {kind}, not floats", port.name);
-        site.problem(told(message).help("export the model so that it reads floats"));
-        return None;
-    }
-    Some(port)
+/// A rule for images is no use to a model that reads something else.
+fn only_input(graph: &Graph, spec: &ModelSpec, site: &mut Site) {
+    let reads: Vec<String> = graph
+        .inputs
+        .iter()
+        .map(|port| format!("`{}` ({} of {})", port.name, kind_name(port.kind), port.shown()))
+        .collect();
+    let place = spec.input.as_ref().map_or(spec.onnx.place, |said| said.place);
+    let message = format!("the model reads no image: its inputs are {}", reads.join(", "));
+    let help = "leave `input` out, or write `input: as_it_is`: it reads arrays of a data set by these \
+                names";
+    site.problem(Problem::at(place, message).help(help));
 }
 
 /// Whether declared axes, the batch first, have room for an item.

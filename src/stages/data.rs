@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Seed, Target};
-use crate::data::{Dataset, Split, SplitError, SplitRule, strata, subset};
+use crate::data::{Dataset, NamedArray, Numbers, Split, SplitError, SplitRule, strata, subset};
 
 use crate::store::RunTest;
 
@@ -101,6 +101,17 @@ impl OpenDataset {
             digest: self.dataset.identity_of(test).ok()?.to_string(),
             contents: test.iter().map(|&index| contents[index].short()).collect(),
         })
+    }
+
+    /// Whether items are images, or one row of numbers each; if not, what they are.
+    pub fn has_pixels(&self) -> Result<(), String> {
+        let arrays = self.dataset.arrays();
+        let alone = matches!(arrays, [NamedArray { numbers: Numbers::Floats(_), .. }]);
+        if arrays.is_empty() || alone {
+            return Ok(());
+        }
+        let names: Vec<String> = arrays.iter().map(|a| format!("`{}`", a.source)).collect();
+        Err(format!("`{}` has arrays ({}), not images", self.name, names.join(", ")))
     }
 
     /// Number of classes; 0 where items have labels or numbers.

@@ -4,6 +4,7 @@
 pub mod artifacts;
 mod class_weights;
 mod data;
+mod feeding;
 mod job;
 mod kinds;
 mod model;
@@ -17,11 +18,12 @@ mod targets;
 mod training;
 
 pub use data::{OpenDataset, Sample};
+pub use feeding::is_fed;
 pub use job::{Context, Cores, Failure, Given, Job, Outputs, Speed};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
 pub use model::{BaseModel, Batch, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
-pub use predictor::{Answer, Labelled, NoPredictor, Predictor};
+pub use predictor::{Answer, Given as Asked, Items, Labelled, NoPredictor, Predictor};
 pub use site::{
     Arm, ClassifierOffer, FeaturesOffer, Input, Look, Looker, Node, NodeId, Offers, Planned, Runs,
     ScoredArm, ScoresOffer, Site,

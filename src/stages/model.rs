@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Entry, Found, Located, Origin, Place, Seed, Value, Written};
-use crate::data::InputRule;
+use crate::data::Reads;
 use crate::onnx::graph::Graph;
 use crate::onnx::init::Drawn;
 use crate::onnx::observe::Observation;
@@ -19,7 +19,8 @@ use super::site::{Input, Runs};
 pub mod metadata {
     /// Names of the classes, of the labels or of the numbers, a JSON list.
     pub const CLASSES: &str = "tl-run.classes";
-    /// How pixels become its input, JSON in the words of the language.
+    /// How pixels become its input, or that it reads arrays as they are; JSON in the words of the
+    /// language.
     pub const INPUT: &str = "tl-run.input";
     /// The weight of each class in the loss it was trained with, a JSON list; none where all
     /// counted the same. Its probabilities are divided by them.
@@ -43,8 +44,10 @@ pub struct BaseModel {
     pub source: Source,
     /// The graph; of a model that is yet to be made, its architecture with weights of zero.
     pub graph: Graph,
-    /// How pixels become its input.
-    pub input: InputRule,
+    /// What it reads of an item.
+    pub input: Reads,
+    /// Inputs that the file gives a number for; they are constants of the graph.
+    pub constants: BTreeMap<String, f64>,
     /// Names given to layers by the file.
     pub aliases: BTreeMap<String, String>,
     /// The output that the head ends in, if there are several.
@@ -98,7 +101,7 @@ impl BaseModel {
 }
 
 /// The input rule that a model of ours carries in its metadata.
-pub fn carried_input(graph: &Graph) -> Option<InputRule> {
+pub fn carried_input(graph: &Graph) -> Option<Reads> {
     let text = graph.metadata.get(metadata::INPUT)?;
     let json: Json = serde_json::from_str(text).ok()?;
     crate::base::language::Read::read(&as_written(&json), &mut Found::default())
@@ -158,6 +161,9 @@ impl ModelPart {
         }
         if self.base.batch == Batch::Freed {
             key["batch"] = json!("freed");
+        }
+        if !self.base.constants.is_empty() {
+            key["constants"] = json!(self.base.constants);
         }
         if self.base.is_fully_convolutional {
             key["form"] = json!("fully convolutional");
@@ -219,7 +225,7 @@ mod tests {
 
     #[test]
     fn an_input_rule_is_carried_by_a_model_and_read_back() {
-        let text = |rule: &InputRule| json!(rule).to_string();
+        let text = |rule: &Reads| json!(rule).to_string();
         for size in [json!(48), json!([64, 48])] {
             let written = json!({
                 "size": size, "channels": 3, "order": "bgr", "scale": 127.5, "mean": [1, 1, 0.5],
@@ -227,7 +233,7 @@ mod tests {
             });
             let mut found = Found::default();
             let rule = crate::base::language::Read::read(&as_written(&written), &mut found);
-            let rule: InputRule = rule.expect("the rule is right");
+            let rule: Reads = rule.expect("the rule is right");
             let metadata = [(metadata::INPUT.to_owned(), text(&rule))].into();
             let carried = carried_input(&Graph { metadata, ..Graph::default() });
             assert_eq!(carried.as_ref().map(text), Some(text(&rule)));

@@ -1,8 +1,10 @@
-//! A model that a run wrote, used by itself: images in; labels and probabilities, or numbers, out,
-//! the same as the run's own tables have.
+//! A model that a run wrote, used by itself: images or arrays in; labels and probabilities, or
+//! numbers, out, the same as the run's own tables have.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -12,11 +14,15 @@ use thiserror::Error;
 
 use crate::autodiff::Link;
 use crate::base::Target;
-use crate::data::{InputRule, pixels_of};
+use crate::base::language::defaults;
+use crate::data::{InputRule, Reads, pixels_of, unlabelled};
 use crate::onnx::graph::{Dim, Graph};
 use crate::onnx::proto;
 use crate::onnx::runtime::{Runtime, RuntimeError, Session, Tensor};
 
+use super::data::OpenDataset;
+use super::feeding::{fed, misfits};
+use super::job::Failure;
 use super::model::{carried_input, metadata};
 use super::probabilities::{best, link_of, log_probabilities, shift_prior};
 use super::targets::{sigmoid, unweighted};
@@ -39,8 +45,9 @@ pub enum NoPredictor {
 pub struct Predictor {
     model: Vec<u8>,
     classes: Vec<String>,
-    input: InputRule,
+    input: Reads,
     target: Target,
+    graph: Graph,
     class_weights: Option<Vec<f64>>,
     /// Of several labels: of not having each and of having it.
     label_weights: Option<Vec<[f64; 2]>>,
@@ -49,7 +56,7 @@ pub struct Predictor {
     fixed: Option<usize>,
 }
 
-/// What is said of one image.
+/// What is said of one item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
     /// Position of the class predicted; nothing if several labels or numbers are.
@@ -59,10 +66,10 @@ pub struct Labelled {
     pub probabilities: Option<Vec<f64>>,
 }
 
-/// What is said of one image, or why nothing can be.
+/// What is said of one item, or why nothing can be.
 pub type Answer = Result<Labelled, String>;
 
-/// Images in a batch.
+/// Items in a batch.
 const BATCH: usize = 32;
 
 impl Predictor {
@@ -83,6 +90,7 @@ impl Predictor {
             class_weights: carried(&graph, metadata::CLASS_WEIGHTS),
             label_weights: carried(&graph, metadata::CLASS_WEIGHTS),
             link: link_of(graph.metadata.get(metadata::LINK).map(String::as_str)),
+            graph: Graph { initializers: tables(&graph), ..graph },
             model,
             fixed,
         })
@@ -98,19 +106,37 @@ impl Predictor {
         &self.classes
     }
 
-    /// Answers for every image, handed to `each` in the order of `images`. Images are read as they
-    /// are due, so memory does not grow with their number. Ends early if `each` fails.
+    /// Names of its inputs, if it reads arrays as they are.
+    pub fn arrays(&self) -> Option<Vec<&str>> {
+        let names = self.graph.inputs.iter().map(|port| port.name.as_str());
+        (self.input == Reads::AsItIs).then(|| names.collect())
+    }
+
+    /// The items of an archive, if the model can read them; if not, why, with ways out.
+    pub fn items(&self, path: &Path) -> Result<Items, (String, Option<String>)> {
+        let names = self.arrays().unwrap_or_default();
+        let dataset = unlabelled(path, &names).map_err(|error| (error.message, error.help))?;
+        let name = path.display().to_string();
+        let data = Arc::new(OpenDataset::new(&name, dataset, false, defaults()));
+        match misfits("the model", &self.graph, &data).into_iter().next() {
+            Some((message, help)) => Err((message, Some(help))),
+            None => Ok(Items(data)),
+        }
+    }
+
+    /// Answers for every item, handed to `each` in their order. Images are read as they are due, so
+    /// memory does not grow with their number. Ends early if `each` fails.
     pub fn answer<E: From<RuntimeError>>(
         &self,
         runtime: &Runtime,
-        images: &[PathBuf],
+        given: Given<'_>,
         cores: usize,
         each: impl FnMut(usize, Answer) -> Result<(), E>,
     ) -> Result<(), E> {
-        let batches = images.len().div_ceil(self.batch());
+        let batches = given.len().div_ceil(self.batch());
         let workers = cores.clamp(1, batches.max(1));
         let (sender, receiver) = sync_channel(workers * 2);
-        let worker = Worker { predictor: self, runtime, images, next: &AtomicUsize::new(0) };
+        let worker = Worker { predictor: self, runtime, given, next: &AtomicUsize::new(0) };
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 let sender = sender.clone();
@@ -126,10 +152,29 @@ impl Predictor {
         self.fixed.unwrap_or(BATCH).max(1)
     }
 
-    /// Answers for a batch; an image that cannot be read has its own.
+    /// Answers for some items, by position.
     fn batch_of(
         &self,
         session: &mut Session,
+        given: Given<'_>,
+        range: Range<usize>,
+    ) -> Result<Vec<Answer>, RuntimeError> {
+        match (given, &self.input) {
+            (Given::Images(images), Reads::Image(rule)) => {
+                self.of_images(session, rule, &images[range])
+            }
+            (Given::Items(items), _) => self.of_items(session, items, range),
+            (Given::Images(_), Reads::AsItIs) => {
+                Ok(range.map(|_| Err("the model reads arrays, not images".to_owned())).collect())
+            }
+        }
+    }
+
+    /// Answers for images; one that cannot be read has its own.
+    fn of_images(
+        &self,
+        session: &mut Session,
+        rule: &InputRule,
         images: &[PathBuf],
     ) -> Result<Vec<Answer>, RuntimeError> {
         let mut answers = Vec::with_capacity(images.len());
@@ -139,20 +184,28 @@ impl Predictor {
             let pixels = pixels_of(image).map_err(|error| error.to_string());
             let fitted = pixels.and_then(|pixels| {
                 let told = |cause| format!("fit {} to the model's input: {cause}", image.display());
-                self.input.fitted(pixels).map_err(told)
+                rule.fitted(pixels).map_err(told)
             });
             match fitted {
                 Err(why) => answers.push(Err(why)),
                 Ok(pixels) => {
                     let start = values.len();
-                    values.resize(start + self.input.length(), 0.0);
-                    self.input.normalise(pixels.samples.as_slice(), &mut values[start..]);
+                    values.resize(start + rule.length(), 0.0);
+                    rule.normalise(pixels.samples.as_slice(), &mut values[start..]);
                     read.push(position);
                     answers.push(Err("it is not answered yet".to_owned()));
                 }
             }
         }
-        for (position, answer) in read.iter().zip(self.run(session, values, read.len())?) {
+        if read.is_empty() {
+            return Ok(answers);
+        }
+        // A model with a free batch gets just what there is.
+        let rows = self.fixed.unwrap_or(read.len());
+        values.resize(rows * rule.length(), 0.0);
+        let dims: Vec<usize> = std::iter::once(rows).chain(rule.item()).collect();
+        let fed = [Tensor::f32(&dims, values)?];
+        for (position, answer) in read.iter().zip(self.run(session, &fed, rows, read.len())?) {
             answers[*position] = answer.ok_or_else(|| {
                 format!("{} makes the model give no numbers", images[*position].display())
             });
@@ -160,27 +213,43 @@ impl Predictor {
         Ok(answers)
     }
 
-    /// Runs the model on the input values of some images; none for those it gives no numbers for.
+    /// Answers for items of an archive.
+    fn of_items(
+        &self,
+        session: &mut Session,
+        items: &Items,
+        range: Range<usize>,
+    ) -> Result<Vec<Answer>, RuntimeError> {
+        let picked: Vec<usize> = range.collect();
+        let rows = self.fixed.unwrap_or(picked.len());
+        let failed = |failure: Failure| RuntimeError::Run {
+            runtime: "the model".to_owned(),
+            cause: failure.to_string(),
+        };
+        let sources = fed(&self.graph, &self.graph.inputs, &items.0).map_err(failed)?;
+        let values = sources.iter().map(|source| source.batch(&picked, rows));
+        let fed: Vec<Tensor> = values.collect::<Result<_, _>>().map_err(failed)?;
+        let answers = self.run(session, &fed, rows, picked.len())?.into_iter().zip(picked);
+        let told = |item| format!("item {item} makes the model give no numbers");
+        Ok(answers.map(|(answer, item)| answer.ok_or_else(|| told(item))).collect())
+    }
+
+    /// Runs the model on so many rows, of which the first are items; none for those it gives no
+    /// numbers for.
     fn run(
         &self,
         session: &mut Session,
-        mut values: Vec<f32>,
+        fed: &[Tensor],
+        rows: usize,
         count: usize,
     ) -> Result<Vec<Option<Labelled>>, RuntimeError> {
-        if count == 0 {
-            return Ok(vec![]);
-        }
-        // A model with a free batch gets just what there is.
-        let rows = self.fixed.unwrap_or(count);
-        values.resize(rows * self.input.length(), 0.0);
-        let dims: Vec<usize> = std::iter::once(rows).chain(self.input.item()).collect();
-        let outputs = session.run(&[&Tensor::f32(&dims, values)?])?;
+        let outputs = session.run(&fed.iter().collect::<Vec<_>>())?;
         let classes = self.classes.len();
         let logits = outputs.first().and_then(Tensor::floats).unwrap_or_default();
         if logits.len() != rows * classes {
             return Err(RuntimeError::Run {
                 runtime: "the model".to_owned(),
-                cause: format!("{} values for {rows} images of {classes} classes", logits.len()),
+                cause: format!("{} values for {rows} items of {classes} classes", logits.len()),
             });
         }
         let logits = logits[..count * classes].iter().copied().map(f64::from).collect();
@@ -223,6 +292,42 @@ impl Predictor {
     }
 }
 
+/// Items of an archive of arrays.
+pub struct Items(Arc<OpenDataset>);
+
+impl Items {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.dataset.items().len()
+    }
+}
+
+/// What is to be answered for.
+#[derive(Clone, Copy)]
+pub enum Given<'a> {
+    /// Images, by path.
+    Images(&'a [PathBuf]),
+    /// Items of an archive.
+    Items(&'a Items),
+}
+
+impl Given<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Images(images) => images.len(),
+            Self::Items(items) => items.count(),
+        }
+    }
+}
+
+/// The constants that say which token ids a model takes.
+fn tables(graph: &Graph) -> BTreeMap<String, crate::onnx::tensor::Tensor> {
+    let read = graph.nodes.iter().filter(|node| node.op == "Gather");
+    let names: Vec<&str> = read.filter_map(|node| node.input(0)).collect();
+    let kept = graph.initializers.iter().filter(|(name, _)| names.contains(&name.as_str()));
+    kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect()
+}
+
 /// A list that a model carries as JSON.
 fn carried<T: DeserializeOwned>(graph: &Graph, key: &str) -> Option<Vec<T>> {
     serde_json::from_str(graph.metadata.get(key)?).ok()
@@ -234,7 +339,7 @@ type Answered = (usize, Result<Vec<Answer>, RuntimeError>);
 struct Worker<'a> {
     predictor: &'a Predictor,
     runtime: &'a Runtime,
-    images: &'a [PathBuf],
+    given: Given<'a>,
     next: &'a AtomicUsize,
 }
 
@@ -251,10 +356,12 @@ impl Worker<'_> {
         };
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(images) = self.images.chunks(self.predictor.batch()).nth(number) else {
+            let first = number * self.predictor.batch();
+            if first >= self.given.len() {
                 return;
-            };
-            let answers = self.predictor.batch_of(&mut session, images);
+            }
+            let range = first..(first + self.predictor.batch()).min(self.given.len());
+            let answers = self.predictor.batch_of(&mut session, self.given, range);
             let failed = answers.is_err();
             if sender.send((number, answers)).is_err() || failed {
                 return;

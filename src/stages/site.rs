@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::base::{Found, Located, Place, Problem, Seed};
-use crate::data::{InputRule, Part};
+use crate::data::{InputRule, Part, Reads};
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::tensor::Shape;
@@ -224,9 +224,9 @@ pub trait Looker {
     /// The shape of every tensor for inputs of these shapes.
     fn observe(&self, graph: &Graph, shapes: &[Shape]) -> Result<Observation, String>;
 
-    /// Whether a model whose batch was freed computes the same as with its own batch, whose input
-    /// has this shape; if not, why.
-    fn agree(&self, fixed: &Graph, freed: &Graph, shape: &Shape) -> Result<(), String>;
+    /// Whether a model whose batch was freed computes the same as with its own batch, whose inputs
+    /// have these shapes; if not, why.
+    fn agree(&self, fixed: &Graph, freed: &Graph, shapes: &[Shape]) -> Result<(), String>;
 }
 
 /// Whoever looks at models.
@@ -240,6 +240,8 @@ pub struct Site {
     pub datasets: BTreeMap<String, Option<Arc<OpenDataset>>>,
     /// Models by name; nothing for one with a problem.
     pub models: BTreeMap<String, Option<Arc<BaseModel>>>,
+    /// Models fitted to the arrays of data sets, by both names; nothing for two that do not fit.
+    pub fitted: BTreeMap<(String, String), Option<Arc<BaseModel>>>,
     /// Stages planned so far.
     pub planned: Vec<Planned>,
     /// Names of all stages of the file.
@@ -269,6 +271,7 @@ impl Site {
             look,
             datasets: BTreeMap::new(),
             models: BTreeMap::new(),
+            fitted: BTreeMap::new(),
             planned: vec![],
             stage_names: vec![],
             nodes: vec![],
@@ -349,8 +352,28 @@ impl Site {
         None
     }
 
+    /// A model as it reads the items of a data set, if it can.
+    pub fn reading(
+        &mut self,
+        base: &Arc<BaseModel>,
+        data: &Arc<OpenDataset>,
+        place: Place,
+    ) -> Option<Arc<BaseModel>> {
+        match &base.input {
+            Reads::Image(rule) => self.fitting(data, rule, place).map(|()| Arc::clone(base)),
+            Reads::AsItIs => super::feeding::fitted(base, data, place, self),
+        }
+    }
+
     /// Whether the items of a data set, as far as its first one shows, can become a model's input.
     pub fn fitting(&mut self, data: &OpenDataset, rule: &InputRule, place: Place) -> Option<()> {
+        if let Err(error) = data.has_pixels() {
+            self.found.add(
+                Problem::at(place, error)
+                    .help("for a model that reads them, write `input: as_it_is`"),
+            );
+            return None;
+        }
         // An item that cannot be read is told with its name by whoever reads them all.
         let Ok(first) = data.dataset.pixels(0) else { return Some(()) };
         let Err(cause) = rule.fitted(first) else { return Some(()) };

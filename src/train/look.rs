@@ -162,7 +162,7 @@ pub(super) fn run_scores(
     for piece in items.chunks(batch) {
         let mut fed: Vec<Tensor> = Vec::new();
         for (source, port) in prepared.cuts.iter().enumerate() {
-            fed.push(Tensor::f32(&port.dims, examples.gather(source, piece, batch))?);
+            fed.push(examples.gather(source, piece, batch).tensor(&port.dims)?);
         }
         let inputs: Vec<&Tensor> =
             fed.iter().chain(std::iter::once(weights)).chain(statistics).collect();

@@ -4,7 +4,7 @@ use crate::autodiff::Loss;
 use crate::base::{Seed, Stream};
 
 use super::batches::Batches;
-use super::examples::{Answers, Examples};
+use super::examples::{Answers, Examples, Values};
 
 /// How targets and inputs are softened.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Mixing {
 /// A batch, row by row.
 pub(super) struct Fed {
     /// Values of each input of the part that learns.
-    pub(super) sources: Vec<Vec<f32>>,
+    pub(super) sources: Vec<Values>,
     /// Items × classes.
     pub(super) targets: Vec<f32>,
     /// One for each item, or for each target.
@@ -112,7 +112,10 @@ impl Pairs {
     /// λ wᵢ l(yᵢ) + (1 − λ) wⱼ l(yⱼ) where it is linear in the targets.
     fn apply(&self, fed: &mut Fed, examples: &Examples<'_>, classes: usize) {
         for (values, rows) in fed.sources.iter_mut().zip(&examples.sources) {
-            self.mix(values, rows.length());
+            // Whoever plans refuses to mix whole numbers.
+            if let Values::Floats(values) = values {
+                self.mix(values, rows.length());
+            }
         }
         let weighed = fed.weights.len() / fed.items.max(1);
         // Targets that share a weight.
@@ -215,7 +218,8 @@ mod tests {
             let near = |found: f32, expected: f32| assert!((found - expected).abs() < 1e-5);
             let weight = kept * plain.weights[item] + given * plain.weights[other];
             near(mixed.weights[item], weight);
-            near(mixed.sources[0][2 * item], kept * item as f32 + given * other as f32);
+            let Values::Floats(values) = &mixed.sources[0] else { panic!("they are floats") };
+            near(values[2 * item], kept * item as f32 + given * other as f32);
             for class in 0..3 {
                 let part = |row: usize| plain.weights[row] * plain.targets[row * 3 + class];
                 let expected = (kept * part(item) + given * part(other)) / weight;

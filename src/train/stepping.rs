@@ -130,7 +130,7 @@ fn whole(fed: Fed, prepared: &Prepared) -> Result<Vec<Tensor>, RuntimeError> {
     let (batch, classes) = (prepared.batch, prepared.classes);
     let mut tensors = Vec::new();
     for (values, port) in fed.sources.into_iter().zip(&prepared.cuts) {
-        tensors.push(Tensor::f32(&port.dims, values)?);
+        tensors.push(values.tensor(&port.dims)?);
     }
     tensors.push(Tensor::f32(&[batch, classes], fed.targets)?);
     tensors.push(Tensor::f32(&[fed.weights.len()], fed.weights)?);
@@ -186,7 +186,8 @@ fn piece(
     };
     let mut tensors = Vec::new();
     for (values, port) in fed.sources.iter().zip(&prepared.cuts) {
-        tensors.push(Tensor::f32(&port.dims, rows(values))?);
+        let picked = (0..batch).map(|slot| (start + slot).min(count - 1));
+        tensors.push(values.rows(count, picked).tensor(&port.dims)?);
     }
     tensors.push(Tensor::f32(&[batch, classes], rows(&fed.targets))?);
     let length = batch * weighed;

@@ -191,8 +191,8 @@ fn what_is_no_classifier_of_images_is_refused_in_words() {
         study.refusal()
     };
     told("bert_toy_random.onnx", "{ size: 8, channels: 1 }")
-        .says("it has 3 inputs (input_ids, token_type_ids, input_mask)")
-        .says("help: models with one input, an image, can be used");
+        .says("the model reads no image: its inputs are `input_ids` (int64 of batch × max_seq")
+        .says("help: leave `input` out, or write `input: as_it_is`: it reads arrays of a data set");
     told("super_resolution_10.onnx", "{ size: 224, channels: 1 }")
         .says("a map or a sequence, not one row of scores an item");
 }

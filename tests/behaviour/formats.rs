@@ -127,17 +127,17 @@ fn persons_of_real_radiographs_can_be_dropped_from_training_so_that_none_stands_
     assert!(train.is_disjoint(&val) && train.is_disjoint(&test) && val.is_disjoint(&test));
 }
 
-type Writer = NpzWriter<Cursor<Vec<u8>>>;
+pub(crate) type Writer = NpzWriter<Cursor<Vec<u8>>>;
 
 /// The bytes of an archive.
-fn archive(fill: impl Fn(&mut Writer)) -> Vec<u8> {
+pub(crate) fn archive(fill: impl Fn(&mut Writer)) -> Vec<u8> {
     let mut writer = NpzWriter::new(Cursor::new(vec![]));
     fill(&mut writer);
     writer.finish().unwrap().into_inner()
 }
 
 /// Noise from a multiplicative hash.
-fn noise(number: usize) -> u8 {
+pub(crate) fn noise(number: usize) -> u8 {
     ((number as u32 + 1).wrapping_mul(2_654_435_761) >> 24) as u8
 }
 
@@ -145,7 +145,7 @@ fn grey(count: usize) -> Array3<u8> {
     Array3::from_shape_fn((count, 4, 4), |(n, y, x)| noise(n * 16 + y * 4 + x))
 }
 
-fn add<T: WritableElement>(
+pub(crate) fn add<T: WritableElement>(
     writer: &mut Writer,
     name: &str,
     shape: &[usize],

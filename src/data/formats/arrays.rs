@@ -1,4 +1,5 @@
-//! Images held in memory, as archives of arrays and idx files have them.
+//! Images, or arrays that models read as they are, held in memory as archives of arrays and idx
+//! files have them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,28 +8,43 @@ use crate::base::language::{OneOrMore, Word};
 use crate::base::{Digest, Hasher, Target};
 
 use super::super::dataset::{Dataset, OpenError, ReadError, Source};
+use super::super::numbers::NamedArray;
 use super::super::pixels::{Pixels, Samples};
 use super::super::split::Part;
 use super::findings::{Chosen, Findings, Task};
+use super::held::Held;
 
-/// Images with their labels, as one part of a data set has them.
+/// Items with their labels, as one part of a data set has them.
 pub(super) struct Block {
     /// The part that the file puts them in.
     pub(super) part: Option<Part>,
-    /// What the array or file of the images is called.
+    /// What the array or file of the images is called, or the first array.
     pub(super) images: String,
     /// What the array or file of the labels is called.
     pub(super) labels: String,
-    /// Height, width and channels of an image.
-    pub(super) dims: [usize; 3],
-    /// All images, one after another.
-    pub(super) samples: Samples,
+    /// What of an item models read.
+    pub(super) content: Content,
+    /// What each item shares with others, if that is said.
+    pub(super) groups: Option<Vec<String>>,
     /// Labels of an image: one, or one for each finding or number.
     pub(super) width: usize,
     /// All labels, image after image.
     pub(super) values: Vec<i64>,
     /// All numbers to be predicted, image after image, in place of labels.
     pub(super) numbers: Vec<f64>,
+}
+
+/// What of items models read.
+pub(super) enum Content {
+    /// Images.
+    Images {
+        /// Height, width and channels of an image.
+        dims: [usize; 3],
+        /// All images, one after another.
+        samples: Samples,
+    },
+    /// Arrays as they are.
+    Arrays(Vec<NamedArray>),
 }
 
 impl Block {
@@ -46,15 +62,45 @@ impl Block {
 
     /// Refuses lengths that do not fit each other.
     fn check(&self, first: &Self) -> Result<(), OpenError> {
-        let length: usize = self.dims.iter().product();
-        let [height, width, channels] = self.dims;
+        match &self.content {
+            Content::Images { dims, samples } => self.check_images(*dims, samples)?,
+            Content::Arrays(arrays) => arrays.iter().try_for_each(|array| self.holds(array))?,
+        }
+        let alike = match (&self.content, &first.content) {
+            (Content::Images { dims, .. }, Content::Images { dims: of_first, .. }) => {
+                dims == of_first
+            }
+            (Content::Arrays(arrays), Content::Arrays(of_first)) => {
+                arrays.iter().zip(of_first).all(|(one, other)| one.item == other.item)
+            }
+            _ => false,
+        };
+        if !alike || self.width != first.width {
+            let help = match self.content {
+                Content::Images { .. } => {
+                    "all images of a data set have one size and one number of channels"
+                }
+                Content::Arrays(_) => "an array has the same shape in each part",
+            };
+            return Err(OpenError::new(format!(
+                "`{}` and `{}`, or their labels, differ in shape",
+                first.images, self.images
+            ))
+            .help(help));
+        }
+        Ok(())
+    }
+
+    fn check_images(&self, dims: [usize; 3], samples: &Samples) -> Result<(), OpenError> {
+        let length: usize = dims.iter().product();
+        let [height, width, channels] = dims;
         if length == 0 || !matches!(channels, 1 | 3) {
             let message =
                 format!("the images of `{}` are {height} × {width} × {channels}", self.images);
             return Err(OpenError::new(message)
                 .help("images are height × width, or height × width × channels with 1 or 3"));
         }
-        let images = self.samples.len() / length;
+        let images = samples.len() / length;
         if images != self.items() {
             return Err(OpenError::new(format!(
                 "`{}` has {images} images, but `{}` has labels for {}",
@@ -64,14 +110,26 @@ impl Block {
             ))
             .help("each image has its labels at the same place; write both anew"));
         }
-        if (self.dims, self.width) != (first.dims, first.width) {
-            return Err(OpenError::new(format!(
-                "`{}` and `{}`, or their labels, differ in shape",
-                first.images, self.images
-            ))
-            .help("all images of a data set have one size and one number of channels"));
-        }
         Ok(())
+    }
+
+    /// Refuses an array that has not a row for each label.
+    fn holds(&self, array: &NamedArray) -> Result<(), OpenError> {
+        if array.length() == 0 {
+            let message = format!("a row of `{}` has the shape {:?}", array.source, array.item);
+            return Err(OpenError::new(message).help("a row has at least one value"));
+        }
+        if array.rows() == self.items() {
+            return Ok(());
+        }
+        Err(OpenError::new(format!(
+            "`{}` has {} rows, but `{}` has labels for {}",
+            array.source,
+            array.rows(),
+            self.labels,
+            self.items()
+        ))
+        .help("each array has a row for each item, in the same order; write them anew"))
     }
 }
 
@@ -97,7 +155,11 @@ pub(super) fn dataset(blocks: Vec<Block>, said: &Said<'_>) -> Result<Dataset, Op
     };
     let count: usize = blocks.iter().map(Block::items).sum();
     let Some(first) = blocks.first().filter(|_| count > 0) else {
-        return Err(told(OpenError::new("there are no images")));
+        let what = match blocks.first().map(|block| &block.content) {
+            Some(Content::Arrays(_)) => "items",
+            _ => "images",
+        };
+        return Err(told(OpenError::new(format!("there are no {what}"))));
     };
     blocks.iter().try_for_each(|block| block.check(first)).map_err(told)?;
     let mut labels = labels(&blocks, said).map_err(told)?;
@@ -106,11 +168,12 @@ pub(super) fn dataset(blocks: Vec<Block>, said: &Said<'_>) -> Result<Dataset, Op
         for number in 0..block.items() {
             let mut item = labels.item(items.len(), block.id(number));
             item.part = block.part.filter(|_| said.by_part);
+            item.group = block.groups.as_ref().map(|groups| groups[number].clone());
             items.push(item);
         }
     }
-    let source = Arrays::new(said.path, blocks);
-    let dataset = Dataset::new(labels.names, items, Box::new(source)).with_target(labels.target);
+    let source = source(said.path, blocks).map_err(told)?;
+    let dataset = Dataset::new(labels.names, items, source).with_target(labels.target);
     Ok(dataset.with_columns(labels.columns).with_notes(labels.notes).without(&labels.dropped))
 }
 
@@ -181,22 +244,48 @@ fn classes(blocks: &[Block], names: Option<Vec<String>>) -> Result<Chosen, OpenE
     Ok(Chosen::plain(names, labels))
 }
 
+/// Where images or arrays are read from.
+fn source(path: &Path, blocks: Vec<Block>) -> Result<Box<dyn Source>, OpenError> {
+    let mut joined: Vec<NamedArray> = Vec::new();
+    let mut images = Vec::new();
+    for block in blocks {
+        let items = block.items();
+        match block.content {
+            Content::Images { dims, samples } => images.push((dims, items, samples)),
+            Content::Arrays(arrays) if joined.is_empty() => joined = arrays,
+            Content::Arrays(arrays) => {
+                for (all, more) in joined.iter_mut().zip(arrays) {
+                    let names = format!("`{}` and `{}`", all.source, more.source);
+                    if !all.numbers.extend(more.numbers) {
+                        let message = format!("{names} hold values of different types");
+                        return Err(OpenError::new(message).help("save both with one type"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(match joined.is_empty() {
+        true => Box::new(Images::new(path, images)),
+        false => Box::new(Held { path: path.to_owned(), arrays: joined }),
+    })
+}
+
 /// The images themselves.
-struct Arrays {
+struct Images {
     path: PathBuf,
     dims: [usize; 3],
     /// The row that each begins with, and its values.
     blocks: Vec<(usize, Samples)>,
 }
 
-impl Arrays {
-    fn new(path: &Path, blocks: Vec<Block>) -> Self {
-        let dims = blocks.first().map_or([0; 3], |block| block.dims);
+impl Images {
+    fn new(path: &Path, blocks: Vec<([usize; 3], usize, Samples)>) -> Self {
+        let dims = blocks.first().map_or([0; 3], |(dims, ..)| *dims);
         let mut begin = 0;
-        let placed = blocks.into_iter().map(|block| {
+        let placed = blocks.into_iter().map(|(_, items, samples)| {
             let first = begin;
-            begin += block.items();
-            (first, block.samples)
+            begin += items;
+            (first, samples)
         });
         Self { path: path.to_owned(), dims, blocks: placed.collect() }
     }
@@ -213,7 +302,7 @@ impl Arrays {
     }
 }
 
-impl Source for Arrays {
+impl Source for Images {
     fn pixels(&self, row: usize) -> Result<Pixels, ReadError> {
         let [height, width, channels] = self.dims;
         let samples = self.samples(row);

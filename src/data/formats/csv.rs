@@ -9,6 +9,7 @@ use crate::base::language::{Count, FilePath, OneOrMore, Read, Word, keys, unexpe
 use crate::base::{Digest, Found, Hasher, Target, Value, Written};
 
 use super::super::dataset::{Dataset, OpenError, ReadError, Source, sort_classes};
+use super::super::numbers::{NamedArray, Numbers};
 use super::super::pixels::{Pixels, Samples};
 use super::super::split::{Given, Part};
 use super::findings::{Chosen, Findings, Task};
@@ -122,7 +123,7 @@ impl Csv {
         };
         let header = reader.headers().map_err(broken)?.clone();
         let columns = self.columns(&header, given)?;
-        let mut table = Table { path: path.clone(), width: 0, dims: [0; 3], values: vec![] };
+        let mut table = Table::new(path.clone());
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(broken)?;
@@ -132,6 +133,10 @@ impl Csv {
             return Err(OpenError::new(format!("{} has no rows", path.display())));
         }
         table.dims = self.dims(table.width)?;
+        table.array[0].item = match &self.shape {
+            None => vec![table.width],
+            Some(shape) => shape.0.iter().map(|extent| extent.0).collect(),
+        };
         let asked = rows.iter_mut().map(|row| std::mem::take(&mut row.asked)).collect();
         let mut chosen = self.chosen(&columns, asked, |row| {
             format!("{}:{}", table.path.display(), rows[row].line)
@@ -254,10 +259,22 @@ struct Table {
     path: PathBuf,
     width: usize,
     dims: [usize; 3],
-    values: Vec<f32>,
+    /// All values, as the one array that there is.
+    array: [NamedArray; 1],
 }
 
 impl Table {
+    fn new(path: PathBuf) -> Self {
+        let array = NamedArray {
+            input: String::new(),
+            source: "the columns".to_owned(),
+            item: vec![],
+            numbers: Numbers::Floats(vec![]),
+            is_typed: false,
+        };
+        Self { path, width: 0, dims: [0; 3], array: [array] }
+    }
+
     fn add(&mut self, record: &StringRecord, columns: &Columns) -> Result<Row, OpenError> {
         let line = record.position().map_or(0, ::csv::Position::line);
         let place = |column: usize| format!("{}:{line}, column {column}", self.path.display());
@@ -294,12 +311,17 @@ impl Table {
             )));
         }
         self.width = values.len();
-        self.values.extend(values);
+        if let Numbers::Floats(all) = &mut self.array[0].numbers {
+            all.extend(values);
+        }
         Ok(Row { line, asked, group, part: part.and_then(|(_, part)| part) })
     }
 
     fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.width..(row + 1) * self.width]
+        match &self.array[0].numbers {
+            Numbers::Floats(values) => &values[row * self.width..(row + 1) * self.width],
+            Numbers::Whole(_) => &[],
+        }
     }
 }
 
@@ -320,5 +342,9 @@ impl Source for Table {
         self.dims.iter().for_each(|extent| hasher.update(&(*extent as u64).to_le_bytes()));
         self.row(row).iter().for_each(|value| hasher.update(&value.to_le_bytes()));
         Ok(hasher.finish())
+    }
+
+    fn arrays(&self) -> &[NamedArray] {
+        &self.array
     }
 }

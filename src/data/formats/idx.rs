@@ -11,7 +11,7 @@ use crate::base::language::{FilePath, OneOrMore, Word, defaults, keys};
 use super::super::dataset::{Dataset, OpenError};
 use super::super::pixels::Samples;
 use super::super::split::{Given, Part};
-use super::arrays::{self, Block, Said};
+use super::arrays::{self, Block, Content, Said};
 use super::gzip;
 
 keys! {
@@ -111,8 +111,11 @@ fn block(part: Option<Part>, images: &Path, labels: &Path) -> Result<Block, Open
         part,
         images: name(images),
         labels: name(labels),
-        dims: [extents[1], extents[2], 1],
-        samples: Samples::Bytes(samples),
+        content: Content::Images {
+            dims: [extents[1], extents[2], 1],
+            samples: Samples::Bytes(samples),
+        },
+        groups: None,
         width: 1,
         values: values.into_iter().map(i64::from).collect(),
         numbers: vec![],

@@ -4,6 +4,7 @@ mod arrays;
 mod csv;
 mod findings;
 mod gzip;
+mod held;
 mod idx;
 mod image_folder;
 mod images;
@@ -27,6 +28,7 @@ use npz::Npz;
 
 pub use image_folder::images_below;
 pub use images::pixels_of;
+pub use npz::unlabelled;
 
 choice! {
     /// What a data set is read from.
@@ -40,7 +42,9 @@ choice! {
         "manifest" => Manifest(Manifest),
         /// A NumPy archive with the arrays `train_images`, `train_labels` and the same of `val` and
         /// `test`, as MedMNIST has them. Images are N × height × width, perhaps × 1 or 3 channels,
-        /// of bytes or floats; labels are whole numbers, one an item or one for each finding.
+        /// of bytes or floats; labels are whole numbers, one an item or one for each finding. With
+        /// `inputs`, other arrays by name, which models read as they are: token ids, signals, rows of
+        /// features.
         "npz" => Npz(Npz),
         /// Images and labels in the idx format of MNIST: a folder with the usual files, or one file
         /// of images and one of labels. Files are gzipped if their names end in `.gz`.
@@ -70,6 +74,10 @@ impl Format {
 
     /// Whether items are images, which can be resized.
     pub fn is_images(&self) -> bool {
-        !matches!(self, Self::Csv(_))
+        match self {
+            Self::Csv(_) => false,
+            Self::Npz(archive) => archive.inputs.is_none(),
+            _ => true,
+        }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, FilePath, OneOrMore, Read, keys, unexpected};
 use crate::base::{Entry, Found, Located, Place, Problem, Value, Written};
-use crate::data::{Format, InputRule, OnBad, Select, SplitRule, format_words};
+use crate::data::{Format, OnBad, Reads, Select, SplitRule, format_words};
 use crate::onnx::runtime::Device;
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
@@ -210,8 +210,11 @@ keys! {
     pub struct ModelSpec {
         /// The ONNX file.
         onnx: Located<FilePath>,
-        /// How pixels become its input; may be left out for models that tl-run wrote.
-        input: Option<Located<InputRule>> = None,
+        /// How pixels become its input, or `as_it_is` for arrays; may be left out for models that
+        /// tl-run wrote, and for those with several inputs or with one of whole numbers.
+        input: Option<Located<Reads>> = None,
+        /// Inputs that are the same for all items, with their values: a temperature, a switch.
+        constants: Vars = Vars(vec![]),
         /// Takes images of another size than the file's: layers that read a flattened map become
         /// convolutions, and scores are averaged over positions.
         fully_convolutional: bool = false,

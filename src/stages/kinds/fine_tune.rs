@@ -7,7 +7,9 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Above0, Read, Word, choice, keys, unexpected};
 use crate::base::{Found, Located, Place, Problem, Seed, Value, Written, counted};
+use crate::data::Reads;
 use crate::onnx::graph::Graph;
+use crate::onnx::head::TokenPool;
 use crate::onnx::tune::Tune;
 use crate::onnx::{head, macs, upgrade};
 
@@ -19,6 +21,7 @@ use super::super::probing::sample;
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
 use super::super::training::{LSUV, Network, Plan, Recipe, Training, Transfer};
 use super::surgery::{lowest_still, trained};
+use super::tokens::Tokens;
 use super::{Kind, resolved};
 
 keys! {
@@ -45,6 +48,9 @@ keys! {
         /// Where the new head is put on, if not before the last layer with weights of a classifier, or
         /// on the normalised output of an encoder. The model is cut off there.
         head: Option<Head> = None,
+        /// What the new head reads of a sequence of tokens × features: `first` or `mean`. If not said,
+        /// `mean` in models that read tokens.
+        tokens: Option<Located<Tokens>> = None,
         ; .. training: Training
     }
 }
@@ -120,6 +126,9 @@ impl serde::Serialize for Depth {
     }
 }
 
+/// How a sequence of tokens becomes what the head reads, if it is one.
+struct Pooled(Option<TokenPool>);
+
 impl Kind for FineTune {
     const WORD: &'static str = "fine_tune";
 
@@ -132,10 +141,11 @@ impl Kind for FineTune {
         let data = site.dataset(&self.dataset);
         self.training.check(site)?;
         let (base, data) = (base?, data?);
-        site.fitting(&data, &base.input, self.dataset.place)?;
+        let base = site.reading(&base, &data, self.dataset.place)?;
         let training = self.settled(&data, self.init == Init::Random, site)?;
-        training.check_images(&base.input, site)?;
+        training.check_items(&base.input, site)?;
         let head_at = self.head_at(&base, site)?;
+        let tokens = self.pool(&base, &head_at, &data, site)?.0;
         let frozen = self.until(&self.freeze, &base, &head_at, site);
         let start = self.start(&base, &head_at, site);
         let body = self.raised(&base, site)?;
@@ -156,11 +166,13 @@ impl Kind for FineTune {
                 until: until.clone(),
                 body_rate: self.body_lr.get(),
                 head_init: training.head_init.value.clone(),
+                tokens: tokens.clone(),
                 tuning: tuning.clone(),
                 is_scratch: start.is_scratch(),
             })
         };
         let network = self.structure(&recipe(Seed(0)), &body, &base, site)?;
+        training.check_mixing(&network.divided.suffix.inputs, site)?;
         if !start.is_scratch() {
             Preprocessing::check(&base, &data, site);
         }
@@ -210,7 +222,12 @@ impl FineTune {
         if let Some(head) = &self.head {
             return resolved(base, head.at.place, &head.at.0, site);
         }
-        match head::find(&base.graph, &base.seen, base.output.as_deref()) {
+        let output = base.output.as_deref();
+        let found = match base.input {
+            Reads::Image(_) => head::find(&base.graph, &base.seen, output),
+            Reads::AsItIs => head::find_of_tokens(&base.graph, &base.seen, output),
+        };
+        match found {
             Ok(tensor) => Some(tensor),
             Err(error) => {
                 let message = format!("no head is found in `{}`: {error}", base.name);
@@ -222,6 +239,31 @@ impl FineTune {
                 None
             }
         }
+    }
+
+    /// What the head reads of a sequence.
+    fn pool(
+        &self,
+        base: &BaseModel,
+        head_at: &str,
+        data: &Arc<OpenDataset>,
+        site: &mut Site,
+    ) -> Option<Pooled> {
+        let said = self.tokens.as_ref();
+        if let Some(said) = said.filter(|said| said.value == Tokens::All) {
+            let message = "a head reads one row of features an item, not those of all tokens";
+            let help = "take `tokens: first` or `tokens: mean`";
+            site.problem(Problem::at(said.place, message).help(help));
+            return None;
+        }
+        let place = self.head.as_ref().map_or(self.model.place, |head| head.at.place);
+        let pool = Tokens::pool(said, (base, head_at), data, place, site).ok()?;
+        if let Some(said) = said.filter(|_| pool.is_none()) {
+            let message = format!("`tokens` is said, but `{head_at}` is no sequence of tokens");
+            site.problem(Problem::at(said.place, message).help("leave `tokens` out"));
+            return None;
+        }
+        Some(Pooled(pool))
     }
 
     /// A body that takes a fixed number of items at a time cannot learn in batches of another size.

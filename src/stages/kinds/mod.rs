@@ -8,11 +8,13 @@ mod lda;
 mod linear_probe;
 mod majority;
 mod nearest_mean;
+mod pass;
 mod pixel_linear;
 mod pretrain;
 mod ridge;
 mod surgery;
 mod svm;
+mod tokens;
 mod transfer;
 mod views;
 
@@ -24,7 +26,8 @@ use crate::base::{Found, Located, Written};
 use super::names::Reference;
 use super::site::{Offers, Site};
 
-pub(super) use extract::{Pass, fitted, pass_runs, resolved};
+pub(super) use extract::resolved;
+pub(super) use pass::{Pass, fitted, pass_runs};
 pub(super) use views::Views;
 
 /// A kind of work that a pipeline can ask for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::language::keys;
 use crate::base::{Located, Problem, Seed};
-use crate::data::{InputRule, Layout};
+use crate::data::{InputRule, Layout, Reads};
 use crate::onnx::architecture::Architecture;
 use crate::onnx::graph::Graph;
 use crate::onnx::macs;
@@ -53,7 +53,7 @@ impl Kind for Pretrain {
             site.problem(Problem::at(self.input.place, message).help(help));
             return None;
         }
-        self.training.check_images(&self.input, site)?;
+        self.training.check_items(&Reads::Image(self.input.value.clone()), site)?;
         let data = data?;
         site.fitting(&data, &self.input, self.dataset.place)?;
         let training = self.settled(&data, site)?;
@@ -66,7 +66,8 @@ impl Kind for Pretrain {
             name: name.clone(),
             source,
             graph: graph.clone(),
-            input: self.input.value.clone(),
+            input: Reads::Image(self.input.value.clone()),
+            constants: BTreeMap::new(),
             aliases: BTreeMap::new(),
             output: None,
             seen: seen.clone(),

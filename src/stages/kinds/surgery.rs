@@ -131,7 +131,8 @@ impl FineTune {
         site: &mut Site,
     ) -> Option<Scaled> {
         let fixed = matches!(base.batch, Batch::Fixed { .. });
-        if !start.random || fixed || !lsuv::bn_folded(&base.graph) {
+        let images = base.input.image().is_some();
+        if !start.random || fixed || !images || !lsuv::bn_folded(&base.graph) {
             return Some(Scaled(None));
         }
         let size = self.training.train_size.as_ref();

@@ -1,7 +1,7 @@
 //! What a pass reads: every item once, or changed views of those that are trained on.
 
 use crate::base::Seed;
-use crate::data::{Augment, SampleSlice, View};
+use crate::data::{Augment, InputRule, SampleSlice, View};
 
 use super::super::job::Failure;
 use super::{Pass, fitted};
@@ -27,8 +27,12 @@ impl Pass {
     }
 
     /// What the model reads for a row.
-    pub(super) fn read(&self, row: usize, into: &mut [f32]) -> Result<(), Failure> {
-        let rule = &self.model.base.input;
+    pub(super) fn read(
+        &self,
+        row: usize,
+        rule: &InputRule,
+        into: &mut [f32],
+    ) -> Result<(), Failure> {
         let Some(views) = &self.views else {
             let pixels = fitted(&self.data, row, rule)?;
             rule.normalise(pixels.samples.as_slice(), into);

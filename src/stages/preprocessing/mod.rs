@@ -55,6 +55,7 @@ use warning::{further, surer};
 pub(super) struct Preprocessing {
     data: Arc<OpenDataset>,
     model: ModelPart,
+    rule: InputRule,
 }
 
 /// Items that are looked at, at most.
@@ -69,16 +70,18 @@ const BATCH: usize = 8;
 impl Preprocessing {
     /// Adds the node for a pretrained model from a file and a data set; once for each pair.
     pub(super) fn check(base: &Arc<BaseModel>, data: &Arc<OpenDataset>, site: &mut Site) {
-        if matches!(base.source, Source::Made(_)) {
+        let Some(rule) = base.input.image().filter(|_| !matches!(base.source, Source::Made(_)))
+        else {
             return;
-        }
+        };
+        let rule = rule.clone();
         let label = format!("preprocessing of {} on {}", base.name, data.name);
         let model = ModelPart::of(base);
-        site.shared(&label, None, Self { data: Arc::clone(data), model }, vec![]);
+        site.shared(&label, None, Self { data: Arc::clone(data), model, rule }, vec![]);
     }
 
     fn rule(&self) -> &InputRule {
-        &self.model.base.input
+        &self.rule
     }
 
     /// Pixels of items that lie evenly over the data set.

@@ -4,7 +4,7 @@
 use crate::autodiff::Loss;
 use crate::base::Target;
 use crate::onnx::lsuv::{Layer, normalises, variances};
-use crate::onnx::runtime::Tensor as Value;
+use crate::train::gather;
 
 use super::super::artifacts::{Outcome, TrialResult};
 use super::super::job::{Context, Failure};
@@ -87,13 +87,8 @@ fn layers(task: &Task, network: &Network, context: &Context<'_>) -> Result<Vec<L
     let sources = task.open(context)?;
     let mut inputs = Vec::new();
     for (source, item) in sources.iter().zip(task.item_shapes(context)?) {
-        let length = source.length();
-        let mut values = vec![0.0; items.len() * length];
-        for (row, &index) in values.chunks_exact_mut(length.max(1)).zip(items) {
-            source.copy(index, row);
-        }
         let dims: Vec<usize> = std::iter::once(items.len()).chain(item).collect();
-        inputs.push(Value::f32(&dims, values)?);
+        inputs.push(gather(source.as_ref(), items, items.len()).tensor(&dims)?);
     }
     Ok(variances(context.workshop.runtime(), &network.divided.suffix, &inputs)?)
 }

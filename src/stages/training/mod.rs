@@ -15,7 +15,7 @@ mod rates;
 mod scratch;
 mod trial;
 
-pub(super) use network::{Network, Pretraining, Recipe, Transfer, Tuning};
+pub(super) use network::{Network, Pretraining, Recipe, Transfer, Tuning, pool_key};
 pub(super) use options::{HeadInit, Training};
 pub(super) use pixelate::Pixelate;
 pub(super) use planned::Plan;
@@ -31,18 +31,23 @@ use std::sync::Arc;
 
 use crate::autodiff::Terms;
 use crate::base::Target;
+use crate::data::Reads;
+use crate::onnx::graph::Port;
 use crate::train::{Course, Examples, Preparation, Prepared, Rows, Settings, Start};
 
 use super::artifacts::{ArrayRows, ChangedRows, PixelRows, ViewRows};
 use super::data::Sample;
+use super::feeding::{DatasetRows, fed};
 use super::job::{Context, Failure, Speed};
 use super::targets::Known;
 
 /// Where one input of the part that learns comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cut {
     /// Fitted pixels; the model's own input.
     Pixels,
+    /// An array of the data set; an input of the model.
+    Array(Port),
     /// Cached values of a tensor.
     Cached,
 }
@@ -86,14 +91,20 @@ impl Task {
     /// Opens the inputs of the part that learns.
     pub(super) fn open(&self, context: &Context<'_>) -> Result<Vec<Box<dyn Rows>>, Failure> {
         let open = |(index, cut): (usize, &Cut)| -> Result<Box<dyn Rows>, Failure> {
+            if let Cut::Array(port) = cut {
+                return Ok(Box::new(self.array(port)?));
+            }
             let rows = ArrayRows::open(context.bytes(&cut_port(index))?)?;
             let augment = self.training.augment.as_ref().map(|augment| augment.value.clone());
-            let pixels = |rows| PixelRows { rows, rule: self.recipe.input().clone() };
+            let pixels = |rows| match self.recipe.input() {
+                Reads::Image(rule) => Ok(PixelRows { rows, rule: rule.clone() }),
+                Reads::AsItIs => Err(Failure::new("read pixels: the model reads arrays")),
+            };
             Ok(match (cut, augment) {
-                (Cut::Pixels, None) => Box::new(pixels(rows)),
+                (Cut::Pixels | Cut::Array(_), None) => Box::new(pixels(rows)?),
                 (Cut::Cached, None) => Box::new(rows),
-                (Cut::Pixels, Some(augment)) => {
-                    Box::new(ChangedRows { pixels: pixels(rows), augment, seed: self.seed })
+                (Cut::Pixels | Cut::Array(_), Some(augment)) => {
+                    Box::new(ChangedRows { pixels: pixels(rows)?, augment, seed: self.seed })
                 }
                 (Cut::Cached, Some(_)) => {
                     let views = ArrayRows::open(context.bytes(&views_port(index))?)?;
@@ -104,10 +115,24 @@ impl Task {
         self.cuts.iter().enumerate().map(open).collect()
     }
 
+    /// The array of the data set that an input of the model reads.
+    fn array(&self, port: &Port) -> Result<DatasetRows, Failure> {
+        let Recipe::Transfer(transfer) = &self.recipe else {
+            return Err(Failure::new("read arrays: the network reads pixels"));
+        };
+        let graph = &transfer.model.base.graph;
+        let mut rows = fed(graph, std::slice::from_ref(port), &self.sample.data)?;
+        rows.pop().ok_or_else(|| Failure::new("read arrays: there are none"))
+    }
+
     /// Shapes of the inputs of the part that learns, without the batch.
     pub(super) fn item_shapes(&self, context: &Context<'_>) -> Result<Vec<Vec<usize>>, Failure> {
         let shape = |(index, cut): (usize, &Cut)| match cut {
-            Cut::Pixels => Ok(self.recipe.input().item()),
+            Cut::Pixels => match self.recipe.input() {
+                Reads::Image(rule) => Ok(rule.item()),
+                Reads::AsItIs => Err(Failure::new("read pixels: the model reads arrays")),
+            },
+            Cut::Array(port) => Ok(self.array(port)?.item().to_vec()),
             Cut::Cached => Ok(ArrayRows::open(context.bytes(&cut_port(index))?)?.item().to_vec()),
         };
         self.cuts.iter().enumerate().map(shape).collect()

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Hasher, Seed};
-use crate::data::InputRule;
+use crate::data::Reads;
 use crate::onnx::freeze::{Divided, Learning, divide_by, groups};
 use crate::onnx::graph::Graph;
+use crate::onnx::head::TokenPool;
 use crate::onnx::lora::{self, Adapter};
 use crate::onnx::observe::Observation;
 use crate::onnx::parameters::{Parameter, parameters};
@@ -45,6 +46,8 @@ pub(in super::super) struct Transfer {
     pub(in super::super) body_rate: f64,
     /// Where the head starts.
     pub(in super::super) head_init: HeadInit,
+    /// How a sequence of tokens becomes what the head reads, if it is one.
+    pub(in super::super) tokens: Option<TokenPool>,
     /// What of the part that is not frozen learns.
     pub(in super::super) tuning: Tuning,
     /// Whether its weights are random throughout.
@@ -74,6 +77,14 @@ impl Tuning {
     }
 }
 
+/// What of it belongs into a key.
+pub(in super::super) fn pool_key(pool: &TokenPool) -> Json {
+    match pool {
+        TokenPool::First => json!("first"),
+        TokenPool::Mean(mask) => json!({ "mean": mask }),
+    }
+}
+
 /// An architecture of ours.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Pretraining {
@@ -86,8 +97,8 @@ pub(in super::super) struct Pretraining {
 const SOURCE: &str = "source";
 
 impl Recipe {
-    /// How pixels become the network's input.
-    pub(in super::super) fn input(&self) -> &InputRule {
+    /// What the network reads of an item.
+    pub(in super::super) fn input(&self) -> &Reads {
         match self {
             Self::Transfer(transfer) => &transfer.model.base.input,
             Self::Pretrain(pretraining) => &pretraining.base.input,
@@ -130,6 +141,9 @@ impl Recipe {
                     "until": transfer.until,
                     "body_rate": transfer.body_rate,
                 });
+                if let Some(tokens) = &transfer.tokens {
+                    key["tokens"] = pool_key(tokens);
+                }
                 if let Some(tuning) = transfer.tuning.key() {
                     key["tune"] = tuning;
                 }
@@ -180,7 +194,8 @@ impl Transfer {
     /// Puts a new head on a body.
     pub(in super::super) fn assemble(&self, body: &Graph, seed: Seed) -> Result<Network, Failure> {
         let seen = &self.model.base.seen;
-        let mut graph = head::replace(body, seen, &self.head_at, self.classes)
+        let tokens = self.tokens.as_ref();
+        let mut graph = head::replace_pooled(body, seen, &self.head_at, self.classes, tokens)
             .map_err(|error| Failure::new(error.to_string()))?;
         if let Some((weight, bias)) = head::parameters(&graph) {
             init::randomise_head(&mut graph, &weight, &bias, seed);

@@ -10,7 +10,8 @@ use crate::base::language::{
     Above0, Count, Fields, Fraction, Keys, Natural, Share, choice, defaults, keys,
 };
 use crate::base::{Found, Located, Place, Problem, Target};
-use crate::data::{Augment, InputRule};
+use crate::data::{Augment, Reads};
+use crate::onnx::graph::Port;
 use crate::train::{Budget, Length, Mixing, Monitor, Schedule, Unfreeze};
 
 use super::super::class_weights::ClassWeights;
@@ -309,12 +310,32 @@ impl Training {
         problems
     }
 
-    /// Adds what images of this rule cannot be changed by.
-    pub(in super::super) fn check_images(&self, rule: &InputRule, site: &mut Site) -> Option<()> {
+    /// Adds what items of this kind cannot be changed by.
+    pub(in super::super) fn check_items(&self, reads: &Reads, site: &mut Site) -> Option<()> {
         let Some(augment) = &self.augment else { return Some(()) };
-        let Some(cause) = augment.contradiction(rule) else { return Some(()) };
+        let cause = match reads {
+            Reads::Image(rule) => match augment.contradiction(rule) {
+                Some(cause) => cause,
+                None => return Some(()),
+            },
+            Reads::AsItIs => {
+                "the model reads arrays as they are, and `augment` changes images".into()
+            }
+        };
         let help = "leave `augment` out, or what does not fit";
         site.problem(Problem::at(augment.place, cause).help(help));
+        None
+    }
+
+    /// Adds that token ids cannot be mixed, if they would be.
+    pub(in super::super) fn check_mixing(&self, read: &[Port], site: &mut Site) -> Option<()> {
+        let whole = read.iter().find(|port| !port.is_float());
+        let (Some(port), Some(_)) = (whole, &self.mixup) else { return Some(()) };
+        let message = format!(
+            "`mixup` mixes values, and `{}` holds whole numbers, such as token ids",
+            port.name
+        );
+        site.problem(Problem::at(self.place("mixup"), message).help("leave `mixup` out"));
         None
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::base::{Problem, Seed, counted};
+use crate::data::Reads;
 use crate::onnx::graph::{Graph, Port};
+use crate::onnx::head::TokenPool;
 use crate::onnx::macs;
 
 use super::super::data::{OpenDataset, Sample};
@@ -32,6 +34,21 @@ pub(in super::super) struct Plan<'a> {
     pub(in super::super) network: &'a Network,
 }
 
+/// What becomes of the tensors of a prefix.
+struct Form {
+    /// Rows and columns that maps are averaged to.
+    spatial: Option<usize>,
+    /// How a sequence of tokens becomes one row.
+    tokens: Option<TokenPool>,
+    /// Views of items instead of all items.
+    views: Option<Views>,
+}
+
+impl Form {
+    /// They stay as they are.
+    const WHOLE: Self = Self { spatial: None, tokens: None, views: None };
+}
+
 impl Plan<'_> {
     /// Adds the nodes; tells those that choose.
     pub(in super::super) fn add(&self, site: &mut Site) -> Option<Runs> {
@@ -48,8 +65,15 @@ impl Plan<'_> {
 
     fn cuts(&self) -> Vec<Cut> {
         let graph: &Graph = &self.network.graph;
-        let is_input = |name: &String| graph.inputs.iter().any(|port| port.name == *name);
-        let kind = |name: &String| if is_input(name) { Cut::Pixels } else { Cut::Cached };
+        let reads = (self.recipe)(Seed(0)).input().clone();
+        let kind = |name: &String| {
+            let port = graph.inputs.iter().find(|port| port.name == *name);
+            match (port, &reads) {
+                (Some(_), Reads::Image(_)) => Cut::Pixels,
+                (Some(port), Reads::AsItIs) => Cut::Array(port.clone()),
+                (None, _) => Cut::Cached,
+            }
+        };
         self.network.divided.cuts.iter().map(kind).collect()
     }
 
@@ -139,7 +163,8 @@ impl Plan<'_> {
         sample: &Sample,
     ) -> Option<Input> {
         let model = &transfer.model;
-        let node = self.prefix(site, position, model, &[&transfer.head_at], (Some(1), None))?;
+        let form = Form { spatial: Some(1), tokens: transfer.tokens.clone(), views: None };
+        let node = self.prefix(site, position, model, &[&transfer.head_at], form)?;
         let class_weights = self.training.class_weights.clone();
         let job = ProbeHead { sample: sample.clone(), class_weights };
         let features = Input::new(FEATURES, node, &transfer.head_at);
@@ -177,7 +202,7 @@ impl Plan<'_> {
         if let Recipe::Transfer(transfer) = recipe
             && !tensors.is_empty()
         {
-            pass = Some(self.prefix(site, position, &transfer.model, &tensors, (None, None))?);
+            pass = Some(self.prefix(site, position, &transfer.model, &tensors, Form::WHOLE)?);
             if let Some(augment) = &self.training.augment {
                 let augment = augment.value.clone();
                 let items = sample.train.clone();
@@ -187,17 +212,22 @@ impl Plan<'_> {
                     position,
                     &transfer.model,
                     &tensors,
-                    (None, Some(of)),
+                    Form { views: Some(of), ..Form::WHOLE },
                 )?);
             }
         }
         let mut inputs = Vec::new();
         for (index, (name, cut)) in self.network.divided.cuts.iter().zip(cuts).enumerate() {
             let port = cut_port(index);
-            inputs.push(match (cut, pass) {
-                (Cut::Cached, Some(node)) => Input::new(&port, node, name),
-                _ => Input::new(&port, Pixelate::shared(&self.data, recipe.input(), site), "rows"),
-            });
+            match (cut, pass, recipe.input()) {
+                (Cut::Cached, Some(node), _) => inputs.push(Input::new(&port, node, name)),
+                (_, _, Reads::Image(rule)) => {
+                    let pixels = Pixelate::shared(&self.data, rule, site);
+                    inputs.push(Input::new(&port, pixels, "rows"));
+                }
+                // Arrays are read where they lie.
+                (_, _, Reads::AsItIs) => {}
+            }
             if let (Cut::Cached, Some(node)) = (cut, views) {
                 inputs.push(Input::new(&views_port(index), node, name));
             }
@@ -213,7 +243,7 @@ impl Plan<'_> {
         position: usize,
         model: &ModelPart,
         tensors: &[&String],
-        (spatial, views): (Option<usize>, Option<Views>),
+        Form { spatial, tokens, views }: Form,
     ) -> Option<NodeId> {
         let model = &model.up_to(tensors);
         let ends: Vec<Port> = tensors.iter().map(|name| Port::named(name)).collect();
@@ -223,17 +253,25 @@ impl Plan<'_> {
             model: model.clone(),
             tensors: tensors.iter().map(|name| (*name).clone()).collect(),
             spatial,
+            pools: vec![tokens; tensors.len()],
             macs: macs::forward_macs(&frozen, &model.base.seen, 1),
             views,
         };
         let until: Vec<&str> = tensors.iter().map(|name| name.as_str()).collect();
+        // What makes a difference stands in the label, by which the node is found.
+        let pooled = match &job.pools[..] {
+            [Some(TokenPool::First), ..] => ", first token".to_owned(),
+            [Some(TokenPool::Mean(None)), ..] => ", mean over tokens".to_owned(),
+            [Some(TokenPool::Mean(Some(mask))), ..] => format!(", mean over tokens by {mask}"),
+            _ => String::new(),
+        };
         let drawn = match (&model.random, &model.kept) {
             (None, _) => String::new(),
             (Some(_), None) => " (random)".to_owned(),
             (Some(_), Some(kept)) => format!(" (random above {kept})"),
         };
         let mut label = format!(
-            "{} of {}{} on {} up to {}",
+            "{} of {}{} on {} up to {}{pooled}",
             if spatial.is_some() { "features" } else { "prefix" },
             model.base.name,
             drawn,
@@ -242,7 +280,6 @@ impl Plan<'_> {
         );
         let seed = job.views.as_ref().map(|views| views.seed).or(model.random);
         if let Some(views) = &job.views {
-            // What makes a difference stands in the label, by which the node is found.
             let (words, items) = (views.augment.words(), views.items.len());
             label = format!("{label}, {words} of {items} items");
         }

@@ -63,7 +63,9 @@ impl Scratch {
 
     /// Pixels of the items as the model wants them.
     fn batch(&self) -> Result<(Vec<usize>, Vec<f32>), Failure> {
-        let rule = &self.model.base.input;
+        let Some(rule) = self.model.base.input.image() else {
+            return Err(Failure::new("scale random weights: the model reads no images"));
+        };
         let mut values = vec![0.0; self.items().len() * rule.length()];
         for (row, &item) in values.chunks_exact_mut(rule.length().max(1)).zip(self.items()) {
             let pixels = fitted(&self.sample.data, item, rule)?;
