@@ -214,10 +214,9 @@ mod tests {
         let (tokens, floats) = (Doubles(Some(INT64)), Doubles(None));
         let examples = Examples {
             sources: vec![&tokens, &floats],
-            labels: &[],
+            answers: Answers::Classes { labels: &[], weights: &[] },
             train: &[],
             val: &[],
-            class_weights: &[],
         };
         let seen = |source| examples.gather_view(source, (&[4, 5], 2), 1, 2);
         assert_eq!(seen(0), Values::Whole(INT64, vec![4, 8, 5, 10]));
