@@ -109,6 +109,9 @@ impl Tape {
 
     /// The gradient of a softmax: p · (dy − Σ dy p).
     pub(super) fn softmax_gradient(&mut self, p: &Var, dy: &Var, axis: usize) -> Var {
+        if self.dialect() == Dialect::Kernels && axis + 1 == p.rank() && dy.dims() == p.dims() {
+            return self.kernel("SoftmaxGradient", &[dy, p], &[], &[p.dims()]).remove(0);
+        }
         let product = self.mul(dy, p);
         let sum = self.reduce_sum(&product, &[axis]);
         let centred = self.sub(dy, &sum);

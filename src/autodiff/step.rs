@@ -11,6 +11,7 @@ use crate::onnx::tensor::{Shape, Tensor, elements};
 
 use super::derive::{self, Learning, Passed};
 use super::flat::{Flat, Slot};
+use super::fusion::gelus;
 use super::loss::{Loss, shares};
 use super::optimiser::Optimiser;
 use super::site::{Mode, Refusal};
@@ -135,6 +136,10 @@ fn folded(step: &Step<'_>, weights: &Flat, statistics: &Flat) -> Divided {
     let moving = weights.slots().iter().chain(statistics.slots());
     let moving: BTreeSet<&str> = moving.map(|slot| slot.name.as_str()).collect();
     fold(&mut folded.suffix, step.seen, &moving);
+    if step.dialect == Dialect::Kernels {
+        let learning = weights.slots().iter().map(|slot| slot.name.as_str());
+        gelus(&mut folded.suffix, &learning.collect());
+    }
     folded
 }
 

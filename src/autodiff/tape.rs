@@ -308,6 +308,10 @@ impl Tape {
         if a.dims() == dims {
             return a.clone();
         }
+        if self.dialect == Dialect::Kernels && is_leading(a.dims(), dims) {
+            let kept = [("dims", signed(dims).into())];
+            return self.kernel("LeadingSum", &[a], &kept, &[dims]).remove(0);
+        }
         let extra = a.rank() - dims.len();
         let stretched =
             |&axis: &usize| axis < extra || (dims[axis - extra] == 1 && a.dims[axis] != 1);
@@ -395,6 +399,15 @@ impl Tape {
     }
 }
 
+/// Shorter rows are summed as fast by the library.
+const SHORTEST_ROW: usize = 16;
+
+/// Whether a sum from one shape to another is over leading axes alone, of rows worth a kernel.
+fn is_leading(from: &[usize], to: &[usize]) -> bool {
+    let first = to.iter().take_while(|&&extent| extent == 1).count();
+    from.ends_with(&to[first..]) && elements(to) >= SHORTEST_ROW
+}
+
 /// Constants up to this length are compared before a new one is made.
 const SMALL: usize = 64;
 
@@ -466,6 +479,14 @@ mod tests {
     fn shapes_are_broadcast_from_the_right() {
         assert_eq!(broadcast_dims(&[4, 1, 3], &[5, 1]), [4, 5, 3]);
         assert_eq!(broadcast_dims(&[], &[2]), [2]);
+    }
+
+    #[test]
+    fn a_sum_over_leading_axes_is_told_from_others() {
+        assert!(is_leading(&[8, 4, 32], &[32]) && is_leading(&[8, 4, 32], &[1, 4, 32]));
+        assert!(is_leading(&[8, 4, 32], &[1, 1, 32]));
+        assert!(!is_leading(&[8, 4, 32], &[8, 1, 32]) && !is_leading(&[8, 4, 32], &[8, 4, 1]));
+        assert!(!is_leading(&[8, 4, 2], &[2]));
     }
 
     #[test]

@@ -18,8 +18,18 @@ impl Attributes {
         values.iter().map(|&value| value.max(0) as usize).collect()
     }
 
+    /// The first two of a list of extents: those of planes.
+    pub(super) fn pair(&self, name: &str) -> [usize; 2] {
+        pair(&self.extents(name))
+    }
+
     /// A number; 0 if there is none, which [`super::Kernel::numbers`] excludes.
     pub(super) fn number(&self, name: &str) -> f32 {
         self.numbers.get(name).copied().unwrap_or_default()
     }
+}
+
+/// The first two extents; 0 where there are fewer.
+pub(super) fn pair(extents: &[usize]) -> [usize; 2] {
+    [0, 1].map(|axis| extents.get(axis).copied().unwrap_or_default())
 }

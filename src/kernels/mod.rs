@@ -15,18 +15,25 @@ mod channel_sum;
 pub mod convolution;
 mod depthwise;
 mod flat;
+mod functions;
+mod gelu;
 pub(crate) mod lanes;
+mod layer_norm;
+mod leading_sum;
 mod lowered;
 mod max_pool;
 mod optimiser;
 mod parts;
 mod product;
+mod rows;
 mod scratch;
+mod softmax;
 mod threads;
 mod wide;
 mod winograd;
 
 pub use attributes::Attributes;
+use attributes::pair;
 pub use depthwise::MOST_TAPS;
 pub use threads::{Serial, Threads};
 
@@ -35,7 +42,7 @@ pub const DOMAIN: &str = "tl-run.kernels";
 
 /// Version of all kernels together. It belongs to the key of whatever was trained with them: raise
 /// it when any kernel gives other bits.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a tensor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,14 +144,18 @@ pub struct Kernel {
 }
 
 /// The kernels, by family.
-const KERNELS: [&[Kernel]; 7] = [
+const KERNELS: [&[Kernel]; 11] = [
     activation::KERNELS,
     batch_norm::KERNELS,
     channel_sum::KERNELS,
     convolution::KERNELS,
     depthwise::KERNELS,
+    gelu::KERNELS,
+    layer_norm::KERNELS,
+    leading_sum::KERNELS,
     max_pool::KERNELS,
     optimiser::KERNELS,
+    softmax::KERNELS,
 ];
 
 /// Every kernel.

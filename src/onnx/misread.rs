@@ -2,15 +2,19 @@
 
 use super::graph::{Graph, Node};
 
+const ONE: f32 = 1.0;
+
 /// Nodes that the embedded backend computes otherwise than ONNX says; seen with tract 0.23.
 pub fn misread(graph: &Graph) -> Vec<&Node> {
     let is_misread = |node: &&Node| {
-        let factor = match node.op.as_str() {
+        let is_misread = match node.op.as_str() {
             // Their factor is not looked at.
-            "Celu" | "Swish" => node.float("alpha").unwrap_or(1.0),
-            _ => return false,
+            "Celu" | "Swish" => node.float("alpha").is_some_and(|a| a.to_bits() != ONE.to_bits()),
+            // It divides by the number of positions, and takes roots of what is negative.
+            "GlobalLpPool" => true,
+            _ => false,
         };
-        node.domain.is_empty() && factor.to_bits() != 1.0_f32.to_bits()
+        node.domain.is_empty() && is_misread
     };
     graph.nodes.iter().filter(is_misread).collect()
 }

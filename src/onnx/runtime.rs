@@ -12,8 +12,8 @@ use ndarray::ArrayViewD;
 use ort::environment::Environment;
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::ep::{CUDA, ExecutionProvider as _};
-use ort::session::SessionInputValue;
 use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{RunOptions, SessionInputValue};
 use ort::value::{DynValue, Tensor as OrtTensor};
 use thiserror::Error;
 
@@ -214,7 +214,8 @@ impl Runtime {
         let (inputs, outputs) = (names(loaded.inputs()), names(loaded.outputs()));
         let seconds = started.elapsed().as_secs_f64();
         tracing::debug!(bytes = model.len(), threads, seconds, "opened a session");
-        Ok(Session { loaded, inputs, outputs, runtime: self.version.clone() })
+        let keeps = self.backend == Backend::Library && self.device() == Device::Cpu;
+        Ok(Session { loaded, inputs, outputs, runtime: self.version.clone(), keeps })
     }
 
     fn build(&self, model: &[u8], threads: usize) -> ort::Result<ort::session::Session> {
@@ -227,7 +228,9 @@ impl Runtime {
                 .with_operators(operators::domain()?)?
                 .with_intra_threads(threads.max(1))?
                 .with_inter_threads(1)?
-                .with_intra_op_spinning(false)?,
+                .with_intra_op_spinning(false)?
+                // A pattern is one block for a whole run, taken beside all that the first run took.
+                .with_memory_pattern(false)?,
         };
         if self.device() == Device::Cuda {
             builder = builder.with_deterministic_compute(true)?;
@@ -260,6 +263,8 @@ pub struct Session {
     inputs: Vec<String>,
     outputs: Vec<String>,
     runtime: String,
+    /// Whether it keeps the memory of a run for the next one.
+    keeps: bool,
 }
 
 impl Session {
@@ -275,6 +280,16 @@ impl Session {
 
     /// Computes all outputs, in their order. `inputs` are in the order of [`Session::inputs`].
     pub fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
+        self.run_and(inputs, false)
+    }
+
+    /// The same, and gives back the memory that it would keep for its next run: for a session that
+    /// now rests while others work.
+    pub fn run_last(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
+        self.run_and(inputs, self.keeps)
+    }
+
+    fn run_and(&mut self, inputs: &[&Tensor], shrink: bool) -> Result<Vec<Tensor>, RuntimeError> {
         let failed = |runtime: &str, cause: String| RuntimeError::Run {
             runtime: runtime.to_owned(),
             cause: first_line(&cause),
@@ -289,8 +304,13 @@ impl Session {
             .zip(inputs)
             .map(|(name, value)| (Cow::from(name.as_str()), SessionInputValue::from(&value.0)))
             .collect();
-        let mut values =
-            self.loaded.run(named).map_err(|error| failed(&self.runtime, error.to_string()))?;
+        let options = shrink.then(shrinking).transpose();
+        let options = options.map_err(|error| failed(&self.runtime, error.to_string()))?;
+        let ran = match &options {
+            None => self.loaded.run(named),
+            Some(options) => self.loaded.run_with_options(named, options),
+        };
+        let mut values = ran.map_err(|error| failed(&self.runtime, error.to_string()))?;
         self.outputs
             .iter()
             .map(|name| {
@@ -299,6 +319,13 @@ impl Session {
             })
             .collect()
     }
+}
+
+/// Settings of a run after which its memory goes back to the system.
+fn shrinking() -> ort::Result<RunOptions> {
+    let mut options = RunOptions::new()?;
+    options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
+    Ok(options)
 }
 
 /// A value in the hands of the runtime. Outputs of one run can be inputs of the next without
@@ -382,6 +409,8 @@ mod tests {
         let once = session.run(&[&x]).unwrap();
         let twice = session.run(&[&once[0]]).unwrap();
         assert_eq!(twice[0].dims(), [3, 2]);
+        let last = session.run_last(&[&once[0]]).unwrap();
+        assert_eq!(last[0].floats(), twice[0].floats());
         assert_eq!(twice[0].floats().unwrap(), [4.0, 8.0, 12.0, 16.0, 20.0, 24.0]);
     }
 

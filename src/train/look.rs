@@ -159,14 +159,19 @@ pub(super) fn run_scores(
 ) -> Result<Vec<f32>, RuntimeError> {
     let (batch, classes) = (prepared.batch, prepared.classes);
     let mut scores = Vec::with_capacity(items.len() * classes);
+    let mut left = items.len().div_ceil(batch);
     for piece in items.chunks(batch) {
+        left -= 1;
         let mut fed: Vec<Tensor> = Vec::new();
         for (source, port) in prepared.cuts.iter().enumerate() {
             fed.push(examples.gather(source, piece, batch).tensor(&port.dims)?);
         }
         let inputs: Vec<&Tensor> =
             fed.iter().chain(std::iter::once(weights)).chain(statistics).collect();
-        let outputs = session.run(&inputs)?;
+        let outputs = match left {
+            0 => session.run_last(&inputs)?,
+            _ => session.run(&inputs)?,
+        };
         let values = outputs[0].floats().unwrap_or_default();
         scores.extend_from_slice(&values[..(piece.len() * classes).min(values.len())]);
     }

@@ -2,15 +2,17 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
+use crate::onnx::graph::Attribute;
+
 use super::super::site::{Forward, Gradients, Refusal, Site};
-use super::super::tape::{Tape, Var};
+use super::super::tape::{Dialect, Tape, Var};
 #[cfg(test)]
 use super::suite::Case;
 use super::{Rule, as_it_is};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     op: "Gelu",
-    forward: as_it_is,
+    forward,
     backward,
     #[cfg(test)]
     cases: || {
@@ -25,11 +27,32 @@ pub(super) const RULES: &[Rule] = &[Rule {
     },
 }];
 
+fn is_by_tanh(site: &Site<'_>) -> bool {
+    site.node.text("approximate") == Some("tanh")
+}
+
+/// The form, as our own kernels have it.
+fn form(site: &Site<'_>) -> [(&'static str, Attribute); 1] {
+    [("tanh", Attribute::Float(f32::from(u8::from(is_by_tanh(site)))))]
+}
+
+fn forward(site: &Site<'_>, tape: &mut Tape) -> Result<Forward, Refusal> {
+    if tape.dialect() != Dialect::Kernels {
+        return as_it_is(site, tape);
+    }
+    let outputs = tape.kernel("Gelu", &[site.input(0)?], &form(site), &[site.output()]);
+    Ok(Forward { outputs, ..Forward::default() })
+}
+
 fn backward(site: &Site<'_>, _: &Forward, dy: &Var, tape: &mut Tape) -> Result<Gradients, Refusal> {
     let x = site.input(0)?;
-    let slope = match site.node.text("approximate") {
-        Some("tanh") => by_tanh(x, tape),
-        _ => exact(x, tape),
+    if tape.dialect() == Dialect::Kernels {
+        let made = tape.kernel("GeluGradient", &[dy, x], &form(site), &[x.dims()]);
+        return Ok(made.into_iter().map(Some).collect());
+    }
+    let slope = match is_by_tanh(site) {
+        true => by_tanh(x, tape),
+        false => exact(x, tape),
     };
     Ok(vec![Some(tape.mul(dy, &slope))])
 }

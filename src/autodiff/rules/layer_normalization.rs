@@ -1,7 +1,9 @@
 //! `LayerNormalization`: each item by the mean and variance over its last axes.
 
+use crate::onnx::tensor::elements;
+
 use super::super::site::{Forward, Gradients, Refusal, Site};
-use super::super::tape::{Tape, Var};
+use super::super::tape::{Dialect, Tape, Var};
 use super::Rule;
 #[cfg(test)]
 use super::suite::Case;
@@ -60,6 +62,15 @@ fn backward(
     };
     let (x, scale) = (site.input(0)?.clone(), site.input(1)?.clone());
     let axes = normalised_axes(site, &x)?;
+    let bias = site.inputs.get(2).and_then(Option::as_ref);
+    let whole = elements(scale.dims()) * elements(mean.dims()) == elements(x.dims())
+        && bias.is_none_or(|bias| bias.dims() == scale.dims());
+    if tape.dialect() == Dialect::Kernels && whole {
+        let given = [dy, &x, &scale, mean, inverse];
+        let dims = [x.dims(), scale.dims(), scale.dims()];
+        let made = tape.kernel("LayerNormaliseGradients", &given, &[], &dims);
+        return Ok(made.into_iter().map(Some).collect());
+    }
     let centred = tape.sub(&x, mean);
     let normal = tape.mul(&centred, inverse);
     let dx = site.wants(0).then(|| {

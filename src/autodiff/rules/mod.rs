@@ -24,6 +24,7 @@ mod global_pool;
 mod layer_normalization;
 mod layout;
 mod lp_normalization;
+mod lp_pool;
 mod lrn;
 mod matmul;
 mod pad;
@@ -85,6 +86,7 @@ static RULES: &[&[Rule]] = &[
     layer_normalization::RULES,
     layout::RULES,
     lp_normalization::RULES,
+    lp_pool::RULES,
     lrn::RULES,
     matmul::RULES,
     pad::RULES,

@@ -80,6 +80,15 @@ fn max_backward(
     Ok(vec![Some(tape.reshape(&flat, &dims))])
 }
 
+/// The window that the node says.
+pub(super) fn window_of(site: &Site<'_>) -> Result<Window, Refusal> {
+    let Some(kernel) = site.node.ints("kernel_shape") else {
+        return Err(site.refuse("it has no kernel_shape"));
+    };
+    let kernel: Vec<usize> = kernel.iter().map(|&extent| extent as usize).collect();
+    Window::of(site, &kernel)
+}
+
 /// The window, if our own kernel serves it.
 fn own_window(site: &Site<'_>) -> Result<Option<Window>, Refusal> {
     let Some(kernel) = site.node.ints("kernel_shape") else { return Ok(None) };
@@ -110,11 +119,7 @@ fn average_backward(
     dy: &Var,
     tape: &mut Tape,
 ) -> Result<Gradients, Refusal> {
-    let Some(kernel) = site.node.ints("kernel_shape") else {
-        return Err(site.refuse("it has no kernel_shape"));
-    };
-    let kernel: Vec<usize> = kernel.iter().map(|&extent| extent as usize).collect();
-    let window = Window::of(site, &kernel)?;
+    let window = window_of(site)?;
     let x = site.input(0)?.clone();
     if window.tiles() {
         let share = tape.scale(dy, 1.0 / window.taps() as f32);
@@ -141,7 +146,7 @@ fn repeat(share: &Var, window: &Window, dims: &[usize], tape: &mut Tape) -> Var 
 }
 
 /// A transposed depthwise convolution with ones: each share goes to its whole window.
-fn spread(share: &Var, window: &Window, x: &Var, tape: &mut Tape) -> Var {
+pub(super) fn spread(share: &Var, window: &Window, x: &Var, tape: &mut Tape) -> Var {
     let channels = x.dims()[1];
     let dims = [&[channels, 1], &window.kernel[..]].concat();
     let ones = tape.constant(Tensor::f32(&dims, vec![1.0; elements(&dims)]));

@@ -1,6 +1,6 @@
 //! Dense convolutions as operators.
 
-use super::super::{Attributes, Input, Kernel, Kind, Output, Threads};
+use super::super::{Attributes, Input, Kernel, Kind, Output, Threads, pair};
 use super::{Shape, forward, input_gradient, weight_gradient};
 
 const TWO: &[Kind] = &[Kind::F32, Kind::F32];
@@ -41,14 +41,8 @@ pub(in super::super) const KERNELS: &[Kernel] = &[
         },
         compute: |attributes, inputs, outputs, threads| {
             let (dy, w) = (&inputs[0], &inputs[1]);
-            let shape = Shape {
-                items: dy.dims[0],
-                inputs: w.dims[1],
-                outputs: w.dims[0],
-                size: pair(&attributes.extents("input")),
-                result: pair(&dy.dims[2..]),
-                ..window(attributes)
-            };
+            let planes = [attributes.pair("input"), pair(&dy.dims[2..])];
+            let shape = shape(attributes, dy.dims[0], [w.dims[1], w.dims[0]], planes);
             input_gradient(&shape, dy.floats(), w.floats(), outputs[0].floats(), threads);
         },
     },
@@ -66,14 +60,8 @@ pub(in super::super) const KERNELS: &[Kernel] = &[
         },
         compute: |attributes, inputs, outputs, threads| {
             let (dy, x) = (&inputs[0], &inputs[1]);
-            let shape = Shape {
-                items: x.dims[0],
-                inputs: x.dims[1],
-                outputs: dy.dims[1],
-                size: pair(&x.dims[2..]),
-                result: pair(&dy.dims[2..]),
-                ..window(attributes)
-            };
+            let planes = [pair(&x.dims[2..]), pair(&dy.dims[2..])];
+            let shape = shape(attributes, x.dims[0], [x.dims[1], dy.dims[1]], planes);
             weight_gradient(&shape, x.floats(), dy.floats(), outputs[0].floats(), threads);
         },
     },
@@ -87,10 +75,6 @@ fn extents(dims: &[usize]) -> Result<[usize; 3], String> {
     }
 }
 
-fn pair(values: &[usize]) -> [usize; 2] {
-    [values[0], values[1]]
-}
-
 fn result(attributes: &Attributes, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>, String> {
     let [items, channels, _] = extents(&inputs[0])?;
     let [outputs, wanted, _] = extents(&inputs[1])?;
@@ -100,19 +84,24 @@ fn result(attributes: &Attributes, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usiz
     Ok(vec![[&[items, outputs], &attributes.extents("output")[..]].concat()])
 }
 
-/// What attributes say of a convolution; all else is 0.
-fn window(attributes: &Attributes) -> Shape {
-    let list = |name| pair(&attributes.extents(name));
+/// The convolution of a node: its window is in the attributes. Channels and planes are those of the
+/// input, then of the result.
+fn shape(
+    attributes: &Attributes,
+    items: usize,
+    [inputs, outputs]: [usize; 2],
+    [size, result]: [[usize; 2]; 2],
+) -> Shape {
     Shape {
-        items: 0,
-        inputs: 0,
-        outputs: 0,
-        size: [0; 2],
-        kernel: list("kernel"),
-        strides: list("strides"),
-        dilations: list("dilations"),
-        before: list("before"),
-        result: [0; 2],
+        items,
+        inputs,
+        outputs,
+        size,
+        kernel: attributes.pair("kernel"),
+        strides: attributes.pair("strides"),
+        dilations: attributes.pair("dilations"),
+        before: attributes.pair("before"),
+        result,
     }
 }
 
@@ -123,14 +112,8 @@ fn convolve(
     threads: &dyn Threads,
 ) {
     let (x, w) = (&inputs[0], &inputs[1]);
-    let shape = Shape {
-        items: x.dims[0],
-        inputs: x.dims[1],
-        outputs: w.dims[0],
-        size: pair(&x.dims[2..]),
-        result: pair(&attributes.extents("output")),
-        ..window(attributes)
-    };
+    let planes = [pair(&x.dims[2..]), attributes.pair("output")];
+    let shape = shape(attributes, x.dims[0], [x.dims[1], w.dims[0]], planes);
     let bias = inputs.get(2).map(Input::floats);
     forward(&shape, x.floats(), w.floats(), bias, outputs[0].floats(), threads);
 }

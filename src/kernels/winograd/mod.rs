@@ -5,6 +5,7 @@
 //! inputs times inputs × outputs. Sums over taps come out of the transforms.
 
 mod bands;
+mod kernels;
 mod transforms;
 mod weights;
 
@@ -14,7 +15,9 @@ use super::parts::each_part;
 use super::product::{self, COLUMNS, Even, Row, Target};
 use super::scratch::Scratch;
 use bands::{Band, Image, Pixel};
-use transforms::{KERNEL, POINTS, REACH, Square, TILE};
+pub(crate) use kernels::Kernels;
+use kernels::TransformKernels;
+use transforms::{POINTS, REACH, Square, TILE};
 pub(crate) use weights::weight_gradient;
 
 /// Tiles that are taken at once, as far as an image allows: transformed, they should stay in the
@@ -42,19 +45,6 @@ pub(crate) struct Layer {
     pub(crate) result: [usize; 2],
     /// Rows and columns added before the input.
     pub(crate) before: [usize; 2],
-}
-
-/// How a layer's kernels lie in memory.
-#[derive(Clone, Copy)]
-pub(crate) struct Kernels<'a> {
-    /// The weights, outputs × inputs × 3 × 3 of the forward convolution.
-    pub(crate) values: &'a [f32],
-    /// From one output to the next.
-    pub(crate) output: usize,
-    /// From one input to the next.
-    pub(crate) input: usize,
-    /// Whether taps are taken in reverse, as the gradient of the input wants it.
-    pub(crate) flipped: bool,
 }
 
 /// Distance from one point to the next: not a power of two, for those would fall on one another in
@@ -162,58 +152,6 @@ pub(crate) fn convolve(
         let (first, outputs) = (index / shares * items, index % shares * outputs);
         dispatch(Convolve { layer, first, outputs, x, kernels, bias, y });
     });
-}
-
-/// Sixteen outputs' kernels as points × inputs × outputs.
-struct TransformKernels<'a> {
-    layer: &'a Layer,
-    kernels: Kernels<'a>,
-    /// The first output.
-    first: usize,
-    into: &'a mut [Row],
-}
-
-impl Task for TransformKernels<'_> {
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let inputs = self.layer.inputs;
-        for input in 0..inputs {
-            for half in 0..2 {
-                let mut taps = [[0.0; LANES]; KERNEL * KERNEL];
-                for lane in 0..LANES {
-                    let output = self.first + half * LANES + lane;
-                    if output < self.layer.outputs {
-                        self.taps(output, input, lane, &mut taps);
-                    }
-                }
-                let zero = lanes.splat(0.0);
-                let kernel =
-                    filled!([[zero; KERNEL]; KERNEL], |i| filled!([zero; KERNEL], |j| lanes
-                        .load(&taps[i * KERNEL + j])));
-                let points = transforms::of_kernel(lanes, kernel);
-                for (point, value) in points.as_flattened().iter().enumerate() {
-                    let row = &mut self.into[point * inputs + input];
-                    if let Some(into) = row[half * LANES..].first_chunk_mut() {
-                        lanes.store(*value, into);
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl TransformKernels<'_> {
-    #[inline(always)]
-    fn taps(&self, output: usize, input: usize, lane: usize, into: &mut [Pixel; KERNEL * KERNEL]) {
-        let first = output * self.kernels.output + input * self.kernels.input;
-        let Some(taps) = self.kernels.values[first..].first_chunk::<{ KERNEL * KERNEL }>() else {
-            return;
-        };
-        for (index, &tap) in taps.iter().enumerate() {
-            let index = if self.kernels.flipped { KERNEL * KERNEL - 1 - index } else { index };
-            into[index][lane] = tap;
-        }
-    }
 }
 
 /// The results of some items.

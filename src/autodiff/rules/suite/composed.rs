@@ -19,6 +19,9 @@ use crate::onnx::tensor::{Tensor, elements};
 /// Graphs drawn by default; `PROPTEST_CASES` asks for more.
 const GRAPHS: u32 = 16;
 
+/// What backends say of graphs that they cannot run.
+const CANNOT_RUN: [&str; 2] = ["Dummy", "Could not find an implementation for"];
+
 /// What goes into a graph.
 const INPUT: [usize; 2] = [3, 5];
 
@@ -56,7 +59,7 @@ impl Composed {
     fn adapted(&mut self, at: usize, source: usize, target: &Tensor) -> String {
         let (name, dims) = self.made[source % self.made.len()].clone();
         let (from, to) = (elements(&dims), target.len());
-        let part = |what: &str| format!("n{at}/{what}");
+        let part = |what: &str| format!("n{at}/fed/{what}");
         let row = self.constant(&part("row"), Tensor::i64(&[1, from as i64]));
         let row = self.node("Reshape", &[&name, &row], &part("flat"));
         let mut stream = Seed(5).stream("composed", &part("matrix"));
@@ -143,15 +146,17 @@ fn assert_right(cases: &[(&'static str, Case)], picks: &[(usize, usize)]) {
     let (graph, varied) = composed.finished();
     let runtime = runtime().unwrap();
     let seen = match observe(runtime, &graph, &[INPUT.to_vec()]) {
-        // The embedded backend's optimiser leaves a placeholder in some products of reshaped
-        // values: it cannot run the model itself, so there is nothing to compare.
-        Err(error) if error.to_string().ends_with("Dummy") => {
+        // The embedded backend's optimiser leaves a placeholder in some products of reshaped values,
+        // and the library lacks some operators at the opset that another one needs: what cannot run
+        // itself has nothing to be compared with.
+        Err(error) if CANNOT_RUN.iter().any(|words| error.to_string().contains(words)) => {
             eprintln!("{ops:?}: {error}");
             return;
         }
         seen => seen.unwrap(),
     };
-    for dialect in [Dialect::Library, Dialect::Embedded] {
+    let own = runtime.kernels().map(|_| Dialect::Kernels);
+    for dialect in [Dialect::Library, Dialect::Embedded].into_iter().chain(own) {
         let question =
             Question { graph: &graph, seen: &seen, varied: &varied, mode: Mode::Train, dialect };
         let compared = compare(runtime, &question, Seed(1), 1).unwrap();
@@ -159,7 +164,7 @@ fn assert_right(cases: &[(&'static str, Case)], picks: &[(usize, usize)]) {
         let most = compared.iter().map(|tensor| tensor.computed.abs()).fold(0.0, f64::max);
         for tensor in compared {
             let apart = (tensor.computed - tensor.measured).abs();
-            let is_bad = tensor.verdict == Verdict::Bad && apart > 1e-4 * most;
+            let is_bad = tensor.verdict == Verdict::Bad && apart > 1e-5 * most;
             assert!(!is_bad, "{ops:?}, {dialect:?}: {tensor:?}");
         }
     }

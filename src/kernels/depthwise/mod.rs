@@ -6,7 +6,7 @@
 use super::flat::{Flat, SLACK};
 use super::parts::Parts;
 use super::wide::wide;
-use super::{Attributes, Input, Kernel, Kind, Output, Threads};
+use super::{Attributes, Input, Kernel, Kind, Output, Threads, pair};
 
 const LISTS: &[&str] = &["kernel", "strides", "dilations", "before"];
 
@@ -76,16 +76,36 @@ fn planes(dims: &[usize]) -> Result<&[usize], String> {
     }
 }
 
-fn pair(values: &[usize]) -> [usize; 2] {
-    [values[0], values[1]]
+/// Planes that go through a window, one after the other.
+struct Work {
+    flat: Flat,
+    /// Items times channels.
+    planes: usize,
+    channels: usize,
+    /// Elements of an input plane.
+    from: usize,
+    /// Elements of an output plane.
+    to: usize,
+    taps: usize,
 }
 
-/// The layout of a node whose input and output planes have these extents.
-fn layout(attributes: &Attributes, input: &[usize], output: &[usize]) -> Flat {
-    let list = |name| pair(&attributes.extents(name));
-    let (kernel, strides) = (list("kernel"), list("strides"));
-    let (dilations, before) = (list("dilations"), list("before"));
-    Flat::new(pair(input), pair(output), kernel, strides, dilations, before)
+impl Work {
+    /// That of a node with as many items and channels as `dims` says, whose input and output planes
+    /// have these extents.
+    fn of(attributes: &Attributes, dims: &[usize], input: &[usize], output: &[usize]) -> Self {
+        let list = |name| attributes.pair(name);
+        let (kernel, strides) = (list("kernel"), list("strides"));
+        let (dilations, before) = (list("dilations"), list("before"));
+        let flat = Flat::new(pair(input), pair(output), kernel, strides, dilations, before);
+        Self {
+            planes: dims[0] * dims[1],
+            channels: dims[1],
+            from: flat.input.iter().product(),
+            to: flat.output.iter().product(),
+            taps: flat.offsets.len(),
+            flat,
+        }
+    }
 }
 
 /// Planes that one piece of work takes.
@@ -101,13 +121,11 @@ fn forward(
     threads: &dyn Threads,
 ) {
     let (x, w) = (&inputs[0], inputs[1].floats());
-    let flat = layout(attributes, &x.dims[2..], &attributes.extents("output"));
-    let (planes, channels) = (x.dims[0] * x.dims[1], x.dims[1]);
-    let (from, to) = (flat.input.iter().product(), flat.output.iter().product());
+    let Work { flat, planes, channels, from, to, taps } =
+        Work::of(attributes, &x.dims, &x.dims[2..], &attributes.extents("output"));
     let many = planes_in_a_piece(planes, to);
     let x = x.floats();
     let parts = Parts::new(outputs[0].floats(), many * to);
-    let taps = flat.offsets.len();
     threads.each(parts.len(), &|index| {
         let y = &mut *parts.take(index);
         let x = &x[index * many * from..];
@@ -274,13 +292,11 @@ fn input_gradient(
     threads: &dyn Threads,
 ) {
     let (dy, w) = (&inputs[0], inputs[1].floats());
-    let flat = layout(attributes, &attributes.extents("input"), &dy.dims[2..]);
-    let (planes, channels) = (dy.dims[0] * dy.dims[1], dy.dims[1]);
-    let (from, to) = (flat.input.iter().product(), flat.output.iter().product());
+    let Work { flat, planes, channels, from, to, taps } =
+        Work::of(attributes, &dy.dims, &attributes.extents("input"), &dy.dims[2..]);
     let many = planes_in_a_piece(planes, from);
     let dy = dy.floats();
     let parts = Parts::new(outputs[0].floats(), many * from);
-    let taps = flat.offsets.len();
     threads.each(parts.len(), &|index| {
         let dx = &mut *parts.take(index);
         let dy = &dy[index * many * to..];
@@ -307,12 +323,10 @@ fn weight_gradient(
     threads: &dyn Threads,
 ) {
     let (dy, x) = (&inputs[0], &inputs[1]);
-    let flat = layout(attributes, &x.dims[2..], &dy.dims[2..]);
-    let (planes, channels) = (dy.dims[0] * dy.dims[1], dy.dims[1]);
-    let (from, to) = (flat.input.iter().product(), flat.output.iter().product());
+    let Work { flat, planes, channels, from, to, taps } =
+        Work::of(attributes, &dy.dims, &x.dims[2..], &dy.dims[2..]);
     let many = planes_in_a_piece(planes, from);
     let (dy, x) = (dy.floats(), x.floats());
-    let taps = flat.offsets.len();
     let mut partial = vec![0.0; planes * taps];
     let parts = Parts::new(&mut partial, many * taps);
     threads.each(parts.len(), &|index| {
@@ -343,12 +357,10 @@ fn both_gradients(
     threads: &dyn Threads,
 ) {
     let (dy, x, w) = (&inputs[0], &inputs[1], inputs[2].floats());
-    let flat = layout(attributes, &x.dims[2..], &dy.dims[2..]);
-    let (planes, channels) = (dy.dims[0] * dy.dims[1], dy.dims[1]);
-    let (from, to) = (flat.input.iter().product(), flat.output.iter().product());
+    let Work { flat, planes, channels, from, to, taps } =
+        Work::of(attributes, &dy.dims, &x.dims[2..], &dy.dims[2..]);
     let many = planes_in_a_piece(planes, from);
     let (dy, x) = (dy.floats(), x.floats());
-    let taps = flat.offsets.len();
     let mut partial = vec![0.0; planes * taps];
     let [dx, dw] = outputs else { return };
     let inputs = Parts::new(dx.floats(), many * from);
@@ -386,123 +398,4 @@ fn sum_over_items(partial: &[f32], length: usize, sum: &mut [f32]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::{assert_near, draw, run};
-
-    struct Case {
-        input: [usize; 2],
-        kernel: [usize; 2],
-        strides: [usize; 2],
-        dilations: [usize; 2],
-        before: [usize; 2],
-        after: [usize; 2],
-    }
-
-    const ITEMS: usize = 2;
-    const CHANNELS: usize = 3;
-
-    impl Case {
-        fn output(&self) -> [usize; 2] {
-            [0, 1].map(|axis| {
-                let reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1;
-                let all = self.input[axis] + self.before[axis] + self.after[axis];
-                (all - reach) / self.strides[axis] + 1
-            })
-        }
-
-        /// Calls `meet` with plane, input place, tap of all channels and output place.
-        fn each(&self, mut meet: impl FnMut(usize, usize, usize)) {
-            let output = self.output();
-            for plane in 0..ITEMS * CHANNELS {
-                for row in 0..output[0] {
-                    for column in 0..output[1] {
-                        for tap in 0..self.kernel[0] * self.kernel[1] {
-                            let at = |axis: usize, place: usize, tap: usize| {
-                                (place * self.strides[axis] + tap * self.dilations[axis])
-                                    .checked_sub(self.before[axis])
-                                    .filter(|at| *at < self.input[axis])
-                            };
-                            let (y, x) = (
-                                at(0, row, tap / self.kernel[1]),
-                                at(1, column, tap % self.kernel[1]),
-                            );
-                            let (Some(y), Some(x)) = (y, x) else { continue };
-                            let from = (plane * self.input[0] + y) * self.input[1] + x;
-                            let to = (plane * output[0] + row) * output[1] + column;
-                            let taps = self.kernel[0] * self.kernel[1];
-                            meet(from, plane % CHANNELS * taps + tap, to);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn cases() -> Vec<Case> {
-        let plain = |input, kernel: usize, stride, pad| Case {
-            input,
-            kernel: [kernel; 2],
-            strides: [stride; 2],
-            dilations: [1; 2],
-            before: [pad; 2],
-            after: [pad; 2],
-        };
-        vec![
-            plain([7, 7], 3, 1, 1),
-            plain([14, 13], 3, 2, 1),
-            plain([40, 37], 3, 1, 1),
-            plain([9, 9], 5, 1, 2),
-            plain([11, 10], 5, 3, 0),
-            plain([5, 6], 1, 1, 0),
-            plain([8, 8], 2, 2, 0),
-            Case { after: [0, 2], before: [0, 0], ..plain([12, 12], 3, 2, 0) },
-            Case { dilations: [2, 3], ..plain([12, 13], 3, 1, 2) },
-            Case { dilations: [2, 2], ..plain([12, 13], 3, 2, 2) },
-            Case { kernel: [1, 4], strides: [1, 2], ..plain([1, 13], 1, 1, 0) },
-        ]
-    }
-
-    #[test]
-    fn forward_and_gradients_agree_with_sums_over_all_taps() {
-        for case in cases() {
-            let signed = |values: [usize; 2]| values.map(|value| value as i64);
-            let output = case.output();
-            let taps = case.kernel[0] * case.kernel[1];
-            let (from, to) = (case.input[0] * case.input[1], output[0] * output[1]);
-            let x = draw(1, ITEMS * CHANNELS * from);
-            let w = draw(2, CHANNELS * taps);
-            let dy = draw(3, ITEMS * CHANNELS * to);
-            let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
-            let mut dw = vec![0.0; w.len()];
-            case.each(|from, tap, to| {
-                y[to] += x[from] * w[tap];
-                dx[from] += dy[to] * w[tap];
-                dw[tap] += dy[to] * x[from];
-            });
-            let (kernel, strides) = (signed(case.kernel), signed(case.strides));
-            let (dilations, before) = (signed(case.dilations), signed(case.before));
-            let own = [
-                ("kernel", &kernel[..]),
-                ("strides", &strides[..]),
-                ("dilations", &dilations[..]),
-                ("before", &before[..]),
-            ];
-            let (wide, narrow) = (signed(output), signed(case.input));
-            let x_dims = [ITEMS, CHANNELS, case.input[0], case.input[1]];
-            let y_dims = [ITEMS, CHANNELS, output[0], output[1]];
-            let w_dims = [CHANNELS, 1, case.kernel[0], case.kernel[1]];
-            let (x, w, dy) = ((&x_dims[..], &x[..]), (&w_dims[..], &w[..]), (&y_dims[..], &dy[..]));
-            let call = |name, extra: Option<(&'static str, &[i64])>, inputs: &[_]| {
-                let lists: Vec<_> = own.into_iter().chain(extra).collect();
-                run(name, &[], &lists, inputs)
-            };
-            assert_near(&call("Depthwise", Some(("output", &wide)), &[x, w])[0], &y);
-            let alone = call("DepthwiseInputGradient", Some(("input", &narrow)), &[dy, w]);
-            assert_near(&alone[0], &dx);
-            assert_near(&call("DepthwiseWeightGradient", None, &[dy, x])[0], &dw);
-            let both = call("DepthwiseGradients", None, &[dy, x, w]);
-            assert_near(&both[0], &dx);
-            assert_near(&both[1], &dw);
-        }
-    }
-}
+mod tests;

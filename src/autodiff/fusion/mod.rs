@@ -1,4 +1,7 @@
-//! Activations that our own kernels compute together with what comes before them.
+//! What our own kernels compute at once: activations with what comes before them, and formulas
+//! that exporters write as several operators.
+
+mod gelu;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +9,7 @@ use crate::onnx::graph::{Graph, Node};
 use crate::onnx::tensor::Tensor;
 
 use super::site::Cut;
+pub(super) use gelu::gelus;
 
 /// Operators whose kernels take the activation after them in.
 const TAKERS: [&str; 2] = ["BatchNormalization", "Add"];
