@@ -109,7 +109,7 @@ impl Task {
         let fit = |cost: &f64| {
             let fitted = path.fit(*cost);
             let objective = fitted.machines.iter().map(|machine| machine.objective).sum();
-            (objective, fitted.stop() == Stop::Cap, best(&fitted.scores(&between.view())))
+            (objective, fitted.stop() == Stop::Cap, fitted.votes(&between.view()))
         };
         self.costs.iter().map(fit).collect()
     }

@@ -206,20 +206,29 @@ impl Classifier {
         self.gathered(kernel_values.nrows(), of)
     }
 
-    /// The classes LIBSVM would say: most won comparisons, then the lowest class.
+    /// The classes LIBSVM would say of rows of the kernel matrix: most won comparisons, then the
+    /// lowest class.
     pub fn votes_within(&self, gram: &Gram, rows: &[usize]) -> Vec<usize> {
-        let vote = |row: &usize| {
-            let mut votes = vec![0_usize; self.classes];
-            for (machine, told) in self.machines.iter().zip(&self.told) {
-                let wins = machine.of_row(gram, *row) > 0.0;
-                if let Some(class) = if wins { Some(told.0) } else { told.1 } {
-                    votes[class] += 1;
-                }
-            }
-            let first = self.present.first().copied().unwrap_or(0);
-            (0..self.classes).fold(first, |best, c| if votes[c] > votes[best] { c } else { best })
-        };
+        let vote = |row: &usize| self.vote(|machine| machine.of_row(gram, *row));
         rows.iter().map(vote).collect()
+    }
+
+    /// The same of other items, from their kernel values as for `scores`.
+    pub fn votes(&self, kernel_values: &ArrayView2<'_, f64>) -> Vec<usize> {
+        let vote = |at| self.vote(|machine| machine.value(|item| kernel_values[[at, item]]));
+        (0..kernel_values.nrows()).map(vote).collect()
+    }
+
+    fn vote(&self, value: impl Fn(&Machine) -> f64) -> usize {
+        let mut votes = vec![0_usize; self.classes];
+        for (machine, told) in self.machines.iter().zip(&self.told) {
+            if let Some(class) = if value(machine) > 0.0 { Some(told.0) } else { told.1 } {
+                votes[class] += 1;
+            }
+        }
+        let first = self.present.first().copied().unwrap_or(0);
+        let more = |best, class| if votes[class] > votes[best] { class } else { best };
+        self.present.iter().copied().fold(first, more)
     }
 
     fn gathered(&self, items: usize, value: impl Fn(&Machine, usize) -> f64) -> Array2<f64> {

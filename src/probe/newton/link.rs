@@ -83,6 +83,14 @@ impl Link {
         }
     }
 
+    /// Curvature of an item's loss along one column's score.
+    pub(super) fn curvature_of(&self, item: usize, column: usize, shares: &[f64]) -> f64 {
+        match self {
+            Self::Softmax(labels) => labels[item].1 * shares[column] * (1.0 - shares[column]),
+            Self::Sigmoid(_) | Self::SquaredHinge(_) => shares[column],
+        }
+    }
+
     /// Mean curvature of an item's loss over the directions in which it can have one.
     pub(super) fn curvature(&self, item: usize, shares: &[f64]) -> f64 {
         let columns = shares.len();

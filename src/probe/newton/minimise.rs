@@ -1,54 +1,17 @@
 //! Each step of Newton's method solves ∇²J · s = −∇J by preconditioned conjugate gradients, as
 //! exactly as it pays (Nocedal and Wright, Numerical Optimization, chapter 7).
 
-use ndarray::Array2;
-
-use crate::probe::cholesky::Cholesky;
-
 use super::Stop;
+use super::approximation::Approximation;
 use super::path::Asked;
 use super::problem::{Point, Problem};
 
-/// The approximate inverse of the second derivatives, which is kept along a path.
-#[derive(Debug, Default)]
-pub(super) struct Approximation {
-    curvature: Option<Array2<f64>>,
-    /// With the cost it was made for.
-    factor: Option<(f64, Cholesky)>,
-    /// Rounds of the last step that used it.
-    rounds: usize,
-}
-
-/// Rounds in a step above which the curvature is measured anew.
-const TIRED: usize = 9;
 /// Gradient that a step may leave, as a share of what it was.
 const LOOSE: f64 = 0.1;
 /// Halvings of a step at most.
 const HALVINGS: usize = 40;
 /// Share of the promised decrease that a step must bring.
 const PROMISED: f64 = 1e-4;
-
-impl Approximation {
-    fn prepare(&mut self, problem: &Problem, point: &Point, cost: f64) {
-        if self.curvature.is_none() || self.rounds > TIRED {
-            self.curvature = Some(problem.mean_curvature(point));
-            self.factor = None;
-        }
-        if self.factor.as_ref().is_none_or(|(of, _)| of.total_cmp(&cost).is_ne()) {
-            let made = self.curvature.as_ref().and_then(|c| problem.inverse(c, cost));
-            self.factor = made.map(|factor| (cost, factor));
-        }
-        self.rounds = 0;
-    }
-
-    fn apply(&self, problem: &Problem, values: &[f64]) -> Vec<f64> {
-        let mut values = values.to_vec();
-        if let Some((_, factor)) = &self.factor {
-            factor.solve(problem.columns, &mut values, problem.threads);
-        }
-        values
-    }
-}
 
 /// Where a fit ended.
 pub(super) struct End {
@@ -82,7 +45,9 @@ pub(super) fn minimise(
         approximation.prepare(problem, &descent.point, cost);
         let mut scaled = approximation.apply(problem, &gradient);
         // Half of this is about what J can still fall by.
-        let left = problem.dots(&gradient, &scaled);
+        let slack = approximation.slack.max(1.0);
+        let left = problem.dots(&gradient, &scaled).into_iter().map(|left| slack * left);
+        let left: Vec<f64> = left.collect();
         descent.close(&gradients, &left);
         if descent.is_over() {
             return descent.end(gradients, steps);
@@ -91,7 +56,8 @@ pub(super) fn minimise(
         problem.keep(&open, &mut gradient);
         problem.keep(&open, &mut scaled);
         let before = descent.rounds;
-        let step = descent.direction(approximation, &gradient, &scaled);
+        let (step, slack) = descent.direction(approximation, &gradient, &scaled);
+        approximation.slack = slack;
         approximation.rounds = descent.rounds - before;
         descent.search(&step, &problem.dots(&gradient, &step));
         steps += 1;
@@ -138,20 +104,21 @@ impl Descent<'_> {
         }
     }
 
-    /// A step by conjugate gradients, of each column by itself.
+    /// A step by conjugate gradients, of each column by itself; and by how much at most the curvature
+    /// along the way was smaller than approximated.
     fn direction(
         &mut self,
         approximation: &Approximation,
         gradient: &[f64],
         scaled: &[f64],
-    ) -> Vec<f64> {
+    ) -> (Vec<f64>, f64) {
         let problem = self.problem;
         let mut step = vec![0.0; gradient.len()];
         let mut residual: Vec<f64> = gradient.iter().map(|value| -value).collect();
         let mut toward: Vec<f64> = scaled.iter().map(|value| -value).collect();
         let mut sizes = problem.dots(gradient, scaled);
         let enough: Vec<f64> = sizes.iter().map(|size| LOOSE * LOOSE * size).collect();
-        let mut first = true;
+        let (mut first, mut slack) = (true, 0.0_f64);
         let mut going: Vec<f64> = self.open();
         while first || self.rounds < self.asked.most_rounds {
             let curved = problem.curve(&mut self.point, self.cost, &toward);
@@ -163,6 +130,7 @@ impl Descent<'_> {
                     false => 0.0,
                 })
                 .collect();
+            slack = lengths.iter().copied().fold(slack, f64::max);
             problem.add(&lengths, &toward, &mut step);
             let back: Vec<f64> = lengths.iter().map(|length| -length).collect();
             problem.add(&back, &curved, &mut residual);
@@ -186,7 +154,7 @@ impl Descent<'_> {
             sizes = next;
             first = false;
         }
-        step
+        (step, slack)
     }
 
     /// Goes along a step, which is shortened for each column until it brings what it promises.

@@ -2,6 +2,7 @@
 //! Newton's method. Columns of W that do not meet in a loss are problems of their own, which are
 //! solved side by side: they share the rounds over the features, and nothing else.
 
+mod approximation;
 mod link;
 mod minimise;
 mod path;

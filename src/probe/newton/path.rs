@@ -5,8 +5,9 @@ use ndarray::{Array1, Array2, ArrayView2};
 use crate::probe::packed::{Columns, Packed};
 
 use super::Stop;
+use super::approximation::Approximation;
 use super::link::Link;
-use super::minimise::{Approximation, minimise};
+use super::minimise::minimise;
 use super::problem::{Point, Problem};
 
 /// When a fit is good enough: its gradient is below `tolerance`, and what J can still fall by is

@@ -105,6 +105,21 @@ impl Problem {
         }
     }
 
+    /// Columns that meet in one loss do not change it together: takes their mean away.
+    pub(super) fn balance(&self, values: &mut [f64]) {
+        if !self.link.is_joint() {
+            return;
+        }
+        let (width, used) = (self.features.width(), self.columns.used);
+        for feature in 0..width {
+            let at = |column| self.columns.at(width, feature, column);
+            let mean = (0..used).map(|column| values[at(column)]).sum::<f64>() / used as f64;
+            for column in 0..used {
+                values[at(column)] -= mean;
+            }
+        }
+    }
+
     fn unite(&self, mut sums: Vec<f64>) -> Vec<f64> {
         if self.link.is_joint() {
             let all = sums.iter().sum();
@@ -170,22 +185,27 @@ impl Problem {
         product
     }
 
-    /// Σᵢ wᵢ xᵢ xᵢ', where wᵢ is the mean curvature of an item's loss; the lower triangle. Items
-    /// of hardly any curvature are left out.
-    pub(super) fn mean_curvature(&self, point: &Point) -> Array2<f64> {
-        let width = self.features.width();
-        let weights: Vec<f64> = point
-            .shares
-            .chunks_exact(self.columns.used)
-            .enumerate()
-            .map(|(item, shares)| self.link.curvature(item, shares))
+    /// Items with their mean curvature, or with that of one column; those of hardly any are left
+    /// out.
+    pub(super) fn curved_items(&self, point: &Point, column: Option<usize>) -> Vec<(usize, f64)> {
+        let shares = point.shares.chunks_exact(self.columns.used).enumerate();
+        let mut items: Vec<(usize, f64)> = shares
+            .map(|(item, shares)| match column {
+                Some(column) => (item, self.link.curvature_of(item, column, shares)),
+                None => (item, self.link.curvature(item, shares)),
+            })
             .collect();
-        let least = NEGLIGIBLE * weights.iter().copied().fold(0.0, f64::max);
-        let mut kept: Vec<(usize, f64)> = weights.into_iter().enumerate().collect();
-        kept.retain(|(_, weight)| *weight > least);
+        let least = NEGLIGIBLE * items.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+        items.retain(|(_, weight)| *weight > least);
+        items
+    }
+
+    /// Σᵢ wᵢ xᵢ xᵢ' of items with their weights; the lower triangle.
+    pub(super) fn curvature(&self, items: &[(usize, f64)]) -> Array2<f64> {
+        let width = self.features.width();
         let mut sum = Array2::zeros((width, width));
         let mut rows = Array2::zeros((ITEMS, width));
-        for items in kept.chunks(ITEMS) {
+        for items in items.chunks(ITEMS) {
             threads::each_part(
                 self.threads,
                 rows.rows_mut().into_iter().zip(items),
