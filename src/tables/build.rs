@@ -363,7 +363,7 @@ impl Gathered {
         let chosen = |trained: &Trained, trial: &TrialResult| {
             trained.chosen.is_some_and(|rate| rate.total_cmp(&trial.rate).is_eq())
         };
-        Table::default()
+        let table = Table::default()
             .text("stage", each().map(|(t, ..)| Some(t.stage.name.as_str())))
             .whole("seed", each().map(|(t, ..)| t.seed.map(whole)))
             .number("lr", each().map(|(_, trial, _)| Some(trial.rate)))
@@ -373,7 +373,12 @@ impl Gathered {
             .number("val_loss", each().map(|(.., p)| Some(p.val_loss)))
             .number("val_accuracy", each().map(|(.., p)| p.val_accuracy))
             .number("val_balanced_accuracy", each().map(|(.., p)| p.val_balanced_accuracy))
-            .number("rate", each().map(|(.., p)| Some(p.rate)))
+            .number("rate", each().map(|(.., p)| Some(p.rate)));
+        // Where there are classes alone, there is no such column.
+        match each().any(|(.., p)| p.val_score.is_some()) {
+            true => table.number("val_score", each().map(|(.., p)| p.val_score)),
+            false => table,
+        }
     }
 
     fn range_table<'a>(&'a self) -> Table {
