@@ -57,7 +57,7 @@ keys! {
         /// How many are tested; the same for every seed.
         test: Option<Amount> = None,
         /// Whether each class is drawn in proportion; of several labels, the rarest that an item has;
-        /// of numbers, tenths of their range by rank.
+        /// of numbers, tenths of the items by rank.
         stratify: bool = true,
         /// What happens to a group that stands on two sides of a given split.
         on_group_cross: OnGroupCross = OnGroupCross::Error,

@@ -325,6 +325,18 @@ mod tests {
     use super::*;
     use crate::stats::testing::{PRINTED, assert_close};
 
+    #[test]
+    fn another_unit_changes_numbers_and_no_verdict() {
+        let verdict = &judge(&[comparison(0.1, 0.01)])[0];
+        let times = verdict.clone().times(4.0);
+        assert_eq!((times.class, &times.reasons), (verdict.class, &verdict.reasons));
+        assert_close(times.eps, 4.0 * verdict.eps, 1e-15);
+        let [found, before] = [&times, verdict].map(|verdict| verdict.numbers.unwrap());
+        assert_close(found.ci_lo, 4.0 * before.ci_lo, 1e-15);
+        assert_close(found.delta, 4.0 * before.delta, 1e-15);
+        assert_close(found.p, before.p, 0.0);
+    }
+
     /// An estimate with 9 degrees of freedom from 10 seeds and 1000 items.
     fn estimate(mean: f64, se: f64) -> TwoWay {
         let v = se * se * 10_000.0;

@@ -418,7 +418,7 @@ impl Gathered {
         let chosen = |trained: &Trained, trial: &TrialResult| {
             trained.chosen.is_some_and(|rate| rate.total_cmp(&trial.rate).is_eq())
         };
-        Table::default()
+        let table = Table::default()
             .text("stage", each().map(|(t, ..)| Some(t.stage.name.as_str())))
             .whole("seed", each().map(|(t, ..)| t.seed.map(whole)))
             .number("lr", each().map(|(_, trial, _)| Some(trial.rate)))
@@ -428,7 +428,12 @@ impl Gathered {
             .number("val_loss", each().map(|(.., p)| Some(p.val_loss)))
             .number("val_accuracy", each().map(|(.., p)| p.val_accuracy))
             .number("val_balanced_accuracy", each().map(|(.., p)| p.val_balanced_accuracy))
-            .number("rate", each().map(|(.., p)| Some(p.rate)))
+            .number("rate", each().map(|(.., p)| Some(p.rate)));
+        // Where there are classes alone, there is no such column.
+        match each().any(|(.., p)| p.val_score.is_some()) {
+            true => table.number("val_score", each().map(|(.., p)| p.val_score)),
+            false => table,
+        }
     }
 
     /// What every value gave on items held out, then the value of each class that has its own.

@@ -303,3 +303,45 @@ stages:
     };
     assert!(rare("balanced") > rare("even"), "{} and {}", rare("balanced"), rare("even"));
 }
+
+/// Digits that are told by numbers, or by two labels: whether they are odd, and above four.
+fn digits_as(target: &str, kind: &str) -> Study {
+    let study = Study::new(&pipeline(kind)).with_digits(300);
+    let text = std::fs::read_to_string(study.path("digits.csv")).unwrap();
+    let cells = |line: &str| {
+        let (pixels, digit) = line.rsplit_once(',').unwrap();
+        let digit: u32 = digit.parse().unwrap();
+        match target {
+            "values" => format!("{line}\n"),
+            _ => format!("{pixels},{},{}\n", digit % 2, u32::from(digit > 4)),
+        }
+    };
+    study.write("digits.csv", text.lines().map(cells).collect::<String>().as_bytes());
+    study.replace(
+        "label: last",
+        match target {
+            "values" => "values: last",
+            _ => "labels: [64, 65], finding: all",
+        },
+    );
+    study
+}
+
+#[test]
+fn every_kind_takes_labels_and_numbers_or_says_with_a_place_that_it_does_not() {
+    for (target, words) in
+        [("labels", "several labels each"), ("values", "numbers to be predicted")]
+    {
+        let mut refused = BTreeSet::new();
+        for (kind, ..) in EXAMPLES {
+            let study = digits_as(target, kind);
+            if study.check().code != Some(0) {
+                study.refusal().says(words).says("study.yaml:");
+                refused.insert(*kind);
+            }
+        }
+        // The example of a verdict compares accuracies.
+        let expected = ["linear_probe", "pixel_linear", "svm", "transfer"];
+        assert_eq!(refused, BTreeSet::from(expected), "{target}");
+    }
+}

@@ -39,6 +39,7 @@ mod scheduling;
 mod skipping;
 mod surgery;
 mod sweep;
+mod targets;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;

@@ -101,8 +101,12 @@ impl Task {
         match named.iter().find(|(_, is_said)| *is_said) {
             None => Ok(()),
             Some((key, _)) => {
+                let or = match items_have == Target::Values.told() {
+                    true => "",
+                    false => ", or choose classes with `select`",
+                };
                 Err(OpenError::new(format!("`{key}` is said, but items have {items_have}"))
-                    .help(format!("leave `{key}` out, or choose classes with `select`")))
+                    .help(format!("leave `{key}` out{or}")))
             }
         }
     }

@@ -1,9 +1,11 @@
 //! `evaluate`: scores of predictions on one part.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Word, choice, keys};
-use crate::base::{Located, Place, Problem, Target};
+use crate::base::{Located, Problem, Target};
 use crate::data;
 use crate::stats::{
     Columns, Confusion, Judged, Measure, Measured, PerClass, Predictions as Classified, per_class,
@@ -66,6 +68,7 @@ impl Kind for Evaluate {
         let metrics = self.metrics(site);
         let mut arms: Vec<ScoredArm> = Vec::new();
         let mut complete = !self.of.value.is_empty();
+        let mut unfit = BTreeSet::new();
         if self.of.value.is_empty() {
             let help = "list the stages whose predictions are scored";
             site.problem(Problem::at(self.of.place, "`evaluate` scores no stage").help(help));
@@ -95,7 +98,7 @@ impl Kind for Evaluate {
                     continue;
                 }
                 let Some(metrics) = &metrics else { continue };
-                match self.arm(&planned, reference.place, metrics, site) {
+                match self.arm(&planned, metrics, &mut unfit, site) {
                     Some(arm) => arms.push(arm),
                     None => complete = false,
                 }
@@ -127,11 +130,12 @@ impl Evaluate {
     }
 
     /// Those of the metrics asked for that an arm can be judged by; the usual ones if nobody asks.
+    /// Data sets that fit none are told once.
     fn fitting(
         &self,
         data: &OpenDataset,
         asked: &[&'static str],
-        place: Place,
+        unfit: &mut BTreeSet<String>,
         site: &mut Site,
     ) -> Option<Vec<&'static str>> {
         let target = data.dataset.target();
@@ -143,6 +147,10 @@ impl Evaluate {
         let fits = |name: &&&str| Measure::find(name, target).is_some();
         let fitting: Vec<&str> = asked.iter().filter(fits).copied().collect();
         if fitting.is_empty() && !asked.is_empty() {
+            if !unfit.insert(data.name.clone()) {
+                return None;
+            }
+            let place = self.metrics.iter().flatten().next().map_or(self.of.place, |m| m.place);
             let items = format!("items of `{}` have {}", data.name, target.told());
             let known: Vec<String> =
                 all.iter().map(|known| format!("`{}`", known.name())).collect();
@@ -158,12 +166,12 @@ impl Evaluate {
     fn arm(
         &self,
         planned: &Planned,
-        place: Place,
         asked: &[&'static str],
+        unfit: &mut BTreeSet<String>,
         site: &mut Site,
     ) -> Option<ScoredArm> {
         let offer = planned.offers.as_ref()?.classifier.clone()?;
-        let metrics = &self.fitting(&offer.data, asked, place, site)?;
+        let metrics = &self.fitting(&offer.data, asked, unfit, site)?;
         let name = full_name(&planned.stage, &planned.axes);
         let runs = site.for_seeds(offer.runs.differ(), |site, position, seed| {
             let job = Judge { part: self.split.part(), metrics: metrics.clone() };
