@@ -15,10 +15,11 @@ use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tl_run::probe::gram::{Gram, Kernel};
+use tl_run::probe::kernel_svm;
 use tl_run::probe::kernel_svm::{Among, ClassifierPath};
 use tl_run::probe::linear_svm::{self, SvmPath, Targets};
 use tl_run::probe::logistic::{LogisticPath, Settings};
-use tl_run::probe::{Stop, kernel_svm};
+use tl_run::probe::newton::Stop;
 
 /// What is fitted and predicted.
 struct Task {

@@ -24,7 +24,7 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("dagrs", &["src/pipeline/engine/dagrs_engine.rs"]),
     ("fearless_simd", &["src/kernels/lanes.rs", "src/kernels/wide.rs"]),
     ("indicatif", &["src/console/bars.rs"]),
-    ("linfa", &["src/probe/digits.rs", "src/probe/records.rs"]),
+    ("linfa", &["src/probe/digits.rs", "src/probe/oracles.rs", "src/probe/records.rs"]),
     ("linfa_logistic", &["src/probe/oracles.rs"]),
     ("linfa_svm", &["src/probe/oracles.rs"]),
     ("ndarray_linfa", &["src/probe/oracles.rs"]),

@@ -11,6 +11,11 @@ pub trait Family: Send + Sync {
     /// What the number is called: `c`, `lambda`, `k`; nothing if there is none to choose.
     fn setting(&self) -> Option<&'static str>;
 
+    /// Whether its probabilities are too rough to choose by, as shares of few votes are.
+    fn is_rough(&self) -> bool {
+        false
+    }
+
     /// Computes once what all fits on items of this pool share.
     fn prepare<'a>(&'a self, pool: &'a Pool) -> Result<Box<dyn Prepared + 'a>, ProbeError>;
 }

@@ -133,5 +133,31 @@ fn settings_are_chosen_on_val_by_folds_or_without_each_item_in_turn() {
 #[test]
 fn a_closed_form_that_a_kind_does_not_have_is_refused_where_it_is_asked_for() {
     let study = study(&[("machine", "{ svm: { features: codes.dense1, select: leave_one_out } }")]);
-    assert_snapshot!(study.refusal().problems(), @"");
+    assert_snapshot!(study.refusal().problems(), @"
+    error: this kind of probe has no closed form for items left out one by one
+      help: write `select: val` or `select: { folds: { count: 5 } }`
+    ");
+}
+
+#[test]
+fn probabilities_are_learnt_on_items_held_out_where_a_probe_has_none() {
+    let study = study(&[
+        ("sigmoids", "{ svm: { features: codes.dense1, c: 0.1 } }"),
+        ("softmax", "{ svm: { features: codes.dense1, c: 0.1, probabilities: temperature } }"),
+        ("none", "{ svm: { features: codes.dense1, c: 0.1, probabilities: own } }"),
+    ]);
+    study.run().succeeds();
+    let items = rows(&study.latest(), "items");
+    let of = |stage: &str, column: &str| {
+        let of_stage = items.iter().filter(|row| row["stage"] == stage);
+        of_stage.map(|row| row[column].clone()).collect::<Vec<_>>()
+    };
+    for stage in ["sigmoids", "softmax"] {
+        assert_eq!(of(stage, "predicted"), of("none", "predicted"), "{stage}");
+        for row in of(stage, "probabilities") {
+            let total: f64 = row.split(';').map(|value| value.parse::<f64>().unwrap()).sum();
+            assert!((total - 1.0).abs() < 1e-9, "{stage}: {row}");
+        }
+    }
+    assert!(of("none", "probabilities").iter().all(String::is_empty));
 }

@@ -34,7 +34,7 @@ stages:
   codes:
     extract: { model: source, dataset: pets, layers: dense1 }
   machine:
-    svm: { features: codes.dense1, c: [0.1, 1] }
+    svm: { features: codes.dense1, c: [0.1, 1], probabilities: own }
   tuned:
     fine_tune: { model: source, dataset: pets, freeze: \"${matrix.freeze}\", steps: 10, lr: 1e-2 }
     matrix: { freeze: [block1, all] }
@@ -83,6 +83,8 @@ fn a_run_leaves_exactly_these_files() {
     run.json
     scores.csv
     scores.parquet
+    selection.csv
+    selection.parquet
     skipped.csv
     skipped.parquet
     transfer.csv
@@ -179,9 +181,9 @@ fn a_score_that_cannot_be_says_why() {
         .map(|row| format!("{}, {}: {}", row["stage"], row["metric"], row["reason"]))
         .collect();
     assert_snapshot!(told.into_iter().collect::<Vec<_>>().join("\n"), @"
-    machine, brier: a support vector machine gives distances, not probabilities
-    machine, ece: a support vector machine gives distances, not probabilities
-    machine, log_loss: a support vector machine gives distances, not probabilities
+    machine, brier: it gives distances from borders, not probabilities
+    machine, ece: it gives distances from borders, not probabilities
+    machine, log_loss: it gives distances from borders, not probabilities
     ");
 }
 
@@ -436,7 +438,7 @@ stages:
   codes:
     extract: { model: base, dataset: pets, layers: dense1 }
   machine:
-    svm: { features: codes.dense1, c: [0.1, 1] }
+    svm: { features: codes.dense1, c: [0.1, 1], probabilities: own }
   tuned:
     fine_tune: { model: base, dataset: pets, freeze: all, steps: 10, lr: 1e-2 }
   scores:

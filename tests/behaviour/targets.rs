@@ -334,6 +334,60 @@ fn a_model_predicts_a_probability_for_each_label() {
     }
 }
 
+/// The study with probes in place of trainings.
+fn with_probes(study: &Study, probes: &[(&str, &str)]) {
+    let stages: String = probes.iter().map(|(name, what)| format!("  {name}: {what}\n")).collect();
+    let codes = "  codes:\n    extract: { model: source, dataset: halves, layers: dense1 }\n";
+    study.replace("  floor:\n", &format!("{codes}{stages}  floor:\n"));
+    let names: Vec<&str> = probes.iter().map(|(name, _)| *name).collect();
+    study.replace("of: [source, tuned", &format!("of: [{}, source, tuned", names.join(", ")));
+}
+
+#[test]
+fn probes_tell_several_labels() {
+    let study = of_labels();
+    let ways = [
+        ("logistic", "{ linear_probe: { features: codes.dense1, c: [0.1, 1] } }"),
+        (
+            "machine",
+            "{ svm: { features: codes.dense1, c: [0.1, 1], per_class: true, \
+             by: average_precision, select: { folds: { count: 3 } } } }",
+        ),
+        ("kernel", "{ svm: { features: codes.dense1, kernel: rbf, c: [1, 10] } }"),
+    ];
+    with_probes(&study, &ways);
+    study.run().succeeds();
+    for (stage, _) in ways {
+        let auroc = value(&study, stage, "auroc", "upper");
+        assert!(auroc > 0.9, "{stage}: {auroc}");
+        assert!(value(&study, stage, "log_loss", "upper") < 0.5, "{stage}");
+    }
+}
+
+#[test]
+fn probes_predict_numbers() {
+    let study = of_values();
+    let ways = [
+        ("least_squares", "{ ridge: { features: codes.dense1, select: leave_one_out } }"),
+        ("neighbours", "{ knn: { features: codes.dense1, k: [3, 10] } }"),
+        ("machine", "{ svm: { features: codes.dense1, c: [1, 10] } }"),
+        ("tube", "{ svm: { features: codes.dense1, kernel: rbf, c: [1, 10] } }"),
+    ];
+    with_probes(&study, &ways);
+    study.run().succeeds();
+    for (stage, _) in ways {
+        let r2 = value(&study, stage, "r2", "");
+        assert!(r2 > 0.5, "{stage}: {r2}");
+    }
+}
+
+#[test]
+fn a_probe_that_needs_every_label_says_so() {
+    let study = of_labels();
+    with_probes(&study, &[("least_squares", "{ ridge: { features: codes.dense1 } }")]);
+    study.run().fails().says("`ridge` needs every label of every training item");
+}
+
 #[test]
 fn what_does_not_fit_labels_is_told_with_its_place() {
     let study = of_labels();
@@ -343,9 +397,9 @@ fn what_does_not_fit_labels_is_told_with_its_place() {
     );
     study.replace(
         "  floor:\n",
-        "  pixels:\n    pixel_linear: { dataset: halves }\n  codes:\n    \
-        extract: { model: source, dataset: halves, layers: dense1 }\n  probe:\n    linear_probe: { \
-        features: codes.dense1 }\n  margin:\n    svm: { features: codes.dense1 }\n  floor:\n",
+        "  codes:\n    extract: { model: source, dataset: halves, layers: dense1 }\n  \
+        means:\n    nearest_mean: { features: codes.dense1 }\n  \
+        odd:\n    ridge: { features: codes.dense1, by: squared_error }\n  floor:\n",
     );
     assert_snapshot!(study.refusal().problems(), @"
     error: items of `halves` have several labels each, which `cross_entropy` does not fit
@@ -354,12 +408,10 @@ fn what_does_not_fit_labels_is_told_with_its_place() {
       help: leave `monitor` out
     error: items of `halves` have several labels each, but a probe tells classes apart
       help: start the head at `zero` or `random`
-    error: `pixel_linear` tells classes apart, but items of `halves` have several labels each
-      help: train with `fine_tune` instead, or choose one `finding`
-    error: `linear_probe` tells classes apart, but items of `halves` have several labels each
-      help: train with `fine_tune` instead, or choose one `finding`
-    error: `svm` tells classes apart, but items of `halves` have several labels each
-      help: train with `fine_tune` instead, or choose one `finding`
+    error: `nearest_mean` tells classes apart, but items of `halves` have several labels each
+      help: `linear_probe`, `svm`, `ridge`, `knn` and `fine_tune` tell several labels; or choose one `finding`
+    error: `squared_error` does not fit items that have several labels each
+      help: leave `by` out, or choose what is compared of classes and labels
     ");
 }
 

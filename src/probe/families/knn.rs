@@ -30,6 +30,10 @@ impl Family for Knn {
         Some("k")
     }
 
+    fn is_rough(&self) -> bool {
+        true
+    }
+
     fn prepare<'a>(&'a self, pool: &'a Pool) -> Result<Box<dyn Prepared + 'a>, ProbeError> {
         Ok(Box::new(Ready { pool, how: self.0 }))
     }
@@ -80,12 +84,17 @@ impl Training {
                 for (mut row, winner) in shares.rows_mut().into_iter().zip(voted.predicted) {
                     row[winner] *= 1.0 + 1e-9;
                 }
-                shares.mapv(f64::ln)
+                shares.mapv(ln)
             }
-            Targets::Labels(known) => nearest.mean(known.view(), k, votes)?.mapv(f64::ln),
+            Targets::Labels(known) => nearest.mean(known.view(), k, votes)?.mapv(ln),
             Targets::Values(values) => nearest.mean(values.view(), k, votes)?,
         })
     }
+}
+
+/// The logarithm of a share; of none, of next to none, so that scores are finite.
+fn ln(share: f64) -> f64 {
+    share.max(f64::MIN_POSITIVE).ln()
 }
 
 /// Items of the pool with their neighbours.

@@ -117,6 +117,7 @@ pub fn select(
     checked(pool, &plan.last)?;
     let prepared = family.prepare(pool)?;
     let mut search = Search::new(prepared.as_ref(), pool, plan, stop)?;
+    search.is_rough = family.is_rough();
     let mut due = values.first();
     while !due.is_empty() {
         for value in due {
@@ -167,6 +168,8 @@ struct Search<'a> {
     /// The best fit so far, if it is already the one to keep.
     kept: Option<(f64, Box<dyn Fitted>)>,
     is_log_p: bool,
+    /// Whether probabilities are too rough to choose by.
+    is_rough: bool,
     error: Option<ProbeError>,
     capped: usize,
 }
@@ -190,13 +193,14 @@ impl<'a> Search<'a> {
             tried,
             kept,
             is_log_p: false,
+            is_rough: false,
             error,
             capped: 0,
         })
     }
 
     fn criterion(&self) -> Criterion {
-        self.plan.criterion.resolved(&self.pool.targets, self.is_log_p)
+        self.plan.criterion.resolved(&self.pool.targets, self.is_log_p && !self.is_rough)
     }
 
     fn add(&mut self, value: f64) -> Result<(), ProbeError> {

@@ -84,13 +84,11 @@ impl Kind for Knn {
             },
             most: counts.most(),
         };
-        // Shares of few votes are poor probabilities: neighbours are chosen by what they get right.
-        let choosing = self.choosing.by_errors();
         let settings = json!({ "distance": self.distance, "votes": self.votes });
         let job = |sample| {
             let (family, values) = (Arc::new(probe::Knn(how)), Arc::new(counts.clone()));
-            Fit::new(Self::WORD, sample, family, settings.clone(), values, &choosing)
+            Fit::new(Self::WORD, sample, family, settings.clone(), values, &self.choosing)
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &choosing, job, site)
+        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)
     }
 }

@@ -54,6 +54,10 @@ pub(super) fn fits_on_features<J: Job + 'static>(
     let train_size = choosing.train_size.as_ref();
     let data = layer.offer.data.clone();
     needs_one_of(tells, word, &data, features.place, site)?;
+    if let Some(problem) = choosing.misfit(data.dataset.target()) {
+        site.problem(problem);
+        return None;
+    }
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
     let runs = site.for_seeds(differ, |site, position, seed| {
         let sample = sample(site, &data, train_size, seed)?;

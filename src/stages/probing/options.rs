@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, choice, keys};
-use crate::base::{Located, Place, Problem, Seed};
+use crate::base::{Located, Place, Problem, Seed, Target};
 use crate::probe::{Criterion, Normalise, Plan, Pool, Probabilities, ProbeError, Round};
 
 keys! {
@@ -14,7 +14,7 @@ keys! {
         /// Which items judge the values.
         select: Located<Select> = Located::new(Select::Val, Place::default()),
         /// What is compared on them.
-        by: Criterion = Criterion::Auto,
+        by: Located<Criterion> = Located::new(Criterion::Auto, Place::default()),
         /// Where probabilities come from.
         probabilities: Probabilities = Probabilities::Auto,
         /// What the probe that is kept was fitted on.
@@ -73,13 +73,17 @@ impl Choosing {
         })
     }
 
-    /// The same for probes whose probabilities are too rough to choose by.
-    pub(in super::super) fn by_errors(&self) -> Self {
-        let mut choosing = self.clone();
-        if choosing.by == Criterion::Auto {
-            choosing.by = Criterion::BalancedError;
-        }
-        choosing
+    /// What cannot be compared on items that have this.
+    pub(super) fn misfit(&self, target: Target) -> Option<Problem> {
+        let of_numbers = self.by.value == Criterion::SquaredError;
+        let fits = self.by.value == Criterion::Auto || of_numbers == (target == Target::Values);
+        let help = match target {
+            Target::Values => "leave `by` out: numbers are compared by `squared_error`",
+            _ => "leave `by` out, or choose what is compared of classes and labels",
+        };
+        let message =
+            format!("`{}` does not fit items that have {}", self.by.name(), target.told());
+        (!fits).then(|| Problem::at(self.by.place, message).help(help))
     }
 
     /// What cannot be done with probes that have no closed form for items left out.
@@ -126,6 +130,6 @@ impl Choosing {
             Refit::Train => train,
             Refit::TrainAndVal => [train, val].concat(),
         };
-        Ok(Plan { rounds, last, criterion: self.by.clone(), per_column: false })
+        Ok(Plan { rounds, last, criterion: self.by.value.clone(), per_column: false })
     }
 }
