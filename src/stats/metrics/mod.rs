@@ -21,6 +21,7 @@ pub use balanced_accuracy::BalancedAccuracy;
 pub use brier::Brier;
 pub use confusion::Confusion;
 pub use ece::Ece;
+pub(in crate::stats) use ece::calibration_gaps;
 pub use list::{METRICS, metric};
 pub use log_loss::LogLoss;
 pub use macro_f1::MacroF1;
