@@ -1,9 +1,12 @@
 //! Is it the source, or the way of training? The difference of an arm split by its twin.
 
+use std::fmt;
+
 use ndarray::ArrayRef2;
 use serde::{Deserialize, Serialize};
 
 use super::two_way::TwoWay;
+use super::units::units;
 
 /// The difference of an arm from scratch, split by the arm's twin: the same freezing, learning rates
 /// and budget with random weights instead of the source's.
@@ -34,9 +37,20 @@ pub enum Cause {
     Both,
 }
 
+/// The word used in tables.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Protocol => "protocol",
+            Self::Source => "source",
+            Self::Both => "both",
+        })
+    }
+}
+
 impl Attribution {
-    /// Analyses scores of the three arms, seeds × units, higher being better, each paired with the
-    /// others.
+    /// Analyses scores of the three arms, seeds × items, higher being better, each paired with the
+    /// others; `groups` are those of [`units`].
     ///
     /// `None` where shapes differ or a part cannot be analysed.
     #[must_use]
@@ -44,12 +58,13 @@ impl Attribution {
         arm: &ArrayRef2<f64>,
         twin: &ArrayRef2<f64>,
         scratch: &ArrayRef2<f64>,
+        groups: Option<&[usize]>,
     ) -> Option<Self> {
         if arm.dim() != twin.dim() || arm.dim() != scratch.dim() {
             return None;
         }
         let analyse = |better: &ArrayRef2<f64>, worse: &ArrayRef2<f64>| {
-            TwoWay::of(&(better.to_owned() - worse))
+            TwoWay::of(&units(&(better.to_owned() - worse), groups).ok()?)
         };
         Some(Self {
             total: analyse(arm, scratch)?,
@@ -96,13 +111,13 @@ mod tests {
 
     fn cause(protocol: f64, source: f64) -> Option<Cause> {
         let [arm, twin, scratch] = arms(protocol, source);
-        Attribution::of(&arm, &twin, &scratch).unwrap().cause(0.95)
+        Attribution::of(&arm, &twin, &scratch, None).unwrap().cause(0.95)
     }
 
     #[test]
     fn both_effects_add_up_to_the_difference() {
         let [arm, twin, scratch] = arms(-0.1, -0.09);
-        let found = Attribution::of(&arm, &twin, &scratch).unwrap();
+        let found = Attribution::of(&arm, &twin, &scratch, None).unwrap();
         assert_close(found.protocol.mean + found.source.mean, found.total.mean, 1e-12);
         assert_close(found.protocol.mean, -0.1, 0.03);
         assert_close(found.source.mean, -0.09, 0.03);
@@ -124,11 +139,18 @@ mod tests {
 
     #[test]
     fn arms_of_other_shapes_cannot_be_split() {
-        let [arm, twin, _] = arms(0.0, 0.0);
-        assert_eq!(Attribution::of(&arm, &twin, &Array2::zeros((5, 79))), None);
-        assert_eq!(
-            Attribution::of(&Array2::zeros((1, 9)), &Array2::zeros((1, 9)), &Array2::zeros((1, 9))),
-            None
-        );
+        let [arm, twin, scratch] = arms(0.0, 0.0);
+        assert_eq!(Attribution::of(&arm, &twin, &Array2::zeros((5, 79)), None), None);
+        assert_eq!(Attribution::of(&arm, &twin, &scratch, Some(&[0, 1])), None);
+        let single = Array2::zeros((1, 9));
+        assert_eq!(Attribution::of(&single, &single, &single, None), None);
+    }
+
+    #[test]
+    fn groups_count_once() {
+        let [arm, twin, scratch] = arms(0.1, 0.1);
+        let pairs: Vec<usize> = (0..80).map(|item| item / 2).collect();
+        let found = Attribution::of(&arm, &twin, &scratch, Some(&pairs)).unwrap();
+        assert_eq!(found.total.items, 40);
     }
 }

@@ -64,7 +64,8 @@ impl Wilcoxon {
             return None;
         }
         let sum = |side: fn(f64) -> bool| -> f64 {
-            signed.iter().filter(|(difference, _)| side(*difference)).map(|(_, rank)| rank).sum()
+            let chosen = signed.iter().filter(|(difference, _)| side(*difference));
+            chosen.fold(0.0, |sum, (_, rank)| sum + rank)
         };
         let (plus, minus) = (sum(|d| d > 0.0), sum(|d| d < 0.0));
         let ranks: Vec<f64> = signed.iter().map(|(_, rank)| *rank).collect();

@@ -112,6 +112,17 @@ impl Bootstrapped {
         (below as f64, (up_to - below) as f64)
     }
 
+    /// Two-sided p-value of "no difference": twice the smaller share of resamples on one side of 0,
+    /// where the sample itself counts as one more resample on either (Davison and Hinkley 1997,
+    /// section 4.2).
+    #[must_use]
+    pub fn p(&self) -> f64 {
+        let (below, equal) = self.sides(0.0);
+        let count = self.sorted.len() as f64;
+        let least = (below + equal).min(count - below);
+        (2.0 * (least + 1.0) / (count + 1.0)).min(1.0)
+    }
+
     /// The shares of resamples below -`eps`, within and above `eps`; on an `eps` of 0, values of
     /// zero count half on each side.
     #[must_use]
@@ -204,6 +215,15 @@ mod tests {
         let masses = found.masses(0.0);
         assert_close(masses.below, 2.5 / 6.0, 1e-12);
         assert_close(masses.above, 3.5 / 6.0, 1e-12);
+    }
+
+    #[test]
+    fn the_p_value_counts_resamples_on_the_far_side() {
+        let drawn: Vec<f64> = (-4..95).map(f64::from).collect();
+        let p = found(45.0, &drawn, &[0.1, 0.2]).p();
+        // Four below zero and one at it of 99, and the sample itself.
+        assert_close(p, 2.0 * 6.0 / 100.0, 1e-12);
+        assert_close(found(0.0, &[0.0; 9], &[0.1, 0.2]).p(), 1.0, 0.0);
     }
 
     #[test]
