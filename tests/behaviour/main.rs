@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on ends its test")]
 
 mod autograd;
+mod beside;
 mod broken_input;
 mod caching;
 mod compare;

@@ -58,6 +58,8 @@ fn a_run_leaves_exactly_these_files() {
     let relative = |path: &Path| path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
     let listed: Vec<String> = files(&folder).iter().map(|path| relative(path)).collect();
     assert_snapshot!(listed.join("\n"), @"
+    changed_items.csv
+    changed_items.parquet
     confusion.csv
     confusion.parquet
     convergence.csv
@@ -85,6 +87,10 @@ fn a_run_leaves_exactly_these_files() {
     scores.parquet
     skipped.csv
     skipped.parquet
+    subgroups.csv
+    subgroups.parquet
+    tests.csv
+    tests.parquet
     transfer.csv
     transfer.parquet
     ");

@@ -1,12 +1,14 @@
 //! `transfer`: is each arm better than, equal to, or worse than training from scratch, and how
 //! sure is that?
 
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array2;
 use serde_json::{Value as Json, json};
 
-use crate::base::language::{Above0, Word, keys};
+use crate::base::language::{Above0, Natural, Word, keys};
 use crate::base::{Located, Problem};
 use crate::stats::{
     Comparison, Discordant, Metric, Reason, TwoWay, judge, metric, student_quantile, superiority,
@@ -14,10 +16,11 @@ use crate::stats::{
 };
 
 use super::super::artifacts::{ArmNumbers, ArmRow, Predictions, Verdicts, put_json};
-use super::super::job::{Context, Failure, Given, Job, Outputs};
+use super::super::job::{Context, Cores, Failure, Given, Job, Outputs};
 use super::super::names::{Reference, full_name};
 use super::super::site::{Input, Offers, ScoredArm, ScoresOffer, Site};
 use super::Kind;
+use beside::{Asked, Judged, beside};
 
 keys! {
     /// Compares each scored stage with a baseline over the same seeds and test items, and says
@@ -33,6 +36,12 @@ keys! {
         /// Differences up to this size are no difference; by the metric's default if not said,
         /// and never below one test item.
         rope: Option<Above0> = None,
+        /// Further metrics of classes, such as `macro_f1` or `auroc`, whose differences are told
+        /// beside the verdict with intervals by bootstrap. They decide nothing.
+        also: Vec<Located<Word>> = Vec::new(),
+        /// Resamples of each bootstrap beside the verdict; 0 for none. Seeds and items are drawn,
+        /// or items alone where there are fewer than 5 seeds.
+        resamples: Natural = Natural(10_000),
     }
 }
 
@@ -45,6 +54,7 @@ impl Kind for Transfer {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let metric = self.metric(site);
+        let also = self.also(site);
         let scores = self.scores(site)?;
         let pairs = self.pairs(&scores, site)?;
         let metric = metric?;
@@ -60,6 +70,11 @@ impl Kind for Transfer {
             seeds: site.seeds.len(),
             families: families(&scores.arms),
             targets: targets(&scores.arms),
+            asked: Asked {
+                resamples: self.resamples.0,
+                also: also?,
+                twins: beside::twins(&scores.arms, &pairs),
+            },
             pairs,
         };
         site.add("", None, job, inputs);
@@ -109,6 +124,23 @@ impl Transfer {
         let known: Vec<&str> = means().map(|metric| metric.name()).collect();
         site.problem(Problem::at(self.metric.place, message).or_else_one_of(&self.metric.0, known));
         None
+    }
+
+    fn also(&self, site: &mut Site) -> Option<Vec<&'static dyn Metric>> {
+        let mut found = Some(Vec::new());
+        for word in &self.also {
+            let known = metric(&word.0);
+            if known.is_none() {
+                let names: Vec<&str> = crate::stats::METRICS.iter().map(|m| m.name()).collect();
+                let message = format!("no metric is called `{}`", word.0);
+                site.problem(Problem::at(word.place, message).or_else_one_of(&word.0, names));
+            }
+            found = found.zip(known).map(|(mut all, metric)| {
+                all.push(metric);
+                all
+            });
+        }
+        found
     }
 
     fn scores(&self, site: &mut Site) -> Option<ScoresOffer> {
@@ -222,6 +254,7 @@ struct Compare {
     families: Vec<usize>,
     targets: Vec<usize>,
     pairs: Vec<(usize, usize)>,
+    asked: Asked,
 }
 
 impl Job for Compare {
@@ -229,9 +262,13 @@ impl Job for Compare {
         "transfer"
     }
 
-    /// 1: first.
+    /// 1: first. 2: other tests, subgroups and changed items beside the verdict.
     fn version(&self) -> u32 {
-        1
+        2
+    }
+
+    fn cores(&self) -> Cores {
+        if self.asked.also.is_empty() { Cores::One } else { Cores::All }
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -242,6 +279,9 @@ impl Job for Compare {
             "families": self.families,
             "targets": self.targets,
             "pairs": self.pairs,
+            "resamples": self.asked.resamples,
+            "also": self.asked.also.iter().map(|metric| metric.name()).collect::<Vec<_>>(),
+            "twins": self.asked.twins,
         }))
     }
 
@@ -276,6 +316,15 @@ impl Job for Compare {
                 ..compared.comparison.clone()
             })
             .collect();
+        let judged: Vec<Judged<'_>> = (0..pairs.len())
+            .map(|index| Judged {
+                at: self.pairs[index],
+                pair: &pairs[index],
+                comparison: &comparisons[index],
+                twin: self.asked.twins[index].map(|twin| &arms[twin]),
+            })
+            .collect();
+        let beside = beside(&judged, &self.asked, context)?;
         let rows = compared
             .into_iter()
             .zip(judge(&comparisons))
@@ -288,7 +337,9 @@ impl Job for Compare {
             })
             .collect();
         let verdicts = Verdicts { metric: self.metric.to_owned(), rows };
-        Ok(Outputs::default().with("verdict", put_json(context.store, "verdict", &verdicts)?))
+        let outputs =
+            Outputs::default().with("verdict", put_json(context.store, "verdict", &verdicts)?);
+        Ok(outputs.with("beside", put_json(context.store, "beside", &beside)?))
     }
 }
 
