@@ -24,8 +24,8 @@ use tl_run::onnx::observe::observe;
 use tl_run::onnx::runtime::runtime;
 use tl_run::onnx::{head, init, proto, upgrade};
 use tl_run::train::{
-    Budget, Examples, Length, Mixing, Monitor, NoDraft, Preparation, Rows, Schedule, Settings,
-    Start, Unfreeze, Watch, Workshop, train,
+    Answers, Budget, Examples, Length, Mixing, Monitor, NoDraft, Preparation, Rows, Schedule,
+    Settings, Start, Unfreeze, Watch, Workshop, train,
 };
 
 /// Rows that are all alike.
@@ -83,10 +83,9 @@ fn steps(c: &mut Criterion) {
         let all: Vec<usize> = (0..96).collect();
         let examples = Examples {
             sources: rows.iter().map(|rows| rows as &dyn Rows).collect(),
-            labels: &labels,
+            answers: Answers::Classes { labels: &labels, weights: &[1.0, 1.0] },
             train: &all[..64],
             val: &all[64..],
-            class_weights: &[1.0, 1.0],
         };
         group.bench_function(BenchmarkId::new(name, "100 steps of 32"), |b| {
             b.iter(|| {
@@ -171,10 +170,9 @@ impl Peer {
         let class_weights = vec![1.0; self.classes];
         let examples = Examples {
             sources: vec![&rows],
-            labels: &labels,
+            answers: Answers::Classes { labels: &labels, weights: &class_weights },
             train: &all,
             val: &all[..1],
-            class_weights: &class_weights,
         };
         let training = |steps: usize, watch: Watch<'_>| {
             let settings = Settings {

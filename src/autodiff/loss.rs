@@ -65,25 +65,29 @@ impl Loss {
             return cross_entropy_of(scores, label);
         }
         let each = scores.iter().enumerate().map(|(class, score)| {
-            let target = f64::from(u8::from(class == label));
-            let score = f64::from(*score);
-            match self {
-                Self::BinaryCrossEntropy => {
-                    score.max(0.0) - score * target + (-score.abs()).exp().ln_1p()
-                }
-                Self::Huber(huber) => {
-                    let error = score - target;
-                    let near = error.clamp(-huber.delta.get(), huber.delta.get());
-                    near * (error - 0.5 * near)
-                }
-                Self::SquaredError | Self::CrossEntropy => (score - target).powi(2),
-            }
+            self.of_score(f64::from(*score), f64::from(u8::from(class == label)))
         });
         each.sum::<f64>() / scores.len() as f64
     }
 
+    /// The loss of one score by itself. Not of [`Loss::CrossEntropy`], which knows none.
+    pub fn of_score(&self, score: f64, target: f64) -> f64 {
+        match self {
+            Self::BinaryCrossEntropy => {
+                score.max(0.0) - score * target + (-score.abs()).exp().ln_1p()
+            }
+            Self::Huber(huber) => {
+                let error = score - target;
+                let near = error.clamp(-huber.delta.get(), huber.delta.get());
+                near * (error - 0.5 * near)
+            }
+            Self::SquaredError | Self::CrossEntropy => (score - target).powi(2),
+        }
+    }
+
     /// Emits `Σᵢ sᵢ · lᵢ` (shape [1]) and its gradient with respect to the scores, where sᵢ is the
-    /// share of an item (items × 1) and lᵢ its loss.
+    /// share of an item (items × 1) and lᵢ its loss. Where each score has a share of its own (items ×
+    /// classes), `Σ s · l` over scores; not under [`Loss::CrossEntropy`].
     ///
     /// `targets` is items × classes and may be soft; under [`Loss::CrossEntropy`] a row sums to 1.
     pub(super) fn emit(
@@ -99,8 +103,8 @@ impl Loss {
             Self::SquaredError => squared_error(scores, targets, tape),
             Self::Huber(huber) => huber_loss(scores, targets, huber.delta.get() as f32, tape),
         };
-        // The mean over classes, as a factor on the share of an item.
-        let classes = scores.dims()[1] as f32;
+        // The mean over the classes that have one share, as a factor on it.
+        let classes = (scores.dims()[1] / share.dims()[1]) as f32;
         let of_loss = tape.scale(share, 1.0 / classes);
         let of_slope = tape.scale(share, factor / classes);
         let weighted = tape.mul(&each, &of_loss);
@@ -110,11 +114,11 @@ impl Loss {
     }
 }
 
-/// The share of each item in the loss, wᵢ / Σ w, as items × 1.
-pub(super) fn shares(weights: &Var, tape: &mut Tape) -> Var {
+/// The share of each item in the loss, wᵢ / Σ w, as items × 1; or of each of several scores.
+pub(super) fn shares(weights: &Var, scores: usize, tape: &mut Tape) -> Var {
     let total = tape.reduce_sum(weights, &[0]);
     let share = tape.div(weights, &total);
-    tape.reshape(&share, &[weights.dims()[0], 1])
+    tape.reshape(&share, &[weights.dims()[0] / scores, scores])
 }
 
 /// −ln softmax(scores)[label]

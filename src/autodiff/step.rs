@@ -53,6 +53,8 @@ pub struct Terms<'a> {
     pub learning: usize,
     /// Whether gradients of several batches are summed before an update.
     pub summed: bool,
+    /// Whether each score has a weight of its own, row by row, instead of one for each item.
+    pub by_score: bool,
 }
 
 impl Default for Terms<'_> {
@@ -64,6 +66,7 @@ impl Default for Terms<'_> {
             cohort: &|_| 0,
             learning: usize::MAX,
             summed: false,
+            by_score: false,
         }
     }
 }
@@ -81,7 +84,7 @@ pub struct Port {
 ///
 /// Inputs of `train`, in order: the cuts, `targets`, `item_weights`, `weights`, the optimiser's
 /// state, `statistics` (if any), `start` (if weights are pulled there), `rate`, the corrections of
-/// each cohort that learns. Outputs: `loss`, new weights, new state, new statistics (if any).
+/// each cohort that learns. `item_weights` are one for each item, or one for each score. Outputs: `loss`, new weights, new state, new statistics (if any).
 ///
 /// If gradients are summed, `item_weights` are the items' shares of the whole step, and `train` only
 /// adds to the sum. Its inputs: the cuts, `targets`, `item_weights`, `weights`, `sum`, `statistics`
@@ -223,7 +226,7 @@ impl<'a> Parts<'a> {
         tape.scope("forward");
         let given = self.cuts(&mut tape);
         let targets = tape.input("targets", &[batch, classes]);
-        let item_weights = tape.input("item_weights", &[batch]);
+        let item_weights = tape.input("item_weights", &[batch * self.weighed(classes)]);
         let weights = tape.input("weights", &[self.weights.len()]);
         let state = self.state(&mut tape);
         let statistics = self.statistics_input(&mut tape);
@@ -252,7 +255,7 @@ impl<'a> Parts<'a> {
         tape.scope("forward");
         let given = self.cuts(&mut tape);
         let targets = tape.input("targets", &[batch, classes]);
-        let item_weights = tape.input("item_weights", &[batch]);
+        let item_weights = tape.input("item_weights", &[batch * self.weighed(classes)]);
         let weights = tape.input("weights", &[self.weights.len()]);
         let sum = tape.input("sum", &[self.learning().len()]);
         let statistics = self.statistics_input(&mut tape);
@@ -319,6 +322,11 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Weights of an item.
+    fn weighed(&self, classes: usize) -> usize {
+        if self.step.terms.by_score { classes } else { 1 }
+    }
+
     /// Loss, gradient and new statistics of a batch.
     fn differentiate(
         &self,
@@ -334,9 +342,10 @@ impl<'a> Parts<'a> {
         let passed = self.pass(given, &learning, mode, tape)?;
         tape.scope("loss");
         let output = passed.vars.get(scores).ok_or_else(|| vec![unseen(scores)])?;
+        let weighed = self.weighed(fed.targets.dims()[1]);
         let share = match step.terms.summed {
-            true => tape.reshape(&fed.item_weights, &[batch, 1]),
-            false => shares(&fed.item_weights, tape),
+            true => tape.reshape(&fed.item_weights, &[batch, weighed]),
+            false => shares(&fed.item_weights, weighed, tape),
         };
         let (loss, gradient) = step.terms.loss.emit(output, &fed.targets, &share, tape);
         tape.scope("backward");

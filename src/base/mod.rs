@@ -8,6 +8,7 @@ pub mod language;
 mod problem;
 mod seed;
 mod suggest;
+mod target;
 mod written;
 
 pub use counted::{counted, duration};
@@ -15,4 +16,5 @@ pub use digest::{Digest, Hasher};
 pub use problem::{Found, Place, Problem, Problems};
 pub use seed::{Seed, Stream};
 pub use suggest::closest;
+pub use target::Target;
 pub use written::{Entry, Located, Origin, Value, Written};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Subcommand;
 
+use crate::base::{Target, counted};
 use crate::console::{self, InspectedPort, Inspection};
 use crate::onnx::batch::Trial;
 use crate::onnx::external::Opened;
@@ -12,7 +13,7 @@ use crate::onnx::graph::{Dim, FLOAT, Graph, Port};
 use crate::onnx::inspect::{self, Seen};
 use crate::onnx::precision::{kind_name, to_single, weight_kinds};
 use crate::onnx::{batch, external, freeze, layers, proto};
-use crate::stages::{Look, carried_input};
+use crate::stages::{Look, carried_input, metadata};
 
 use super::Exit;
 use super::arguments::Common;
@@ -83,6 +84,26 @@ pub(super) fn model(command: &ModelCommand, common: &Common) -> anyhow::Result<E
     Ok(Exit::Good)
 }
 
+/// What a model that a run wrote tells of an item, in words.
+fn tells(graph: &Graph) -> Option<String> {
+    let text = |key: &str| graph.metadata.get(key).map(String::as_str);
+    let names: Vec<String> = serde_json::from_str(text(metadata::CLASSES)?).ok()?;
+    let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = match Target::of_word(text(metadata::TARGET)) {
+        Target::Classes => format!("one of {} classes", names.len()),
+        Target::Labels => counted(names.len(), "label"),
+        Target::Values => counted(names.len(), "number"),
+    };
+    Some(format!("{what}: {shown}{more}"))
+}
+
+/// Names of outputs that are shown.
+const MOST_NAMES: usize = 20;
+
 fn inspect(
     file: &Path,
     size: Option<usize>,
@@ -126,6 +147,7 @@ fn inspect(
         nodes: graph.nodes.len(),
         inputs,
         outputs,
+        tells: tells(&graph),
         weights: weights.into_iter().map(|(kind, count)| (kind_name(kind), count)).collect(),
         raised,
         runtime,

@@ -1,4 +1,4 @@
-//! `predict`: labels and probabilities of images by a model that a run wrote.
+//! `predict`: labels and probabilities of images, or numbers, by a model that a run wrote.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
 
-use crate::base::{atomic, counted};
+use crate::base::{Target, atomic, counted};
 use crate::console;
 use crate::data::images_below;
 use crate::stages::{Answer, NoPredictor, Predictor};
@@ -29,7 +29,7 @@ pub(super) fn predict(
         None => Table::Out,
         Some(path) => Table::file(path)?,
     };
-    table.line(&header(predictor.classes()))?;
+    table.line(&header(&predictor))?;
     let counter = console::Counter::new(images.len(), "image", common.quiet, output.is_some());
     let mut unread = 0;
     predictor.answer(runtime, &images, common.cores(), |index, answer| {
@@ -83,14 +83,23 @@ fn listed(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(images)
 }
 
-fn header(classes: &[String]) -> Vec<String> {
-    let probabilities = classes.iter().map(|class| format!("p_{class}"));
-    ["file".to_owned(), "label".to_owned()].into_iter().chain(probabilities).collect()
+fn header(predictor: &Predictor) -> Vec<String> {
+    let names = predictor.classes().iter();
+    let probabilities = |class: &String| format!("p_{class}");
+    let file = std::iter::once("file".to_owned());
+    match predictor.target() {
+        Target::Classes => {
+            file.chain(["label".to_owned()]).chain(names.map(probabilities)).collect()
+        }
+        Target::Labels => file.chain(names.map(probabilities)).collect(),
+        Target::Values => file.chain(names.cloned()).collect(),
+    }
 }
 
 fn told(image: &Path, answer: Answer, classes: &[String]) -> Result<Vec<String>, String> {
     let answer = answer?;
-    let mut cells = vec![image.display().to_string(), classes[answer.label].clone()];
+    let mut cells = vec![image.display().to_string()];
+    cells.extend(answer.label.map(|label| classes[label].clone()));
     // A loss that gives no probabilities leaves their cells empty.
     match answer.probabilities {
         Some(probabilities) => cells.extend(probabilities.iter().map(ToString::to_string)),

@@ -37,6 +37,9 @@ pub struct Inspection {
     pub inputs: Vec<InspectedPort>,
     /// What comes out.
     pub outputs: Vec<InspectedPort>,
+    /// What it tells of an item, with names, if a run wrote it: `3 labels: left, upper, rare`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tells: Option<String>,
     /// Element types of its weights, with how many values.
     pub weights: Vec<(String, usize)>,
     /// Whether it is turned into single precision when it is opened.
@@ -135,6 +138,9 @@ fn nothing_for_zero(number: String) -> String {
 
 fn remarks(found: &Inspection) -> String {
     let mut lines = Vec::new();
+    if let Some(tells) = &found.tells {
+        lines.push(format!("tells: {tells}"));
+    }
     if let Some(reason) = &found.not_run {
         lines.push(format!("shapes: none, as {reason}"));
     }

@@ -6,18 +6,21 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
-use crate::base::{Digest, Hasher};
+use crate::base::{Digest, Hasher, Target};
 
 use super::pixels::Pixels;
 use super::split::Part;
 
 /// One item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// What it is called: a path relative to the data set, or a row number.
     pub id: String,
-    /// Index of its class.
+    /// Index of its class; 0 where the data set has no classes.
     pub label: usize,
+    /// For each label 1 or 0 (has it, has it not), or its numbers, in the order of
+    /// [`Dataset::names`]; nothing where it is not known. Empty where the data set has classes.
+    pub values: Vec<Option<f64>>,
     /// Whatever it shares with others (a person, say).
     pub group: Option<String>,
     /// Where the data set itself puts it.
@@ -82,7 +85,9 @@ pub struct Skipped {
 
 /// A data set: items with labels, and pixels on demand.
 pub struct Dataset {
-    classes: Vec<String>,
+    target: Target,
+    /// Of classes, labels or numbers.
+    names: Vec<String>,
     items: Vec<Item>,
     rows: usize,
     columns: Vec<String>,
@@ -96,10 +101,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Labels are indices into `classes`.
-    pub(super) fn new(classes: Vec<String>, items: Vec<Item>, source: Box<dyn Source>) -> Self {
+    /// Labels are indices into `names`, which are those of classes.
+    pub(super) fn new(names: Vec<String>, items: Vec<Item>, source: Box<dyn Source>) -> Self {
         Self {
-            classes,
+            target: Target::Classes,
+            names,
             rows: items.len(),
             items,
             columns: vec![],
@@ -110,6 +116,12 @@ impl Dataset {
             reading: Mutex::default(),
             fingerprint: OnceLock::new(),
         }
+    }
+
+    /// The same with something else to be told of its items than one class.
+    pub(super) fn with_target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
     }
 
     /// With names for the cells of its items.
@@ -139,9 +151,22 @@ impl Dataset {
         &self.skipped
     }
 
-    /// Names of the classes.
+    /// What is to be told of each item.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// Names of the classes, of the labels or of the numbers: of whatever a model has outputs for.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Names of the classes; none where items have several labels or numbers.
     pub fn classes(&self) -> &[String] {
-        &self.classes
+        match self.target {
+            Target::Classes => &self.names,
+            Target::Labels | Target::Values => &[],
+        }
     }
 
     /// The items, in the order of the source.
@@ -154,7 +179,7 @@ impl Dataset {
         self.rows
     }
 
-    /// The label of each item.
+    /// The class of each item; 0 where there are no classes.
     pub fn labels(&self) -> Vec<usize> {
         self.items.iter().map(|item| item.label).collect()
     }
@@ -194,7 +219,10 @@ impl Dataset {
 
     fn hashed(&self, digests: &[Digest]) -> Digest {
         let mut hasher = Hasher::default();
-        self.classes.iter().for_each(|class| hasher.text(class));
+        if self.target != Target::Classes {
+            hasher.text(self.target.word());
+        }
+        self.names.iter().for_each(|name| hasher.text(name));
         for (item, digest) in self.items.iter().zip(digests) {
             self.identify(item, item.part, *digest, &mut hasher);
         }
@@ -207,7 +235,13 @@ impl Dataset {
 
     fn identify(&self, item: &Item, part: Option<Part>, content: Digest, hasher: &mut Hasher) {
         hasher.text(&item.id);
-        hasher.text(&self.classes[item.label]);
+        match self.target {
+            Target::Classes => hasher.text(&self.names[item.label]),
+            Target::Labels | Target::Values => {
+                let value = |value: &Option<f64>| value.unwrap_or(f64::NAN).to_bits().to_le_bytes();
+                item.values.iter().for_each(|cell| hasher.update(&value(cell)));
+            }
+        }
         hasher.text(item.group.as_deref().unwrap_or("\0none"));
         hasher.text(part.map_or("", Part::name));
         hasher.update(content.bytes());
@@ -262,6 +296,12 @@ impl Dataset {
         self
     }
 
+    /// The same data set with some items only.
+    pub(super) fn keep_items(mut self, keep: impl Fn(&Item) -> bool) -> Self {
+        self.retain(keep);
+        self
+    }
+
     /// The same data set with some items and classes only; labels are numbered anew.
     pub(super) fn keep(mut self, keep: impl Fn(&Item) -> bool, classes: &BTreeSet<usize>) -> Self {
         let renumbered: BTreeMap<usize, usize> =
@@ -270,7 +310,7 @@ impl Dataset {
         for item in &mut self.items {
             item.label = renumbered[&item.label];
         }
-        self.classes = classes.iter().map(|&old| self.classes[old].clone()).collect();
+        self.names = classes.iter().map(|&old| self.names[old].clone()).collect();
         self
     }
 
@@ -312,7 +352,8 @@ fn items_done<T>(items: &[Item], work: &impl Fn(&Item) -> T) -> Vec<T> {
 
 impl std::fmt::Debug for Dataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Dataset({} items, {} classes)", self.items.len(), self.classes.len())
+        let (items, outputs) = (self.items.len(), self.names.len());
+        write!(f, "Dataset({items} items, {outputs} {})", self.target.word())
     }
 }
 

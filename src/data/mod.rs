@@ -8,6 +8,7 @@ mod input;
 mod pixels;
 mod select;
 mod split;
+mod strata;
 mod survey;
 
 pub use augment::{Augment, View};
@@ -18,4 +19,6 @@ pub use pixels::{Pixels, Samples};
 pub use select::Select;
 pub(crate) use split::missing_class;
 pub use split::{Amount, Given, OnGroupCross, Part, Split, SplitError, SplitRule, subset};
+pub use strata::strata;
+pub(crate) use strata::unlearnable;
 pub use survey::{OnBad, Survey, Unreadable};

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::base::language::{OneOrMore, Range, Word, keys};
 
-use super::dataset::{Dataset, OpenError};
+use crate::base::Target;
+
+use super::dataset::{Dataset, Item, OpenError};
 
 keys! {
     /// Takes a part of a data set.
@@ -19,12 +21,22 @@ keys! {
 impl Select {
     /// The part; refused if a class is unknown or nothing is left.
     pub fn apply(&self, dataset: Dataset) -> Result<Dataset, OpenError> {
-        let classes = match &self.classes {
-            None => (0..dataset.classes().len()).collect(),
-            Some(words) => chosen(words, dataset.classes())?,
-        };
         let rows = self.rows;
-        let kept = dataset.keep(|item| rows.is_none_or(|rows| rows.contains(item.row)), &classes);
+        let keep = |item: &Item| rows.is_none_or(|rows| rows.contains(item.row));
+        let kept = match &self.classes {
+            None => dataset.keep_items(keep),
+            Some(_) if dataset.target() != Target::Classes => {
+                let message = format!(
+                    "items have {}, of which no class can be taken",
+                    dataset.target().told()
+                );
+                return Err(OpenError::new(message).help("leave `classes` out"));
+            }
+            Some(words) => {
+                let classes = chosen(words, dataset.classes())?;
+                dataset.keep(keep, &classes)
+            }
+        };
         if kept.items().is_empty() {
             return Err(OpenError::new("`select` leaves no item of the data set"));
         }

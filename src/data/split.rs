@@ -7,9 +7,10 @@ use serde_json::{Value as Json, json};
 use thiserror::Error;
 
 use crate::base::language::{Count, Fraction, Range, Read, Word, choice, keys, unexpected};
-use crate::base::{Digest, Found, Hasher, Seed, Stream, Value, Written};
+use crate::base::{Digest, Found, Hasher, Seed, Stream, Target, Value, Written};
 
 use super::dataset::{Dataset, OpenError};
+use super::strata::{one_sided, strata, unlearnable};
 
 /// A side of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +56,8 @@ keys! {
         val: Option<Amount> = None,
         /// How many are tested; the same for every seed.
         test: Option<Amount> = None,
-        /// Whether each class is drawn in proportion.
+        /// Whether each class is drawn in proportion; of several labels, the rarest that an item has;
+        /// of numbers, tenths of their range by rank.
         stratify: bool = true,
         /// What happens to a group that stands on two sides of a given split.
         on_group_cross: OnGroupCross = OnGroupCross::Error,
@@ -207,6 +209,7 @@ impl SplitRule {
         split.val.sort_unstable();
         split.test.sort_unstable();
         check(dataset, &split)?;
+        split.notes.extend(one_sided(dataset, &split.train));
         Ok(split)
     }
 
@@ -421,7 +424,7 @@ impl SplitRule {
             return Ok(pool);
         }
         split.is_drawn = true;
-        subset(&pool, &dataset.labels(), count, seed)
+        subset(&pool, &strata(dataset), count, seed)
     }
 
     /// About `count` of the pool, whole groups, in proportion of classes; and the rest.
@@ -432,19 +435,20 @@ impl SplitRule {
         count: usize,
         stream: &mut Stream,
     ) -> (Vec<usize>, Vec<usize>) {
-        let groups = dataset.groups();
+        let (groups, of) = (dataset.groups(), strata(dataset));
         let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for &index in &pool {
             members.entry(groups[index]).or_default().push(index);
         }
-        let mut strata: BTreeMap<usize, Vec<Vec<usize>>> = BTreeMap::new();
+        let mut by_stratum: BTreeMap<usize, Vec<Vec<usize>>> = BTreeMap::new();
         for group in members.into_values() {
-            let stratum = if self.stratify { main_label(dataset, &group) } else { 0 };
-            strata.entry(stratum).or_default().push(group);
+            let stratum = if self.stratify { of_group(&of, dataset.target(), &group) } else { 0 };
+            by_stratum.entry(stratum).or_default().push(group);
         }
-        let sizes: Vec<usize> = strata.values().map(|s| s.iter().map(Vec::len).sum()).collect();
+        let size = |stratum: &Vec<Vec<usize>>| stratum.iter().map(Vec::len).sum();
+        let sizes: Vec<usize> = by_stratum.values().map(size).collect();
         let mut taken = Vec::new();
-        for (groups, target) in strata.values_mut().zip(proportional(&sizes, count)) {
+        for (groups, target) in by_stratum.values_mut().zip(proportional(&sizes, count)) {
             stream.shuffle(groups);
             let mut so_far = 0;
             for group in groups.iter() {
@@ -471,11 +475,15 @@ impl Amount {
     }
 }
 
-/// The label that most items of a group have; the lowest of equals.
-fn main_label(dataset: &Dataset, group: &[usize]) -> usize {
+/// The stratum of a group: the one that most of its items are in, the lowest of equals. Of several
+/// labels, that of the rarest that any of them has.
+fn of_group(strata: &[usize], target: Target, group: &[usize]) -> usize {
+    if target == Target::Labels {
+        return group.iter().map(|&index| strata[index]).min().unwrap_or_default();
+    }
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in group {
-        *counts.entry(dataset.items()[index].label).or_default() += 1;
+        *counts.entry(strata[index]).or_default() += 1;
     }
     let most = counts.values().max().copied().unwrap_or_default();
     counts.into_iter().find(|(_, count)| *count == most).map_or(0, |(label, _)| label)
@@ -496,11 +504,11 @@ fn proportional(sizes: &[usize], count: usize) -> Vec<usize> {
     seats
 }
 
-/// `count` of the training items in proportion of classes, drawn by the seed. A larger subset of
+/// `count` of the training items in proportion of strata, drawn by the seed. A larger subset of
 /// the same seed holds every smaller one.
 pub fn subset(
     train: &[usize],
-    labels: &[usize],
+    strata: &[usize],
     count: usize,
     seed: Seed,
 ) -> Result<Vec<usize>, SplitError> {
@@ -512,7 +520,7 @@ pub fn subset(
     }
     let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for &index in train {
-        by_class.entry(labels[index]).or_default().push(index);
+        by_class.entry(strata[index]).or_default().push(index);
     }
     let sizes: Vec<usize> = by_class.values().map(Vec::len).collect();
     let mut drawn = Vec::new();
@@ -531,6 +539,9 @@ fn check(dataset: &Dataset, split: &Split) -> Result<(), SplitError> {
             let message = format!("the {} part of the split is empty", part.name());
             return refuse(message, "change the fractions, the rows or `select`");
         }
+    }
+    if let Some(why) = unlearnable(dataset, &split.train) {
+        return refuse(why, "take more training items, or ask for something else");
     }
     missing_class(dataset, &split.train).map_or(Ok(()), |class| {
         refuse(

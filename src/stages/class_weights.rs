@@ -5,7 +5,7 @@ use crate::base::language::choice;
 use super::data::Sample;
 
 choice! {
-    /// How much each class counts.
+    /// How much each class counts; of several labels, having each and not having it.
     pub enum ClassWeights {
         /// Each item counts the same.
         "none" => None,
@@ -18,7 +18,7 @@ choice! {
 const MOST_WEIGHT: f64 = 20.0;
 
 impl ClassWeights {
-    /// The weight of each class.
+    /// The weight of each class, where there are classes.
     pub(super) fn of(&self, sample: &Sample) -> Vec<f64> {
         let prior = sample.prior();
         match self {
@@ -28,7 +28,7 @@ impl ClassWeights {
     }
 }
 
-fn balanced(prior: &[f64]) -> Vec<f64> {
+pub(super) fn balanced(prior: &[f64]) -> Vec<f64> {
     let classes = prior.len() as f64;
     prior.iter().map(|share| (1.0 / (classes * share)).min(MOST_WEIGHT)).collect()
 }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 
-use crate::base::{Digest, Seed};
-use crate::data::{Dataset, Split, SplitError, SplitRule, subset};
+use crate::base::{Digest, Seed, Target};
+use crate::data::{Dataset, Split, SplitError, SplitRule, strata, subset};
 
 use crate::store::RunTest;
 
 use super::job::Failure;
+use super::targets::means;
 
 /// An open data set with the rule that splits it.
 #[derive(Debug)]
@@ -45,8 +46,8 @@ impl OpenDataset {
     pub fn limited(self, most: usize, seeds: &[Seed]) -> Result<Self, SplitError> {
         // What draws nothing takes the split of seed 0.
         let seeds: BTreeSet<Seed> = seeds.iter().copied().chain([Seed(0)]).collect();
-        let labels = self.dataset.labels();
-        let cut = |items: &[usize], seed: Seed| subset(items, &labels, most.min(items.len()), seed);
+        let strata = strata(&self.dataset);
+        let cut = |items: &[usize], seed: Seed| subset(items, &strata, most.min(items.len()), seed);
         let mut drawn = Vec::new();
         for seed in seeds {
             let mut split = Split::clone(&*self.split(seed)?);
@@ -102,9 +103,14 @@ impl OpenDataset {
         })
     }
 
-    /// Number of classes.
+    /// Number of classes; 0 where items have labels or numbers.
     pub fn classes(&self) -> usize {
         self.dataset.classes().len()
+    }
+
+    /// How many outputs a model of it has: one for each class, label or number.
+    pub fn outputs(&self) -> usize {
+        self.dataset.names().len()
     }
 
     /// Identity of the content.
@@ -115,6 +121,9 @@ impl OpenDataset {
 
 /// What is trained on has items of every class; the amount to raise is named if not.
 fn every_class(dataset: &Dataset, train: &[usize], amount: &str) -> Result<(), SplitError> {
+    if let Some(message) = crate::data::unlearnable(dataset, train) {
+        return Err(SplitError { message, help: format!("raise `{amount}`") });
+    }
     let Some(class) = crate::data::missing_class(dataset, train) else { return Ok(()) };
     Err(SplitError {
         message: format!("no item of class `{class}` is among {} drawn", train.len()),
@@ -145,7 +154,7 @@ impl Sample {
             None => split.train.clone(),
             Some(size) => {
                 let size = data.limit.map_or(size, |most| size.min(most));
-                subset(&split.train, &data.dataset.labels(), size, seed)?
+                subset(&split.train, &strata(&data.dataset), size, seed)?
             }
         };
         every_class(&data.dataset, &train, "train_size")?;
@@ -163,8 +172,12 @@ impl Sample {
         }))
     }
 
-    /// Share of each class among the training items.
+    /// Share of each class among the training items; or of those that have each label; or the mean
+    /// of each number.
     pub fn prior(&self) -> Vec<f64> {
+        if self.data.dataset.target() != Target::Classes {
+            return means(self);
+        }
         let mut counts = vec![0.0; self.data.classes()];
         for &index in &self.train {
             counts[self.data.dataset.items()[index].label] += 1.0;

@@ -13,6 +13,7 @@ mod preprocessing;
 mod probabilities;
 mod probing;
 mod site;
+mod targets;
 mod training;
 
 pub use data::{OpenDataset, Sample};

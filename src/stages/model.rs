@@ -17,7 +17,7 @@ use super::site::{Input, Runs};
 
 /// Keys of the metadata of models that we write.
 pub mod metadata {
-    /// Names of the classes, a JSON list.
+    /// Names of the classes, of the labels or of the numbers, a JSON list.
     pub const CLASSES: &str = "tl-run.classes";
     /// How pixels become its input, JSON in the words of the language.
     pub const INPUT: &str = "tl-run.input";
@@ -27,6 +27,9 @@ pub mod metadata {
     /// What makes probabilities of its scores: `sigmoid`, or `none` if nothing does; not there if a
     /// softmax does.
     pub const LINK: &str = "tl-run.link";
+    /// What it tells of each item if not one class: `labels` or `values`. Weights of classes are then
+    /// pairs, of not having a label and of having it.
+    pub const TARGET: &str = "tl-run.target";
     /// What wrote it.
     pub const WRITER: &str = "tl-run.version";
 }

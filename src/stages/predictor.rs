@@ -1,16 +1,17 @@
-//! A model that a run wrote, used by itself: images in, labels and probabilities out, the same as
-//! the run's own tables have.
+//! A model that a run wrote, used by itself: images in; labels and probabilities, or numbers, out,
+//! the same as the run's own tables have.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::autodiff::Link;
+use crate::base::Target;
 use crate::data::{InputRule, pixels_of};
 use crate::onnx::graph::{Dim, Graph};
 use crate::onnx::proto;
@@ -18,6 +19,7 @@ use crate::onnx::runtime::{Runtime, RuntimeError, Session, Tensor};
 
 use super::model::{carried_input, metadata};
 use super::probabilities::{best, link_of, log_probabilities, shift_prior};
+use super::targets::{sigmoid, unweighted};
 
 /// Why a file cannot predict.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -38,7 +40,10 @@ pub struct Predictor {
     model: Vec<u8>,
     classes: Vec<String>,
     input: InputRule,
+    target: Target,
     class_weights: Option<Vec<f64>>,
+    /// Of several labels: of not having each and of having it.
+    label_weights: Option<Vec<[f64; 2]>>,
     link: Link,
     /// The batch that the model's file fixes, if it does.
     fixed: Option<usize>,
@@ -47,9 +52,10 @@ pub struct Predictor {
 /// What is said of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
-    /// Position of the class predicted.
-    pub label: usize,
-    /// The probability of each class; nothing if the model was trained with a loss that gives none.
+    /// Position of the class predicted; nothing if several labels or numbers are.
+    pub label: Option<usize>,
+    /// The probability of each class or label; nothing if the model was trained with a loss that gives
+    /// none. Numbers, if these are predicted.
     pub probabilities: Option<Vec<f64>>,
 }
 
@@ -73,14 +79,21 @@ impl Predictor {
         Ok(Self {
             classes: classes.ok_or(NoPredictor::Bare { missing: "classes" })?,
             input: input.ok_or(NoPredictor::Bare { missing: "input rule" })?,
+            target: Target::of_word(graph.metadata.get(metadata::TARGET).map(String::as_str)),
             class_weights: carried(&graph, metadata::CLASS_WEIGHTS),
+            label_weights: carried(&graph, metadata::CLASS_WEIGHTS),
             link: link_of(graph.metadata.get(metadata::LINK).map(String::as_str)),
             model,
             fixed,
         })
     }
 
-    /// Names of the classes, in the order of probabilities.
+    /// What is told of each image.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// Names of the classes, labels or numbers, in the order of probabilities.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -175,7 +188,24 @@ impl Predictor {
         Ok(self.labelled(logits.unwrap_or_default()))
     }
 
+    /// Probabilities of labels, or numbers as they are.
+    fn columns(&self, outputs: Array2<f64>) -> Vec<Option<Labelled>> {
+        let told = match (self.target, &self.label_weights) {
+            (Target::Labels, Some(weights)) => sigmoid(&unweighted(outputs, weights)),
+            (Target::Labels, None) => sigmoid(&outputs),
+            _ => outputs,
+        };
+        let row = |row: ArrayView1<'_, f64>| {
+            let finite = row.iter().all(|value| value.is_finite());
+            finite.then(|| Labelled { label: None, probabilities: Some(row.to_vec()) })
+        };
+        told.rows().into_iter().map(row).collect()
+    }
+
     fn labelled(&self, logits: Array2<f64>) -> Vec<Option<Labelled>> {
+        if self.target != Target::Classes {
+            return self.columns(logits);
+        }
         let scores = log_probabilities(logits, self.link);
         let probabilities = match &self.class_weights {
             _ if self.link == Link::None => None,
@@ -187,7 +217,7 @@ impl Predictor {
             let probabilities = probabilities.as_ref().map(|all| all.row(item).to_vec());
             let told = probabilities.clone().unwrap_or_else(|| scores.to_vec());
             let finite = told.iter().all(|value| value.is_finite());
-            finite.then(|| Labelled { label: best(&scores), probabilities })
+            finite.then(|| Labelled { label: Some(best(&scores)), probabilities })
         })
         .collect()
     }

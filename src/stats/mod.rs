@@ -1,17 +1,19 @@
 //! Metrics and statistics: what a model scored, and whether transfer helped or hurt.
 //!
 //! Pure functions on numbers: no files, no clock, no printing, and no randomness but from a named
-//! seed. The way through the room is [`Predictions`] → a [`Metric`] per item → differences between two arms (seeds × items)
-//! → [`units`] → [`TwoWay`] → [`judge`] → [`Verdict`]. It must not know what a stage, a model or a
-//! table is.
+//! seed. The way through the room is [`Predictions`] → a [`Metric`] per item → differences between
+//! two arms (seeds × items) → [`units`] → [`TwoWay`] → [`judge`] → [`Verdict`]. It must not know
+//! what a stage, a model or a table is.
 
 mod attribution;
 mod benjamini_hochberg;
 mod bootstrap;
+mod columns;
 mod delong;
 mod hidden;
 mod holm;
 mod mcnemar;
+mod measure;
 mod measured;
 mod metrics;
 mod needed;
@@ -43,14 +45,19 @@ pub use bootstrap::{
     Bca, Bootstrap, Bootstrapped, Design, MetricDifference, Over, STRATIFY_BELOW, Weighted,
     weighted,
 };
+pub use columns::{
+    Column, ColumnMetric, Columns, ColumnsError, LABEL_METRICS, LabelAuroc, RSquared, Unit,
+    VALUE_METRICS, with_both,
+};
 pub use delong::DeLong;
 pub use hidden::Hidden;
 pub use holm::holm;
 pub use mcnemar::Discordant;
+pub use measure::{Judged, Measure};
 pub use measured::{Measured, Undefined};
 pub use metrics::{
-    Accuracy, Auroc, BalancedAccuracy, Brier, Confusion, Direction, Ece, LogLoss, METRICS, MacroF1,
-    Metric, OneVsRest, PerClass, metric, per_class,
+    Accuracy, Auroc, AveragePrecision, BalancedAccuracy, Brier, Confusion, Direction, Ece, Kappa,
+    LogLoss, METRICS, MacroF1, Mcc, Metric, OneVsRest, PerClass, metric, per_class,
 };
 pub use needed::{MAX_ITEMS, MAX_SEEDS, Needed, mde80, needed};
 pub use paired::paired_interval;

@@ -131,6 +131,17 @@ impl SecondaryTest {
         Self { metric: Some(metric.to_owned()), ..self }
     }
 
+    /// In a unit that is `scale` times as small; a share of seeds has none.
+    #[must_use]
+    pub fn times(self, scale: f64) -> Self {
+        if self.test == Test::Superiority {
+            return self;
+        }
+        let [estimate, se, ci_lo, ci_hi] = [self.estimate, self.se, self.ci_lo, self.ci_hi]
+            .map(|number| number.map(|number| number * scale));
+        Self { estimate, se, ci_lo, ci_hi, ..self }
+    }
+
     fn two_way(test: Test, found: &TwoWay, eps: f64) -> Self {
         Self::new(test, TestScope::Arm)
             .difference(found.mean, found.se, found.interval(0.95), found.p)
@@ -338,6 +349,17 @@ mod tests {
         assert_eq!(p(Test::Superiority), None);
         let wilcoxon = found.iter().find(|row| row.test == Test::Wilcoxon).unwrap();
         assert_eq!(wilcoxon.note.as_deref(), Some("W = 0 of 8 differences"));
+    }
+
+    #[test]
+    fn another_unit_changes_differences_and_no_shares() {
+        for row in tests_of(Study::even(6, 100, 0.2)) {
+            let twice = row.clone().times(2.0);
+            let factor = if row.test == Test::Superiority { 1.0 } else { 2.0 };
+            assert_eq!(twice.estimate, row.estimate.map(|number| factor * number));
+            assert_eq!(twice.ci_lo, row.ci_lo.map(|number| factor * number));
+            assert_eq!((twice.p, twice.p_neg), (row.p, row.p_neg));
+        }
     }
 
     #[test]

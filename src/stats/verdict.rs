@@ -145,6 +145,25 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The same in a unit that is so many times smaller: differences are so many times larger.
+    #[must_use]
+    pub fn times(mut self, scale: f64) -> Self {
+        self.eps *= scale;
+        if let Some(numbers) = &mut self.numbers {
+            let in_unit = [
+                &mut numbers.delta,
+                &mut numbers.se,
+                &mut numbers.ci_lo,
+                &mut numbers.ci_hi,
+                &mut numbers.mde80,
+            ];
+            for number in in_unit {
+                *number *= scale;
+            }
+        }
+        self
+    }
+
     /// The reasons as one table cell; none if only the data decide.
     #[must_use]
     pub fn reason(&self) -> Option<String> {

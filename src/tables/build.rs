@@ -277,8 +277,6 @@ impl Gathered {
             .flat_map(|scored| (0..scored.items.ids.len()).map(move |item| (scored, item)))
             .collect();
         let each = || rows.iter();
-        let class = |s: &Scored, class: usize| Some(s.items.classes[class].clone());
-        let right = |s: &Scored, i: usize| s.items.labels[i] == s.items.predicted[i];
         let probabilities = |s: &Scored, i: usize| {
             s.items.probabilities.as_ref().ok().map(|matrix| matrix.row(i).to_vec())
         };
@@ -289,9 +287,9 @@ impl Gathered {
             .text("split", each().map(|(s, _)| Some(s.evaluation.part.as_str())))
             .text("item", each().map(|(s, i)| Some(s.items.ids[*i].as_str())))
             .whole("group", each().map(|(s, i)| group(s, *i)))
-            .text("label", each().map(|(s, i)| class(s, s.items.labels[*i])))
-            .text("predicted", each().map(|(s, i)| class(s, s.items.predicted[*i])))
-            .flag("correct", each().map(|(s, i)| Some(right(s, *i))))
+            .text("label", each().map(|(s, i)| s.items.label(*i)))
+            .text("predicted", each().map(|(s, i)| s.items.told(*i)))
+            .flag("correct", each().map(|(s, i)| s.items.is_right(*i)))
             .numbers("probabilities", each().map(|(s, i)| probabilities(s, *i)));
         self.further_columns().into_iter().fold(table, |table, name| {
             let cell = |(scored, item): &(&Scored, usize)| cell(scored, &name, *item);
@@ -390,8 +388,8 @@ impl Gathered {
             .whole("step", each().map(|(.., p)| Some(p.step as i64)))
             .number("train_loss", each().map(|(.., p)| p.train_loss))
             .number("val_loss", each().map(|(.., p)| Some(p.val_loss)))
-            .number("val_accuracy", each().map(|(.., p)| Some(p.val_accuracy)))
-            .number("val_balanced_accuracy", each().map(|(.., p)| Some(p.val_balanced_accuracy)))
+            .number("val_accuracy", each().map(|(.., p)| p.val_accuracy))
+            .number("val_balanced_accuracy", each().map(|(.., p)| p.val_balanced_accuracy))
             .number("rate", each().map(|(.., p)| Some(p.rate)))
     }
 

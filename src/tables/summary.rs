@@ -114,7 +114,7 @@ fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {
     let numbers = row.verdict.numbers;
     // Of seeds too few for an interval, the difference alone.
     let plain = || {
-        let sign = crate::stats::metric(metric)?.direction().sign();
+        let sign = crate::stats::Measure::named(metric)?.direction().sign();
         Some((row.numbers.m_transfer? - row.numbers.m_scratch?) * sign)
     };
     let word = match row.verdict.class {

@@ -168,8 +168,9 @@ mod tests {
             step,
             train_loss: Some(0.1 + 0.2),
             val_loss: 1.0 / 3.0,
-            val_accuracy: 0.7,
-            val_balanced_accuracy: 2.0 / 3.0,
+            val_accuracy: Some(0.7),
+            val_balanced_accuracy: Some(2.0 / 3.0),
+            val_score: None,
             rate: 1e-3_f64.powf(1.1),
         };
         let checkpoint = Checkpoint {

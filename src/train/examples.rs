@@ -1,5 +1,7 @@
 //! What training reads: rows of arrays that lie somewhere, with labels.
 
+use crate::base::Target;
+
 /// Rows of equal shape.
 pub trait Rows: Send + Sync {
     /// Number of values in a row.
@@ -18,18 +20,51 @@ pub trait Rows: Send + Sync {
 /// Values from which on several threads gather them.
 const MANY: usize = 1 << 16;
 
+/// What is right about each item.
+#[derive(Clone, Copy, Debug)]
+pub enum Answers<'a> {
+    /// One class each.
+    Classes {
+        /// The class of each item.
+        labels: &'a [usize],
+        /// Weight of each class in the loss.
+        weights: &'a [f64],
+    },
+    /// Labels or numbers.
+    Cells(&'a Cells),
+}
+
+/// A number for each item and output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cells {
+    /// What the numbers are.
+    pub target: Target,
+    /// Outputs.
+    pub width: usize,
+    /// Items × outputs: 0 and 1 of labels, or standardised numbers; 0 where not known.
+    pub targets: Vec<f32>,
+    /// Items × outputs: the weight of each in the loss; 0 where not known.
+    pub weights: Vec<f32>,
+}
+
+impl Cells {
+    /// Targets and weights of an item.
+    pub(super) fn of(&self, item: usize) -> (&[f32], &[f32]) {
+        let range = item * self.width..(item + 1) * self.width;
+        (&self.targets[range.clone()], &self.weights[range])
+    }
+}
+
 /// Labelled examples; item `i` is row `i` of each source.
 pub struct Examples<'a> {
     /// One source for each input of the part that learns.
     pub sources: Vec<&'a dyn Rows>,
-    /// The class of each item.
-    pub labels: &'a [usize],
+    /// What is right about each item.
+    pub answers: Answers<'a>,
     /// Items trained on.
     pub train: &'a [usize],
     /// Items that choose.
     pub val: &'a [usize],
-    /// Weight of each class in the loss.
-    pub class_weights: &'a [f64],
 }
 
 impl Examples<'_> {

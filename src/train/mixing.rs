@@ -4,7 +4,7 @@ use crate::autodiff::Loss;
 use crate::base::{Seed, Stream};
 
 use super::batches::Batches;
-use super::examples::Examples;
+use super::examples::{Answers, Examples};
 
 /// How targets and inputs are softened.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -21,8 +21,10 @@ pub(super) struct Fed {
     pub(super) sources: Vec<Vec<f32>>,
     /// Items × classes.
     pub(super) targets: Vec<f32>,
-    /// One for each item.
+    /// One for each item, or for each target.
     pub(super) weights: Vec<f32>,
+    /// Items.
+    pub(super) items: usize,
 }
 
 /// A batch mixed with itself in another order.
@@ -60,10 +62,8 @@ impl Mixing {
         let mut fed = Fed {
             sources: (0..examples.sources.len()).map(source).collect(),
             targets: self.targets(examples, items, loss, classes),
-            weights: items
-                .iter()
-                .map(|&item| examples.class_weights[examples.labels[item]] as f32)
-                .collect(),
+            weights: weights(&examples.answers, items),
+            items: items.len(),
         };
         if let Some(alpha) = self.mixup {
             Self::pairs(alpha, items.len(), seed, step).apply(&mut fed, examples, classes);
@@ -83,10 +83,17 @@ impl Mixing {
     ) -> Vec<f32> {
         let answers = if *loss == Loss::BinaryCrossEntropy { 2 } else { classes };
         let spread = (self.label_smoothing / answers as f64) as f32;
+        let labels = match &examples.answers {
+            Answers::Classes { labels, .. } => labels,
+            Answers::Cells(cells) => {
+                let kept = (1.0 - self.label_smoothing) as f32;
+                let targets = items.iter().flat_map(|&item| cells.of(item).0);
+                return targets.map(|target| kept * target + spread).collect();
+            }
+        };
         let mut targets = vec![spread; items.len() * classes];
         for (row, &item) in items.iter().enumerate() {
-            targets[row * classes + examples.labels[item]] =
-                (1.0 - self.label_smoothing) as f32 + spread;
+            targets[row * classes + labels[item]] = (1.0 - self.label_smoothing) as f32 + spread;
         }
         targets
     }
@@ -107,12 +114,26 @@ impl Pairs {
         for (values, rows) in fed.sources.iter_mut().zip(&examples.sources) {
             self.mix(values, rows.length());
         }
-        let rows = fed.targets.chunks_exact_mut(classes).zip(&fed.weights);
+        let weighed = fed.weights.len() / fed.items.max(1);
+        // Targets that share a weight.
+        let width = classes / weighed.max(1);
+        let rows = fed.targets.chunks_exact_mut(width).zip(&fed.weights);
         rows.for_each(|(row, weight)| row.iter_mut().for_each(|target| *target *= weight));
         self.mix(&mut fed.targets, classes);
-        self.mix(&mut fed.weights, 1);
-        let rows = fed.targets.chunks_exact_mut(classes).zip(&fed.weights);
-        rows.for_each(|(row, weight)| row.iter_mut().for_each(|target| *target /= weight));
+        self.mix(&mut fed.weights, weighed);
+        let rows = fed.targets.chunks_exact_mut(width).zip(&fed.weights);
+        let known = rows.filter(|(_, weight)| **weight > 0.0);
+        known.for_each(|(row, weight)| row.iter_mut().for_each(|target| *target /= weight));
+    }
+}
+
+/// What items, or each of their targets, weigh in the loss.
+fn weights(answers: &Answers<'_>, items: &[usize]) -> Vec<f32> {
+    match answers {
+        Answers::Classes { labels, weights } => {
+            items.iter().map(|&item| weights[labels[item]] as f32).collect()
+        }
+        Answers::Cells(cells) => items.iter().flat_map(|&item| cells.of(item).1).copied().collect(),
     }
 }
 
@@ -148,7 +169,8 @@ fn ln_gamma_draw(shape: f64, stream: &mut Stream) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Rows;
+    use crate::base::Target;
+    use crate::train::{Cells, Rows};
 
     struct Numbers;
 
@@ -165,10 +187,9 @@ mod tests {
     fn fed(mixing: Mixing, loss: &Loss) -> Fed {
         let examples = Examples {
             sources: vec![&Numbers],
-            labels: &[0, 1, 2, 0],
+            answers: Answers::Classes { labels: &[0, 1, 2, 0], weights: &[1.0, 2.0, 4.0] },
             train: &[],
             val: &[],
-            class_weights: &[1.0, 2.0, 4.0],
         };
         mixing.feed(&examples, &[0, 1, 2, 3], (loss, 3), (Seed(5), 7), 1)
     }
@@ -199,6 +220,37 @@ mod tests {
                 let part = |row: usize| plain.weights[row] * plain.targets[row * 3 + class];
                 let expected = (kept * part(item) + given * part(other)) / weight;
                 near(mixed.targets[item * 3 + class], expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_of_one_of_a_pair_is_that_of_the_other() {
+        let cells = Cells {
+            target: Target::Labels,
+            width: 2,
+            targets: vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0],
+            weights: vec![1.0, 0.0, 2.0, 1.0, 0.0, 0.0, 1.0, 3.0],
+        };
+        let answers = Answers::Cells(&cells);
+        let examples = Examples { sources: vec![&Numbers], answers, train: &[], val: &[] };
+        let fed = |mixup| {
+            let mixing = Mixing { mixup, label_smoothing: 0.0 };
+            let target = (&Loss::BinaryCrossEntropy, 2);
+            mixing.feed(&examples, &[0, 1, 2, 3], target, (Seed(5), 7), 1)
+        };
+        let (plain, mixed) = (fed(None), fed(Some(0.4)));
+        assert_eq!((&plain.targets, &plain.weights), (&cells.targets, &cells.weights));
+        let pairs = Mixing::pairs(0.4, 4, Seed(5), 7);
+        for (item, &other) in pairs.partners.iter().enumerate() {
+            for column in 0..2 {
+                let (here, there) = (2 * item + column, 2 * other + column);
+                let (kept, given) =
+                    (pairs.kept * plain.weights[here], (1.0 - pairs.kept) * plain.weights[there]);
+                assert!((mixed.weights[here] - kept - given).abs() < 1e-6);
+                let sum = kept * plain.targets[here] + given * plain.targets[there];
+                let expected = if kept + given > 0.0 { sum / (kept + given) } else { 0.0 };
+                assert!((mixed.targets[here] - expected).abs() < 1e-6, "{item} {column}");
             }
         }
     }

@@ -19,7 +19,7 @@ pub use batches::{batch_size, piece_size};
 pub use budget::{Budget, Length};
 pub use checkpoint::{Draft, NoDraft};
 pub use course::{Course, Unfreeze};
-pub use examples::{Examples, Rows};
+pub use examples::{Answers, Cells, Examples, Rows};
 pub use look::{Point, score};
 pub use mixing::Mixing;
 pub use monitor::Monitor;

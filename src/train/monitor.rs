@@ -23,9 +23,7 @@ impl Monitor {
         let by_loss = other.val_loss.total_cmp(&one.val_loss);
         match self {
             Self::Loss => by_loss,
-            Self::BalancedAccuracy => {
-                one.val_balanced_accuracy.total_cmp(&other.val_balanced_accuracy).then(by_loss)
-            }
+            Self::BalancedAccuracy => right(one).total_cmp(&right(other)).then(by_loss),
         }
     }
 
@@ -33,9 +31,14 @@ impl Monitor {
     pub fn error(&self, point: &Point) -> f64 {
         match self {
             Self::Loss => point.val_loss,
-            Self::BalancedAccuracy => 1.0 - point.val_balanced_accuracy,
+            Self::BalancedAccuracy => 1.0 - right(point),
         }
     }
+}
+
+/// The balanced accuracy; none where there are no classes, of which none can be monitored.
+fn right(point: &Point) -> f64 {
+    point.val_balanced_accuracy.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -47,8 +50,9 @@ mod tests {
             step: 1,
             train_loss: None,
             val_loss,
-            val_accuracy: 0.0,
-            val_balanced_accuracy,
+            val_accuracy: None,
+            val_balanced_accuracy: Some(val_balanced_accuracy),
+            val_score: None,
             rate: 0.0,
         }
     }

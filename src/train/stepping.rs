@@ -133,7 +133,7 @@ fn whole(fed: Fed, prepared: &Prepared) -> Result<Vec<Tensor>, RuntimeError> {
         tensors.push(Tensor::f32(&port.dims, values)?);
     }
     tensors.push(Tensor::f32(&[batch, classes], fed.targets)?);
-    tensors.push(Tensor::f32(&[batch], fed.weights)?);
+    tensors.push(Tensor::f32(&[fed.weights.len()], fed.weights)?);
     Ok(tensors)
 }
 
@@ -149,7 +149,7 @@ fn summed(
     let mut sum = vector(vec![0.0; length])?;
     let total: f64 = fed.weights.iter().map(|weight| f64::from(*weight)).sum();
     let mut loss = 0.0;
-    for start in (0..fed.weights.len()).step_by(prepared.batch) {
+    for start in (0..fed.items).step_by(prepared.batch) {
         let piece = piece(fed, start, prepared, total)?;
         let statistics = moving.get(state + 1);
         let inputs: Vec<&Tensor> =
@@ -173,13 +173,14 @@ fn piece(
     total: f64,
 ) -> Result<Vec<Tensor>, RuntimeError> {
     let (batch, classes) = (prepared.batch, prepared.classes);
-    let count = fed.weights.len();
+    let count = fed.items;
+    let weighed = fed.weights.len() / count;
     let rows = |values: &[f32]| -> Vec<f32> {
         let width = values.len() / count;
         let row = |slot: usize| (start + slot).min(count - 1) * width;
         (0..batch).flat_map(|slot| values[row(slot)..row(slot) + width].iter().copied()).collect()
     };
-    let share = |slot: usize| match fed.weights.get(start + slot) {
+    let share = |at: usize| match fed.weights.get(start * weighed + at) {
         Some(weight) => (f64::from(*weight) / total) as f32,
         None => 0.0,
     };
@@ -188,6 +189,7 @@ fn piece(
         tensors.push(Tensor::f32(&port.dims, rows(values))?);
     }
     tensors.push(Tensor::f32(&[batch, classes], rows(&fed.targets))?);
-    tensors.push(Tensor::f32(&[batch], (0..batch).map(share).collect())?);
+    let length = batch * weighed;
+    tensors.push(Tensor::f32(&[length], (0..length).map(share).collect())?);
     Ok(tensors)
 }

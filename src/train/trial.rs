@@ -275,6 +275,7 @@ impl<'a> Training<'a> {
             val_loss: seen.loss,
             val_accuracy: seen.accuracy,
             val_balanced_accuracy: seen.balanced_accuracy,
+            val_score: seen.score,
             rate: self.rate(step),
         };
         self.curve.push(point);

@@ -275,7 +275,7 @@ fn arrays_of_wrong_types_and_shapes_are_told_by_name() {
     });
     assert_snapshot!(floats, @"
     error: data set `data`: set.npz: the array `train_labels` does not hold whole numbers
-      help: save labels as integers: the number of the class of each image
+      help: save labels as integers, the number of the class of each image; or name numbers to be predicted with `values`
     ");
     let shorts = told(&|writer| {
         add(writer, "train_images", &[4, 2, 2], |_| 1_i16);
@@ -368,7 +368,7 @@ fn several_labels_an_item_of_an_archive_ask_for_a_finding() {
         study.yaml:5:5
      5 |     npz: { path: set.npz, classes: [edema, mass, nodule] }
        |     ^^^
-      help: choose one with `finding`; there are, with how many items have them: `edema` (30), `mass` (20), `nodule` (10)
+      help: choose one with `finding`, or `finding: all`; there are, with how many items have them: `edema` (30), `mass` (20), `nodule` (10)
 
     1 problem
     ");
@@ -384,6 +384,71 @@ fn several_labels_an_item_of_an_archive_ask_for_a_finding() {
     assert_eq!(first["item"], "train/0");
     assert_eq!([&first["edema"], &first["nodule"]], ["0", "0"]);
     assert!(!first.contains_key("mass"), "the finding is the label");
+}
+
+#[test]
+fn all_labels_of_an_archive_are_learnt_at_once() {
+    let bytes = archive(|writer| {
+        writer.add_array("train_images", &grey(40)).unwrap();
+        // −1 is told nowhere.
+        add(writer, "train_labels", &[40, 3], |index| match index {
+            7 => -1,
+            _ => i8::from(index % 3 < index / 3 % 4),
+        });
+    });
+    let npz = "    npz: { path: set.npz, classes: [edema, mass, nodule], finding: all }\n    \
+               split: { test: 0.25 }";
+    let study = study(npz).with_file("set.npz", &bytes);
+    study.replace(", metrics: [accuracy]", "");
+    assert_snapshot!(study.check().facts(), @"
+      data: 40 items (3 labels each: edema 30; mass 19, unknown 1; nodule 10); train 25, val 5, test 10
+    note: data: 1 cell is −1 (uncertain); they are neither trained nor scored on
+    note: data: val was drawn: 15 % of the training items
+    ");
+    study.run().succeeds();
+    let scores = rows(&study.latest(), "scores");
+    let of_all = scores.iter().filter(|row| row["class"].is_empty());
+    let metrics: Vec<&str> = of_all.map(|row| row["metric"].as_str()).collect();
+    assert_eq!(metrics, ["auroc", "average_precision", "log_loss", "brier", "labels"]);
+    let of_mass = scores.iter().filter(|row| row["class"] == "mass");
+    let metrics: Vec<&str> = of_mass.map(|row| row["metric"].as_str()).collect();
+    assert_eq!(metrics, ["auroc", "average_precision", "log_loss", "brier"]);
+}
+
+#[test]
+fn numbers_of_an_archive_are_named() {
+    let bytes = archive(|writer| {
+        writer.add_array("train_images", &grey(40)).unwrap();
+        add(writer, "train_labels", &[40, 2], |index| match index {
+            4 => f32::NAN,
+            _ => index as f32 / 8.0,
+        });
+    });
+    let npz = "    npz: { path: set.npz, values: [age, dose] }\n    split: { test: 0.25 }";
+    let right = study(npz).with_file("set.npz", &bytes);
+    right.replace("[accuracy]", "[mae]");
+    assert_snapshot!(right.check().facts(), @"
+      data: 40 items (2 numbers each: age from 0 to 9.75, mean 4.9872, unknown 1; dose from 0.125 to 9.875, mean 5.0000); train 25, val 5, test 10
+    note: data: 1 cell is empty; they are neither trained nor scored on
+    note: data: val was drawn: 15 % of the training items
+    ");
+    right.run().succeeds();
+    let told = |npz: &str| {
+        let dataset = format!("    npz: {{ path: set.npz{npz} }}\n    split: {{ test: 0.25 }}");
+        study(&dataset).with_file("set.npz", &bytes).refusal().problems()
+    };
+    assert_snapshot!(told(""), @"
+    error: data set `data`: set.npz: the array `train_labels` does not hold whole numbers
+      help: save labels as integers, the number of the class of each image; or name numbers to be predicted with `values`
+    ");
+    assert_snapshot!(told(", values: age"), @"
+    error: data set `data`: set.npz: an item has 2 labels, but `values` names 1
+      help: name each number, in the order of the columns
+    ");
+    assert_snapshot!(told(", values: [age, dose], classes: [a, b]"), @"
+    error: data set `data`: both `classes` and `values` are said
+      help: labels are classes or numbers; leave out `classes` or `values`
+    ");
 }
 
 #[test]

@@ -174,12 +174,12 @@ fn several_labels_in_one_column_ask_for_a_finding_and_keep_the_others() {
     let several = MANIFEST.replace("group: animal", "group: animal, separator: '|'");
     assert_snapshot!(refusal_of_manifest(&several, &manifest(findings)), @"
     error: data set `data`: items have several labels, and stages tell one apart
-      help: choose one with `finding`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
+      help: choose one with `finding`, or `finding: all`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
     ");
     let unknown = several.replace("'|'", "'|', finding: Oedema");
     assert_snapshot!(refusal_of_manifest(&unknown, &manifest(findings)), @"
     error: data set `data`: there is no finding `Oedema`
-      help: choose one with `finding`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
+      help: choose one with `finding`, or `finding: all`; there are, with how many items have them: `Cardiomegaly` (30), `Effusion` (30), `Mass` (15), `No Finding` (15)
     ");
     let chosen = several.replace("'|'", "'|', finding: Effusion");
     let study = with_manifest(&chosen, &manifest(findings));
@@ -227,5 +227,86 @@ fn cells_that_are_uncertain_or_empty_are_told_and_decided_by_the_user() {
     assert_snapshot!(refusal_of_manifest(&decided, &strange), @"
     error: data set `data`: set.csv:2, column `Edema`: `2` is neither 0 nor 1
       help: columns of `labels` hold 0, 1 or −1 (uncertain)
+    ");
+}
+
+#[test]
+fn all_labels_of_one_column_are_read_at_once_without_the_word_for_none() {
+    let all = MANIFEST.replace("group: animal", "group: animal, separator: '|', finding: all");
+    let check = |dataset: &str| {
+        let study = with_manifest(dataset, &manifest(findings));
+        study.replace(", metrics: [accuracy]", "");
+        study.check().facts()
+    };
+    assert_snapshot!(check(&all), @"
+      data: 60 items of 30 groups (4 labels each: Cardiomegaly 30; Effusion 30; Mass 15; No Finding 15); train 42, val 6, test 12
+    note: data: val was drawn: 15 % of the training items
+    ");
+    assert_snapshot!(check(&all.replace("'|'", "'|', none: No Finding")), @"
+      data: 60 items of 30 groups (3 labels each: Cardiomegaly 30; Effusion 30; Mass 15); train 42, val 6, test 12
+    note: data: val was drawn: 15 % of the training items
+    ");
+    let alone = MANIFEST.replace("group: animal", "group: animal, none: No Finding");
+    assert_snapshot!(refusal_of_manifest(&alone, &manifest(findings)), @"
+    error: data set `data`: `none: No Finding` is said, but no `separator`
+      help: say what stands between several labels with `separator`
+    ");
+}
+
+#[test]
+fn cells_of_all_labels_are_not_known_unless_the_user_decides() {
+    let dataset = "    manifest: { path: set.csv, labels: [Edema, Pneumonia], finding: all }\n    \
+                   split: { test: 0.25 }";
+    let check = |more: &str| {
+        let dataset = dataset.replace("finding: all", &format!("finding: all{more}"));
+        let study = with_manifest(&dataset, &chexpert());
+        study.replace(", metrics: [accuracy]", "");
+        study.check().facts()
+    };
+    assert_snapshot!(check(""), @"
+      data: 46 items (2 labels each: Edema 15, unknown 16; Pneumonia 16, unknown 14); train 29, val 5, test 12
+    note: data: 31 cells are −1 (uncertain); they are neither trained nor scored on
+    note: data: 27 cells are empty; they are neither trained nor scored on
+    note: data: 14 items of which nothing is known: left out
+    note: data: val was drawn: 15 % of the training items
+    ");
+    assert_snapshot!(check(", uncertain: positive, blank: negative"), @"
+      data: 60 items (2 labels each: Edema 30; Pneumonia 32); train 38, val 7, test 15
+    note: data: 31 cells are −1 (uncertain); they count as positive
+    note: data: 27 cells are empty; they count as negative
+    note: data: val was drawn: 15 % of the training items
+    ");
+    assert_snapshot!(check(", uncertain: drop, blank: unknown"), @"
+      data: 30 items (2 labels each: Edema 11, unknown 8; Pneumonia 12, unknown 6); train 19, val 3, test 8
+    note: data: 31 cells are −1 (uncertain); items with such a cell are left out
+    note: data: 27 cells are empty; they are neither trained nor scored on
+    note: data: 3 items of which nothing is known: left out
+    note: data: val was drawn: 15 % of the training items
+    ");
+    let one = dataset.replace("finding: all", "finding: Edema, uncertain: unknown, blank: drop");
+    assert_snapshot!(refusal_of_manifest(&one, &chexpert()), @"
+    error: data set `data`: `uncertain: unknown` is said, but `Edema` is all that is asked
+      help: write `uncertain: drop`, or `finding: all`
+    ");
+}
+
+#[test]
+fn numbers_of_a_manifest_are_read_by_their_columns() {
+    let dataset = MANIFEST.replace("group: animal", "group: animal, values: item");
+    let study = with_manifest(&dataset, &manifest(kind));
+    study.replace("[accuracy]", "[r2]");
+    assert_snapshot!(study.check().facts(), @"
+      data: 60 items of 30 groups (1 number each: item from 0 to 118, mean 59.0000); train 42, val 6, test 12
+    note: data: val was drawn: 15 % of the training items
+    ");
+    let both = dataset.replace("values: item", "values: item, labels: [sex]");
+    assert_snapshot!(refusal_of_manifest(&both, &manifest(kind)), @"
+    error: data set `data`: both `labels` and `values` are said
+      help: leave out `labels` or `values`
+    ");
+    let words = dataset.replace("values: item", "values: [item, sex]");
+    assert_snapshot!(refusal_of_manifest(&words, &manifest(kind)), @"
+    error: data set `data`: set.csv:2, column `sex`: `f` is no number
+      help: columns of `values` hold finite numbers, or nothing if not known
     ");
 }

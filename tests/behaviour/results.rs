@@ -363,7 +363,7 @@ stages:
     study · 3 seeds × 24 test items of 12 groups · accuracy · pixels #.### ± #.###
 
       arm    Δ pixels  95 % interval     verdict
-      floor  −#.###    [−#.###, −#.###]  ? cannot tell yet: fewer than 50 test items or groups
+      floor  −#.###    [−#.###, −#.###]  ? cannot tell yet: fewer than 50 test items or groups; leans to worse; 38 more test groups; as it is, differences from #.### on are seen
 
     tables in results/study/RUN
     ");

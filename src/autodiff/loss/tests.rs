@@ -135,3 +135,36 @@ fn huber_turns_linear_at_one_if_nothing_is_said() {
     let error = |score: f32| huber.of_label(&[score], 0);
     assert!((error(1.5) - 0.125).abs() < 1e-12 && (error(4.0) - 2.5).abs() < 1e-12);
 }
+
+/// Where scores have shares of their own, one of 0 is as if its score were not there.
+#[test]
+fn a_score_may_have_a_share_of_its_own() {
+    let weights = [1.0, 0.0, 3.0, 2.0, 2.0, 0.0];
+    for dialect in [Dialect::Library, Dialect::Embedded] {
+        for loss in &all()[1..] {
+            let mut tape = Tape::new(18, dialect);
+            let [s, t] = ["scores", "targets"].map(|name| tape.input(name, &[2, 3]));
+            let w = tape.input("weights", &[6]);
+            let share = shares(&w, 3, &mut tape);
+            let (value, gradient) = loss.emit(&s, &t, &share, &mut tape);
+            tape.output(&value, "loss");
+            tape.output(&gradient, "gradient");
+            let mut session = runtime().unwrap().load(&proto::encode(&tape.finish()), 1).unwrap();
+            let tensor =
+                |dims: &[usize], values: &[f32]| Value::f32(dims, values.to_vec()).unwrap();
+            let inputs =
+                [tensor(&[2, 3], &SCORES), tensor(&[2, 3], &TARGETS), tensor(&[6], &weights)];
+            let outputs = session.run(&inputs.iter().collect::<Vec<_>>()).unwrap();
+            let of = |index: usize, moved: f64| {
+                let score = f64::from(SCORES[index]) + moved;
+                f64::from(weights[index]) / 8.0 * loss.of_score(score, f64::from(TARGETS[index]))
+            };
+            let expected: f64 = (0..6).map(|index| of(index, 0.0)).sum();
+            assert_near(outputs[0].floats().unwrap(), &[expected], loss.word());
+            for (index, slope) in outputs[1].floats().unwrap().iter().enumerate() {
+                let measured = (of(index, 1e-4) - of(index, -1e-4)) / 2e-4;
+                assert!((measured - f64::from(*slope)).abs() < 1e-5, "{} {index}", loss.word());
+            }
+        }
+    }
+}

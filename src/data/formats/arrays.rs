@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::base::language::{OneOrMore, Word};
-use crate::base::{Digest, Hasher};
+use crate::base::{Digest, Hasher, Target};
 
-use super::super::dataset::{Dataset, Item, OpenError, ReadError, Source};
+use super::super::dataset::{Dataset, OpenError, ReadError, Source};
 use super::super::pixels::{Pixels, Samples};
 use super::super::split::Part;
 use super::findings::{Chosen, Findings, Task};
@@ -23,15 +23,17 @@ pub(super) struct Block {
     pub(super) dims: [usize; 3],
     /// All images, one after another.
     pub(super) samples: Samples,
-    /// Labels of an image: one, or one for each finding.
+    /// Labels of an image: one, or one for each finding or number.
     pub(super) width: usize,
     /// All labels, image after image.
     pub(super) values: Vec<i64>,
+    /// All numbers to be predicted, image after image, in place of labels.
+    pub(super) numbers: Vec<f64>,
 }
 
 impl Block {
     fn items(&self) -> usize {
-        self.values.len() / self.width.max(1)
+        self.values.len().max(self.numbers.len()) / self.width.max(1)
     }
 
     /// What an item is called: its number, after the part if there is one.
@@ -79,6 +81,8 @@ pub(super) struct Said<'a> {
     pub(super) path: &'a Path,
     /// Names of the classes, or of the findings.
     pub(super) classes: Option<&'a OneOrMore<Word>>,
+    /// Names of the numbers to be predicted, if labels are numbers.
+    pub(super) numbers: Option<&'a OneOrMore<Word>>,
     /// Whether the parts are those of a given split.
     pub(super) by_part: bool,
     /// Which of several labels is told apart.
@@ -96,34 +100,31 @@ pub(super) fn dataset(blocks: Vec<Block>, said: &Said<'_>) -> Result<Dataset, Op
         return Err(told(OpenError::new("there are no images")));
     };
     blocks.iter().try_for_each(|block| block.check(first)).map_err(told)?;
-    let labels = labels(&blocks, said).map_err(told)?;
+    let mut labels = labels(&blocks, said).map_err(told)?;
     let mut items = Vec::with_capacity(count);
-    let mut cells = labels.cells.into_iter();
     for block in &blocks {
         for number in 0..block.items() {
-            let row = items.len();
-            items.push(Item {
-                id: block.id(number),
-                label: labels.labels[row],
-                group: None,
-                part: block.part.filter(|_| said.by_part),
-                row,
-                cells: cells.next().unwrap_or_default(),
-            });
+            let mut item = labels.item(items.len(), block.id(number));
+            item.part = block.part.filter(|_| said.by_part);
+            items.push(item);
         }
     }
     let source = Arrays::new(said.path, blocks);
-    let dataset = Dataset::new(labels.classes, items, Box::new(source));
+    let dataset = Dataset::new(labels.names, items, Box::new(source)).with_target(labels.target);
     Ok(dataset.with_columns(labels.columns).with_notes(labels.notes).without(&labels.dropped))
 }
 
 /// One label an item: the only one, or the finding that was chosen.
 fn labels(blocks: &[Block], said: &Said<'_>) -> Result<Chosen, OpenError> {
     let width = blocks.first().map_or(1, |block| block.width);
+    if let Some(names) = said.numbers {
+        said.task.nothing_to_choose(Target::Values.told())?;
+        return numbers(blocks, width, names);
+    }
     let names: Option<Vec<String>> =
         said.classes.map(|names| names.0.iter().map(|name| name.0.clone()).collect());
     if width == 1 {
-        said.task.nothing_to_choose()?;
+        said.task.nothing_to_choose("one label each")?;
         return classes(blocks, names);
     }
     let names = names.unwrap_or_else(|| (0..width).map(|number| number.to_string()).collect());
@@ -134,6 +135,18 @@ fn labels(blocks: &[Block], said: &Said<'_>) -> Result<Chosen, OpenError> {
     let rows = blocks.iter().flat_map(|block| block.values.chunks_exact(width));
     let cells = rows.map(|row| row.iter().map(ToString::to_string).collect()).collect();
     said.task.choose(Findings { names, cells }, |row| place(blocks, row))
+}
+
+/// Numbers an item, under these names.
+fn numbers(blocks: &[Block], width: usize, names: &OneOrMore<Word>) -> Result<Chosen, OpenError> {
+    let names: Vec<String> = names.0.iter().map(|name| name.0.clone()).collect();
+    if names.len() != width {
+        let message = format!("an item has {width} labels, but `values` names {}", names.len());
+        return Err(OpenError::new(message).help("name each number, in the order of the columns"));
+    }
+    let rows = blocks.iter().flat_map(|block| block.numbers.chunks_exact(width));
+    let cells = rows.map(|row| row.iter().map(ToString::to_string).collect()).collect();
+    Chosen::numbers(names, cells, |row| place(blocks, row))
 }
 
 /// Where the labels of a row stand.

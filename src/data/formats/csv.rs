@@ -6,11 +6,12 @@ use ::csv::{ReaderBuilder, StringRecord};
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, FilePath, OneOrMore, Read, Word, keys, unexpected};
-use crate::base::{Digest, Found, Hasher, Value, Written};
+use crate::base::{Digest, Found, Hasher, Target, Value, Written};
 
-use super::super::dataset::{Dataset, Item, OpenError, ReadError, Source, sort_classes};
+use super::super::dataset::{Dataset, OpenError, ReadError, Source, sort_classes};
 use super::super::pixels::{Pixels, Samples};
 use super::super::split::{Given, Part};
+use super::findings::{Chosen, Findings, Task};
 use super::gzip;
 
 keys! {
@@ -19,13 +20,18 @@ keys! {
         /// The file; gzipped if its name ends in `.gz`.
         path: FilePath,
         /// The column that holds the class.
-        label: Column,
+        label: Option<Column> = None,
+        /// Columns of 0 and 1, one for each of several labels, in place of `label`.
+        labels: Option<OneOrMore<Column>> = None,
+        /// Columns of numbers to be predicted, in place of `label`; empty where one is not known.
+        values: Option<OneOrMore<Column>> = None,
         /// Whether the first line names the columns.
         header: bool = true,
         /// The column that holds the group (a person, say).
         group: Option<Column> = None,
         /// Height and width, or channels, height and width, if a row is an image.
-        shape: Option<OneOrMore<Count>> = None,
+        shape: Option<OneOrMore<Count>> = None;
+        .. task: Task
     }
 }
 
@@ -94,7 +100,11 @@ impl Column {
 
 /// Which column holds what.
 struct Columns {
-    label: usize,
+    target: Target,
+    /// The column with the class; or those of labels or numbers.
+    asked: Vec<usize>,
+    /// What they are called.
+    names: Vec<String>,
     group: Option<usize>,
     part: Option<usize>,
 }
@@ -122,17 +132,62 @@ impl Csv {
             return Err(OpenError::new(format!("{} has no rows", path.display())));
         }
         table.dims = self.dims(table.width)?;
-        let classes = sort_classes(rows.iter().map(|row| row.class.clone()));
-        let item = |(row, read): (usize, Row)| Item {
-            id: row.to_string(),
-            label: classes.iter().position(|class| *class == read.class).unwrap_or_default(),
-            group: read.group,
-            part: read.part,
-            row,
-            cells: vec![],
+        let asked = rows.iter_mut().map(|row| std::mem::take(&mut row.asked)).collect();
+        let mut chosen = self.chosen(&columns, asked, |row| {
+            format!("{}:{}", table.path.display(), rows[row].line)
+        })?;
+        let item = |(row, read): (usize, Row)| {
+            let mut item = chosen.item(row, row.to_string());
+            (item.group, item.part) = (read.group, read.part);
+            item
         };
         let items = rows.into_iter().enumerate().map(item).collect();
-        Ok(Dataset::new(classes, items, Box::new(table)))
+        let dataset = Dataset::new(chosen.names, items, Box::new(table)).with_target(chosen.target);
+        Ok(dataset.with_columns(chosen.columns).with_notes(chosen.notes).without(&chosen.dropped))
+    }
+
+    /// What is to be told of each row, from the cells of the columns that say it.
+    fn chosen(
+        &self,
+        columns: &Columns,
+        cells: Vec<Vec<String>>,
+        place: impl Fn(usize) -> String,
+    ) -> Result<Chosen, OpenError> {
+        let names = columns.names.clone();
+        match columns.target {
+            Target::Labels => return self.task.choose(Findings { names, cells }, place),
+            Target::Values => {
+                self.task.nothing_to_choose(Target::Values.told())?;
+                return Chosen::numbers(names, cells, place);
+            }
+            Target::Classes => self.task.nothing_to_choose("one label each")?,
+        }
+        let words: Vec<String> = cells.into_iter().flatten().collect();
+        let classes = sort_classes(words.iter().cloned());
+        let label = |word: &String| classes.iter().position(|class| class == word);
+        let labels = words.iter().map(|word| label(word).unwrap_or_default()).collect();
+        Ok(Chosen::plain(classes, labels))
+    }
+
+    /// The columns that say what is to be told.
+    fn asked(&self) -> Result<(Target, Vec<&Column>), OpenError> {
+        let said = [
+            ("label", Target::Classes, self.label.as_ref().map(|label| vec![label])),
+            ("labels", Target::Labels, self.labels.as_ref().map(|all| all.0.iter().collect())),
+            ("values", Target::Values, self.values.as_ref().map(|all| all.0.iter().collect())),
+        ];
+        let mut said = said.into_iter().filter_map(|(key, target, all)| Some((key, target, all?)));
+        match (said.next(), said.next()) {
+            (Some((_, target, columns)), None) => Ok((target, columns)),
+            (Some((one, ..)), Some((other, ..))) => {
+                Err(OpenError::new(format!("both `{one}` and `{other}` are said"))
+                    .help(format!("leave out `{one}` or `{other}`")))
+            }
+            (None, _) => Err(OpenError::new("no column is said to hold the label").help(
+                "name the column of the class with `label`, those of several labels with `labels`, \
+                 or those of numbers to be predicted with `values`",
+            )),
+        }
     }
 
     fn columns(&self, first: &StringRecord, given: Option<&Given>) -> Result<Columns, OpenError> {
@@ -148,8 +203,17 @@ impl Csv {
             }
             Some(given) => return Err(given.refused("a table", "{ column: NAME }")),
         };
+        let (target, asked) = self.asked()?;
+        let asked = asked.into_iter().map(|column| column.position(header, count));
+        let asked = asked.collect::<Result<Vec<usize>, _>>()?;
+        let name = |&column: &usize| match header {
+            Some(header) => header[column].trim().to_owned(),
+            None => column.to_string(),
+        };
         Ok(Columns {
-            label: self.label.position(header, count)?,
+            target,
+            names: asked.iter().map(name).collect(),
+            asked,
             group: self.group.as_ref().map(|g| g.position(header, count)).transpose()?,
             part,
         })
@@ -178,7 +242,9 @@ impl Csv {
 }
 
 struct Row {
-    class: String,
+    line: u64,
+    /// Cells of the columns that say what is to be told.
+    asked: Vec<String>,
     group: Option<String>,
     part: Option<Part>,
 }
@@ -195,10 +261,10 @@ impl Table {
     fn add(&mut self, record: &StringRecord, columns: &Columns) -> Result<Row, OpenError> {
         let line = record.position().map_or(0, ::csv::Position::line);
         let place = |column: usize| format!("{}:{line}, column {column}", self.path.display());
-        let named = [Some(columns.label), columns.group, columns.part];
+        let named = [columns.group, columns.part];
         let mut values = Vec::with_capacity(record.len());
         for (index, text) in record.iter().enumerate() {
-            if named.contains(&Some(index)) {
+            if named.contains(&Some(index)) || columns.asked.contains(&index) {
                 continue;
             }
             let value: Option<f32> = text.trim().parse().ok();
@@ -208,9 +274,11 @@ impl Table {
             };
             values.push(value);
         }
-        let class = record[columns.label].trim();
-        if class.is_empty() {
-            return Err(OpenError::new(format!("{}: the label is empty", place(columns.label))));
+        let asked: Vec<String> =
+            columns.asked.iter().map(|&column| record[column].trim().to_owned()).collect();
+        if let (Target::Classes, Some("")) = (columns.target, asked.first().map(String::as_str)) {
+            let place = place(columns.asked[0]);
+            return Err(OpenError::new(format!("{place}: the label is empty")));
         }
         let group = columns.group.map(|column| record[column].trim().to_owned());
         if let (Some(column), Some("")) = (columns.group, group.as_deref()) {
@@ -227,7 +295,7 @@ impl Table {
         }
         self.width = values.len();
         self.values.extend(values);
-        Ok(Row { class: class.to_owned(), group, part: part.and_then(|(_, part)| part) })
+        Ok(Row { line, asked, group, part: part.and_then(|(_, part)| part) })
     }
 
     fn row(&self, row: usize) -> &[f32] {

@@ -50,7 +50,10 @@ impl Idx {
             }
         };
         let classes = self.classes.as_ref();
-        arrays::dataset(blocks, &Said { path: &path, classes, by_part, task: &defaults() })
+        arrays::dataset(
+            blocks,
+            &Said { path: &path, classes, numbers: None, by_part, task: &defaults() },
+        )
     }
 
     /// Whether the files say who is trained on and who is tested.
@@ -112,6 +115,7 @@ fn block(part: Option<Part>, images: &Path, labels: &Path) -> Result<Block, Open
         samples: Samples::Bytes(samples),
         width: 1,
         values: values.into_iter().map(i64::from).collect(),
+        numbers: vec![],
     })
 }
 

@@ -63,7 +63,7 @@ impl ImageFolder {
                 let label = classes.iter().position(|class| *class == image.class);
                 let label = label.unwrap_or_default();
                 let (id, group, part) = (image.id, image.group, image.part);
-                (Item { id, label, group, part, row, cells: vec![] }, image.path)
+                (Item { id, label, values: vec![], group, part, row, cells: vec![] }, image.path)
             })
             .unzip();
         Ok(Dataset::new(classes, items, Box::new(Images::new(paths))))

@@ -7,7 +7,9 @@ use ::csv::{ReaderBuilder, StringRecord};
 
 use crate::base::language::{FilePath, OneOrMore, Pattern, Word, keys};
 
-use super::super::dataset::{Dataset, Item, OpenError, sort_classes};
+use crate::base::Target;
+
+use super::super::dataset::{Dataset, OpenError, sort_classes};
 use super::super::split::{Given, Part};
 use super::findings::{Chosen, Findings, Task};
 use super::gzip;
@@ -26,8 +28,13 @@ keys! {
         label: Option<Word> = None,
         /// What stands between several labels in the column `label`: `;` for `Edema;Effusion`.
         separator: Option<Word> = None,
+        /// The word in the column `label` that says that an item has none of the labels, where there
+        /// may be several: `No Finding`.
+        none: Option<Word> = None,
         /// Columns of 0 and 1, one for each of several labels, in place of `label`.
         labels: Option<OneOrMore<Word>> = None,
+        /// Columns of numbers to be predicted, in place of `label`; empty where one is not known.
+        values: Option<OneOrMore<Word>> = None,
         /// The column with the group (a person, say).
         group: Option<Word> = None,
         /// Finds the group in an image's path instead: the part named `group`, as in
@@ -58,26 +65,23 @@ impl Manifest {
         let part = part.map(|column| table.column(column)).transpose()?;
         let group = self.group.as_ref().map(|column| table.column(column)).transpose()?;
         let ids = table.ids(image, &folder)?;
-        let (labels, mut named) = self.labels(&table)?;
+        let (mut labels, mut named) = self.labels(&table)?;
         named.extend([Some(image), part, group].into_iter().flatten());
         let further: Vec<usize> =
             (0..table.header.len()).filter(|column| !named.contains(column)).collect();
         let mut items = Vec::with_capacity(ids.len());
-        let mut findings = labels.cells.into_iter();
         for (row, id) in ids.iter().enumerate() {
-            items.push(Item {
-                id: id.clone(),
-                label: labels.labels[row],
-                group: self.group(&table, row, group, id)?,
-                part: part.map(|column| table.part(row, column)).transpose()?,
-                row,
-                cells: table.cells(row, &further, findings.next()),
-            });
+            let mut item = labels.item(row, id.clone());
+            item.group = self.group(&table, row, group, id)?;
+            item.part = part.map(|column| table.part(row, column)).transpose()?;
+            item.cells = table.cells(row, &further, item.cells);
+            items.push(item);
         }
         let name = |&column: &usize| table.header[column].clone();
         let columns = further.iter().map(name).chain(labels.columns).collect();
         let paths = present(&table, &folder, &ids)?;
-        let dataset = Dataset::new(labels.classes, items, Box::new(Images::new(paths)));
+        let dataset = Dataset::new(labels.names, items, Box::new(Images::new(paths)));
+        let dataset = dataset.with_target(labels.target);
         Ok(dataset.with_columns(columns).with_notes(labels.notes).without(&labels.dropped))
     }
 
@@ -90,6 +94,13 @@ impl Manifest {
         match self {
             Self { labels: Some(_), label: Some(_), .. } => both("label", "labels"),
             Self { labels: Some(_), separator: Some(_), .. } => both("separator", "labels"),
+            Self { values: Some(_), label: Some(_), .. } => both("label", "values"),
+            Self { values: Some(_), labels: Some(_), .. } => both("labels", "values"),
+            Self { values: Some(_), separator: Some(_), .. } => both("separator", "values"),
+            Self { none: Some(none), separator: None, .. } => {
+                Err(OpenError::new(format!("`none: {none}` is said, but no `separator`"))
+                    .help("say what stands between several labels with `separator`"))
+            }
             Self { group: Some(_), group_pattern: Some(_), .. } => both("group", "group_pattern"),
             _ => Ok(()),
         }
@@ -97,14 +108,13 @@ impl Manifest {
 
     /// The label of each row, and the columns that say it.
     fn labels(&self, table: &Table) -> Result<(Chosen, Vec<usize>), OpenError> {
+        if let Some(values) = &self.values {
+            self.task.nothing_to_choose(Target::Values.told())?;
+            let (columns, Findings { names, cells }) = table.columns(values)?;
+            return Ok((Chosen::numbers(names, cells, |row| table.line(row))?, columns));
+        }
         if let Some(labels) = &self.labels {
-            let columns: Vec<usize> =
-                labels.0.iter().map(|name| table.column(name)).collect::<Result<_, _>>()?;
-            let cells = (0..table.rows.len()).map(|row| {
-                columns.iter().map(|&column| table.cell(row, column).to_owned()).collect()
-            });
-            let names = columns.iter().map(|&column| table.header[column].clone()).collect();
-            let findings = Findings { names, cells: cells.collect() };
+            let (columns, findings) = table.columns(labels)?;
             return Ok((self.task.choose(findings, |row| table.line(row))?, columns));
         }
         let column = match &self.label {
@@ -120,11 +130,11 @@ impl Manifest {
         }
         let chosen = match &self.separator {
             Some(separator) => {
-                let findings = table.findings(column, &separator.0)?;
+                let findings = table.findings(column, &separator.0, self.none.as_ref())?;
                 self.task.choose(findings, |row| table.line(row))?
             }
             None => {
-                self.task.nothing_to_choose()?;
+                self.task.nothing_to_choose("one label each")?;
                 table.classes(column)
             }
         };
@@ -205,9 +215,18 @@ impl Table {
     }
 
     /// What these columns say of a row, and its findings that were not chosen.
-    fn cells(&self, row: usize, columns: &[usize], findings: Option<Vec<String>>) -> Vec<String> {
-        let cells = columns.iter().map(|&column| self.cell(row, column).to_owned());
-        cells.chain(findings.unwrap_or_default()).collect()
+    fn cells(&self, row: usize, columns: &[usize], findings: Vec<String>) -> Vec<String> {
+        columns.iter().map(|&column| self.cell(row, column).to_owned()).chain(findings).collect()
+    }
+
+    /// Columns by name, and what they say.
+    fn columns(&self, names: &OneOrMore<Word>) -> Result<(Vec<usize>, Findings), OpenError> {
+        let columns: Vec<usize> =
+            names.0.iter().map(|name| self.column(name)).collect::<Result<_, _>>()?;
+        let row = |row| columns.iter().map(|&column| self.cell(row, column).to_owned()).collect();
+        let cells = (0..self.rows.len()).map(row).collect();
+        let names = columns.iter().map(|&column| self.header[column].clone()).collect();
+        Ok((columns, Findings { names, cells }))
     }
 
     fn line(&self, row: usize) -> String {
@@ -273,8 +292,13 @@ impl Table {
         Chosen::plain(classes, labels)
     }
 
-    /// Several labels an item, with this between them.
-    fn findings(&self, column: usize, separator: &str) -> Result<Findings, OpenError> {
+    /// Several labels an item, with this between them; `none` is no label.
+    fn findings(
+        &self,
+        column: usize,
+        separator: &str,
+        none: Option<&Word>,
+    ) -> Result<Findings, OpenError> {
         let mut of_rows: Vec<BTreeSet<&str>> = Vec::with_capacity(self.rows.len());
         for row in 0..self.rows.len() {
             let pieces = self.cell(row, column).split(separator).map(str::trim);
@@ -283,7 +307,8 @@ impl Table {
                 let place = self.place(row, column);
                 return Err(OpenError::new(format!("{place}: the label is empty")));
             }
-            of_rows.push(found);
+            let is_label = |word: &&str| none.is_none_or(|none| none.0 != *word);
+            of_rows.push(found.into_iter().filter(is_label).collect());
         }
         let names: BTreeSet<&str> = of_rows.iter().flatten().copied().collect();
         let cells = of_rows.iter().map(|found| {

@@ -23,7 +23,10 @@ keys! {
         path: FilePath,
         /// Names of the classes in the order of their numbers (of the findings, if items have
         /// several labels); the numbers themselves if not said.
-        classes: Option<OneOrMore<Word>> = None;
+        classes: Option<OneOrMore<Word>> = None,
+        /// Names of the numbers to be predicted, if labels are numbers rather than classes: one an
+        /// item, or several in the order of the columns; `nan` where one is not known.
+        values: Option<OneOrMore<Word>> = None;
         .. task: Task
     }
 }
@@ -36,16 +39,21 @@ impl Npz {
             Some(Given::Parts) => true,
             Some(given) => return Err(given.refused("an archive of arrays", "parts")),
         };
+        if let (Some(_), Some(_)) = (&self.classes, &self.values) {
+            return Err(OpenError::new("both `classes` and `values` are said")
+                .help("labels are classes or numbers; leave out `classes` or `values`"));
+        }
         let mut archive = Archive::open(self.path.resolve(beside))?;
         let mut blocks = Vec::new();
         for part in [Part::Train, Part::Val, Part::Test] {
-            blocks.extend(archive.block(part)?);
+            blocks.extend(archive.block(part, self.values.is_some())?);
         }
         if blocks.is_empty() {
             return Err(archive.without_images());
         }
         let classes = self.classes.as_ref();
-        let said = Said { path: &archive.path, classes, by_part, task: &self.task };
+        let numbers = self.values.as_ref();
+        let said = Said { path: &archive.path, classes, numbers, by_part, task: &self.task };
         arrays::dataset(blocks, &said)
     }
 }
@@ -75,7 +83,7 @@ impl Archive {
     }
 
     /// The images and labels of a part, if it has any.
-    fn block(&mut self, part: Part) -> Result<Option<Block>, OpenError> {
+    fn block(&mut self, part: Part, are_numbers: bool) -> Result<Option<Block>, OpenError> {
         let [images, labels] = ["images", "labels"].map(|what| format!("{}_{what}", part.name()));
         let has = |name: &String| self.names.contains(name);
         match (has(&images), has(&labels)) {
@@ -91,8 +99,17 @@ impl Archive {
             }
         }
         let (dims, samples) = self.images(&images)?;
-        let (width, values) = self.labels(&labels)?;
-        Ok(Some(Block { part: Some(part), images, labels, dims, samples, width, values }))
+        let (width, values, numbers) = match are_numbers {
+            false => {
+                let (width, values) = self.labels(&labels)?;
+                (width, values, vec![])
+            }
+            true => {
+                let (width, numbers) = self.numbers(&labels)?;
+                (width, vec![], numbers)
+            }
+        };
+        Ok(Some(Block { part: Some(part), images, labels, dims, samples, width, values, numbers }))
     }
 
     fn images(&mut self, name: &str) -> Result<([usize; 3], Samples), OpenError> {
@@ -123,24 +140,44 @@ impl Archive {
     /// Labels an item, and all labels.
     fn labels(&mut self, name: &str) -> Result<(usize, Vec<i64>), OpenError> {
         let Some(numbers) = self.whole_numbers(name)? else {
-            return Err(self
-                .refused(name, "does not hold whole numbers")
-                .help("save labels as integers: the number of the class of each image"));
+            return Err(self.refused(name, "does not hold whole numbers").help(
+                "save labels as integers, the number of the class of each image; or name numbers \
+                       to be predicted with `values`",
+            ));
         };
-        let width = match numbers.shape() {
-            [_] => 1,
-            [_, width] if *width > 0 => *width,
-            other => {
-                let why = format!("has the shape {other:?}");
-                return Err(self
-                    .refused(name, &why)
-                    .help("labels are N, N × 1, or N × K for K findings"));
-            }
-        };
+        let width = self.width(name, numbers.shape())?;
         let whole = |number: i128| i64::try_from(number).ok();
         let values: Option<Vec<i64>> = flat(numbers).into_iter().map(whole).collect();
         let values = values.ok_or_else(|| self.refused(name, "has numbers beyond 64 bits"))?;
         Ok((width, values))
+    }
+
+    /// Numbers to be predicted an item, and all of them.
+    fn numbers(&mut self, name: &str) -> Result<(usize, Vec<f64>), OpenError> {
+        let floats = match self.read::<f64>(name)? {
+            Some(floats) => Some(floats),
+            None => self.read::<f32>(name)?.map(|floats| floats.mapv(f64::from)),
+        };
+        let numbers = match floats {
+            Some(floats) => Some(floats),
+            None => self.whole_numbers(name)?.map(|whole| whole.mapv(|number| number as f64)),
+        };
+        let Some(numbers) = numbers else {
+            let message = "has values of a type that is not read";
+            return Err(self.refused(name, message).help("save numbers as `float32` or `float64`"));
+        };
+        Ok((self.width(name, numbers.shape())?, flat(numbers)))
+    }
+
+    /// Labels of an image in an array of this shape.
+    fn width(&self, name: &str, shape: &[usize]) -> Result<usize, OpenError> {
+        match shape {
+            [_] => Ok(1),
+            [_, width] if *width > 0 => Ok(*width),
+            other => Err(self
+                .refused(name, &format!("has the shape {other:?}"))
+                .help("labels are N, N × 1, or N × K for K findings")),
+        }
     }
 
     fn whole_numbers(&mut self, name: &str) -> Result<Widened, OpenError> {
@@ -218,5 +255,21 @@ pub(super) fn write_small(path: &Path) {
     archive.add_array("train_labels", &ndarray::array![[0_u8], [0]]).unwrap();
     archive.add_array("test_images", &images(2)).unwrap();
     archive.add_array("test_labels", &ndarray::array![1_i64, 1]).unwrap();
+    archive.finish().unwrap();
+}
+
+/// Writes four images with two labels or numbers each, of which the first of image 2 is not known.
+#[cfg(test)]
+pub(super) fn write_columns(path: &Path, are_numbers: bool) {
+    let images = ndarray::Array3::from_shape_fn((4, 4, 4), |(n, y, x)| (n * 16 + y * 4 + x) as u8);
+    let numbers = ndarray::array![[1.0_f32, 0.0], [0.0, 1.0], [f32::NAN, 1.0], [1.0, 1.0]];
+    let mut archive = ndarray_npy::NpzWriter::new(File::create_new(path).unwrap());
+    archive.add_array("train_images", &images).unwrap();
+    if are_numbers {
+        archive.add_array("train_labels", &numbers).unwrap();
+    } else {
+        let labels = numbers.mapv(|number| if number.is_nan() { -1 } else { number as i8 });
+        archive.add_array("train_labels", &labels).unwrap();
+    }
     archive.finish().unwrap();
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::base::language::Read;
-use crate::base::{Entry, Found, Located, Origin, Place, Value, Written};
+use crate::base::{Entry, Found, Located, Origin, Place, Target, Value, Written};
 
 use super::super::dataset::Dataset;
 use super::{Format, format_words};
@@ -78,6 +78,74 @@ fn fixture(word: &str, folder: &Path) -> (Format, PathBuf) {
     };
     let format = written(map(vec![(word, map(keys))]));
     (Format::read(&format, &mut Found::default()).unwrap(), damage)
+}
+
+/// What to write, instead of one class, in formats that hold something else.
+fn asked(word: &str, target: Target) -> Option<Vec<(&'static str, Value)>> {
+    let list = |key| (key, words(["l1", "l2"]));
+    let all = ("finding", text("all"));
+    let path = |name| ("path", text(name));
+    let keys = match (word, target) {
+        ("manifest" | "csv", Target::Labels) => vec![path("set.csv"), list("labels"), all],
+        ("manifest" | "csv", _) => vec![path("set.csv"), list("values")],
+        ("npz", Target::Labels) => vec![path("columns.npz"), list("classes"), all],
+        ("npz", _) => vec![path("columns.npz"), list("values")],
+        _ => return None,
+    };
+    Some(keys)
+}
+
+/// Four items with two labels or numbers each, of which the first of item 2 is not known.
+fn of_columns(word: &str, target: Target, folder: &Path) -> Option<Dataset> {
+    fixture(word, folder);
+    let keys = asked(word, target)?;
+    let table = match word {
+        "manifest" => {
+            "path,l1,l2\nimages/0.png,1,0\nimages/1.png,0,1\nimages/2.png,,1\nimages/3.png,1,1\n"
+        }
+        _ => "a,l1,l2\n1,1,0\n3,0,1\n5,,1\n7,1,1\n",
+    };
+    match word {
+        "npz" => super::npz::write_columns(&folder.join("columns.npz"), target == Target::Values),
+        _ => crate::base::atomic::write(&folder.join("set.csv"), table.as_bytes()).unwrap(),
+    }
+    let format = written(map(vec![(word, map(keys))]));
+    let format = Format::read(&format, &mut Found::default()).unwrap();
+    Some(format.open(folder, None).unwrap())
+}
+
+#[test]
+fn labels_and_numbers_are_found_and_what_is_not_known_stays_unknown() {
+    let mut told = vec![];
+    for word in format_words() {
+        for target in [Target::Labels, Target::Values] {
+            let folder = tempfile::tempdir().unwrap();
+            let Some(dataset) = of_columns(word, target, folder.path()) else { continue };
+            assert_eq!(dataset.target(), target);
+            assert_eq!(dataset.names(), ["l1", "l2"]);
+            assert!(dataset.classes().is_empty());
+            let values: Vec<_> = dataset.items().iter().map(|item| item.values.clone()).collect();
+            let known = |a: f64, b: f64| vec![Some(a), Some(b)];
+            let expected =
+                [known(1.0, 0.0), known(0.0, 1.0), vec![None, Some(1.0)], known(1.0, 1.0)];
+            assert_eq!(values, expected, "{word}");
+            read_all(&dataset).unwrap();
+            told.push(*word);
+        }
+    }
+    assert_eq!(told, ["manifest", "manifest", "npz", "npz", "csv", "csv"]);
+}
+
+#[test]
+fn labels_and_numbers_are_part_of_the_fingerprint() {
+    for word in ["manifest", "csv"] {
+        let folder = tempfile::tempdir().unwrap();
+        let print =
+            |target| of_columns(word, target, folder.path()).unwrap().fingerprint().unwrap();
+        let (labels, values) = (print(Target::Labels), print(Target::Values));
+        assert_ne!(labels, values);
+        assert_eq!(print(Target::Labels), labels);
+    }
 }
 
 fn each(check: impl Fn(&Format, &Path, &Path)) {

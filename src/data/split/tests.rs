@@ -23,6 +23,7 @@ fn dataset(grouped: bool, part: impl Fn(usize) -> Option<Part>) -> Dataset {
     let item = |row: usize| Item {
         id: format!("{row:03}"),
         label: usize::from(row % 6 < 2),
+        values: vec![],
         group: grouped.then(|| format!("p{}", row / 2)),
         part: part(row),
         row,
@@ -157,6 +158,7 @@ fn a_class_without_training_items_is_an_error() {
             .map(|row| Item {
                 id: row.to_string(),
                 label: usize::from(row >= 200),
+                values: vec![],
                 group: None,
                 part: None,
                 row,
@@ -168,4 +170,69 @@ fn a_class_without_training_items_is_an_error() {
     let rule = SplitRule { train: rows(0, 200), test: rows(200, 300), ..defaults() };
     let told = rule.draw(&sorted, Seed(0)).unwrap_err();
     assert!(told.message.contains("class `b`"), "{told}");
+}
+
+/// 300 items in groups of three with two labels: every second item has the first, every thirtieth the
+/// second. Or numbers: their row.
+fn columns(target: Target) -> Dataset {
+    let is = |is: bool| Some(f64::from(u8::from(is)));
+    let item = |row: usize| Item {
+        id: format!("{row:03}"),
+        label: 0,
+        values: match target {
+            Target::Labels => vec![is(row.is_multiple_of(2)), is(row % 30 == 7)],
+            _ => vec![Some(row as f64)],
+        },
+        group: Some(format!("p{}", row / 3)),
+        part: None,
+        row,
+        cells: vec![],
+    };
+    let names = if target == Target::Labels { vec!["often", "rare"] } else { vec!["row"] };
+    let names = names.into_iter().map(str::to_owned).collect();
+    Dataset::new(names, (0..300).map(item).collect(), Box::new(Nothing)).with_target(target)
+}
+
+#[test]
+fn a_rare_label_is_spread_in_proportion_and_groups_stay_together() {
+    let dataset = columns(Target::Labels);
+    for seed in 0..5 {
+        let split = thirds().draw(&dataset, Seed(seed)).unwrap();
+        let rare = |items: &[usize]| {
+            items.iter().filter(|&&i| dataset.items()[i].values[1] == Some(1.0)).count()
+        };
+        assert_eq!([&split.train, &split.val, &split.test].map(|part| rare(part)), [6, 2, 2]);
+        let groups = dataset.groups();
+        let of = |items: &[usize]| items.iter().map(|&i| groups[i]).collect::<BTreeSet<_>>();
+        let [train, val, test] = [&split.train, &split.val, &split.test].map(|part| of(part));
+        assert!(train.is_disjoint(&val) && train.is_disjoint(&test) && val.is_disjoint(&test));
+    }
+}
+
+#[test]
+fn numbers_are_spread_by_tenths_of_their_rank() {
+    let dataset = columns(Target::Values);
+    let split = thirds().draw(&dataset, Seed(1)).unwrap();
+    for tenth in 0..10 {
+        let within = split.test.iter().filter(|row| **row / 30 == tenth).count();
+        assert_eq!(within, 6, "groups of three of thirty, a fifth of which is tested");
+    }
+}
+
+#[test]
+fn a_label_that_nobody_has_in_train_is_noted_and_one_that_all_have_alone_is_refused() {
+    let rows = |start, end| Some(Amount::Rows(Range { start, end }));
+    let rule = SplitRule { train: rows(9, 36), test: rows(36, 300), ..defaults() };
+    let split = rule.draw(&columns(Target::Labels), Seed(0)).unwrap();
+    assert!(
+        split.notes.contains(
+            &"`rare` has no training item with it, so nothing is learnt of it".to_owned()
+        ),
+        "{:?}",
+        split.notes
+    );
+    let told = unlearnable(&columns(Target::Values), &[5]);
+    assert_eq!(told.as_deref(), Some("`row` is 5 for every training item, so it cannot be learnt"));
+    let told = unlearnable(&columns(Target::Labels), &[5]);
+    assert!(told.is_some_and(|told| told.contains("none can be learnt")));
 }

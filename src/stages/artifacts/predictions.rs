@@ -1,14 +1,16 @@
-//! What a classifier says of each item it was asked about.
+//! What a model says of each item it was asked about.
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::base::Target;
 use crate::data::Part;
+use crate::stats::{Columns, Judged};
 use crate::store::{ArtifactRef, Store};
 
 use super::super::job::Failure;
@@ -27,9 +29,11 @@ pub struct Selection {
 /// Predictions with all that is needed to judge them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
-    /// Names of the classes.
+    /// What is told of each item.
+    pub target: Target,
+    /// Names of the classes, labels or numbers.
     pub classes: Vec<String>,
-    /// Share of each class among the training items.
+    /// Share of each class or label among the training items, or the mean of each number.
     pub prior: Vec<f64>,
     /// Items trained on.
     pub trained_on: usize,
@@ -41,13 +45,16 @@ pub struct Predictions {
     pub grouped: bool,
     /// The part each item stands in.
     pub parts: Vec<Part>,
-    /// The class each item has.
+    /// The class each item has; empty where there are none.
     pub labels: Vec<usize>,
-    /// The class predicted for each item.
+    /// The class predicted for each item; empty where there are none.
     pub predicted: Vec<usize>,
-    /// Items × classes; higher is more likely.
+    /// Items × labels or numbers: what is true, NaN where nobody knows; empty where there are classes.
+    pub truths: Array2<f64>,
+    /// Items × classes; higher is more likely. Log-odds of labels; numbers themselves, in their own
+    /// unit.
     pub scores: Array2<f64>,
-    /// Items × classes; or why there are none.
+    /// Items × classes or labels; or why there are none.
     pub probabilities: Result<Array2<f64>, String>,
     /// How a setting was chosen.
     pub selection: Option<Selection>,
@@ -63,6 +70,8 @@ pub struct Predictions {
 /// The part of a file that is no array.
 #[derive(Serialize, Deserialize)]
 struct Header {
+    #[serde(default, skip_serializing_if = "is_of_classes")]
+    target: Target,
     classes: Vec<String>,
     prior: Vec<f64>,
     trained_on: usize,
@@ -76,7 +85,18 @@ struct Header {
     columns: Vec<(String, Vec<String>)>,
 }
 
+/// With spaces between them; `?` for one that nobody knows.
+fn numbers(row: &ArrayView1<'_, f64>) -> String {
+    let number = |value: &f64| if value.is_nan() { "?".to_owned() } else { value.to_string() };
+    row.iter().map(number).collect::<Vec<_>>().join(" ")
+}
+
 const HEADER: &str = "predictions";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_of_classes(target: &Target) -> bool {
+    *target == Target::Classes
+}
 
 impl Predictions {
     /// Stores them.
@@ -84,6 +104,7 @@ impl Predictions {
         let broken =
             |error: &dyn std::fmt::Display| Failure::new(format!("write predictions: {error}"));
         let header = Header {
+            target: self.target,
             classes: self.classes.clone(),
             prior: self.prior.clone(),
             trained_on: self.trained_on,
@@ -107,10 +128,14 @@ impl Predictions {
         let mut arrays = vec![
             ("groups", Dtype::U32, vec![count], numbers(&self.groups)),
             ("parts", Dtype::U32, vec![count], numbers(&parts)),
-            ("labels", Dtype::U32, vec![count], numbers(&self.labels)),
-            ("predicted", Dtype::U32, vec![count], numbers(&self.predicted)),
+            ("labels", Dtype::U32, vec![self.labels.len()], numbers(&self.labels)),
+            ("predicted", Dtype::U32, vec![self.predicted.len()], numbers(&self.predicted)),
             ("scores", Dtype::F64, vec![count, self.classes.len()], floats(&self.scores)),
         ];
+        if self.target != Target::Classes {
+            let dims = vec![count, self.classes.len()];
+            arrays.push(("truths", Dtype::F64, dims, floats(&self.truths)));
+        }
         if let Ok(matrix) = &self.probabilities {
             let dims = vec![count, self.classes.len()];
             arrays.push(("probabilities", Dtype::F64, dims, floats(matrix)));
@@ -164,11 +189,16 @@ impl Predictions {
             groups: numbers("groups")?,
             labels: numbers("labels")?,
             predicted: numbers("predicted")?,
+            truths: match header.target {
+                Target::Classes => Array2::default((0, 0)),
+                Target::Labels | Target::Values => matrix("truths")?,
+            },
             scores: matrix("scores")?,
             probabilities: match &header.no_probabilities {
                 Some(reason) => Err(reason.clone()),
                 None => Ok(matrix("probabilities")?),
             },
+            target: header.target,
             classes: header.classes,
             prior: header.prior,
             trained_on: header.trained_on,
@@ -186,19 +216,27 @@ impl Predictions {
     pub fn of(&self, part: Part) -> Self {
         let kept: Vec<usize> =
             (0..self.ids.len()).filter(|&index| self.parts[index] == part).collect();
-        let numbers = |values: &[usize]| kept.iter().map(|&index| values[index]).collect();
+        let numbers = |values: &[usize]| {
+            kept.iter().filter_map(|&index| values.get(index).copied()).collect()
+        };
         let column = |(name, cells): &(String, Vec<String>)| {
             (name.clone(), kept.iter().map(|&index| cells[index].clone()).collect())
         };
         let rows = |matrix: &Array2<f64>| matrix.select(ndarray::Axis(0), &kept);
+        let truths = match self.target {
+            Target::Classes => self.truths.clone(),
+            Target::Labels | Target::Values => rows(&self.truths),
+        };
         Self {
             ids: kept.iter().map(|&index| self.ids[index].clone()).collect(),
             groups: numbers(&self.groups),
             parts: vec![part; kept.len()],
             labels: numbers(&self.labels),
             predicted: numbers(&self.predicted),
+            truths,
             scores: rows(&self.scores),
             probabilities: self.probabilities.as_ref().map(rows).map_err(Clone::clone),
+            target: self.target,
             classes: self.classes.clone(),
             prior: self.prior.clone(),
             trained_on: self.trained_on,
@@ -210,7 +248,53 @@ impl Predictions {
         }
     }
 
-    /// As the statistics want them.
+    /// What is true of an item, in words: its class, its labels with `|` between them (`?` before one
+    /// of which nobody knows), or its numbers with a space between them.
+    pub fn label(&self, item: usize) -> Option<String> {
+        match self.target {
+            Target::Classes => Some(self.classes[*self.labels.get(item)?].clone()),
+            Target::Labels => {
+                let label = |(name, truth): (&String, &f64)| match truth {
+                    truth if truth.is_nan() => Some(format!("?{name}")),
+                    truth => (*truth > 0.5).then(|| name.clone()),
+                };
+                let row = self.truths.row(item);
+                let labels: Vec<String> = self.classes.iter().zip(row).filter_map(label).collect();
+                Some(labels.join("|"))
+            }
+            Target::Values => Some(numbers(&self.truths.row(item))),
+        }
+    }
+
+    /// What is told of an item, in words: its class, or its numbers. Nothing of several labels, which
+    /// have probabilities alone.
+    pub fn told(&self, item: usize) -> Option<String> {
+        match self.target {
+            Target::Classes => Some(self.classes[*self.predicted.get(item)?].clone()),
+            Target::Labels => None,
+            Target::Values => Some(numbers(&self.scores.row(item))),
+        }
+    }
+
+    /// Whether the class of an item is told right; nothing where there are none.
+    pub fn is_right(&self, item: usize) -> Option<bool> {
+        Some(self.labels.get(item)? == self.predicted.get(item)?)
+    }
+
+    /// As metrics want them, whatever is predicted.
+    pub fn judged(&self) -> Result<Judged<'_>, Failure> {
+        let truths = self.truths.view();
+        let columns = match (self.target, &self.probabilities) {
+            (Target::Classes, _) => return self.view().map(Judged::Classes),
+            (Target::Labels, Ok(matrix)) => Columns::labels(truths, matrix.view()),
+            (Target::Labels, Err(reason)) => return Err(Failure::new(reason.clone())),
+            (Target::Values, _) => Columns::values(truths, self.scores.view()),
+        };
+        let columns = columns.map_err(|error| Failure::new(format!("judge predictions: {error}")));
+        columns.map(Judged::Columns)
+    }
+
+    /// As metrics of classes want them.
     pub fn view(&self) -> Result<crate::stats::Predictions<'_>, Failure> {
         let probabilities: Result<ArrayView2<'_, f64>, &str> = match &self.probabilities {
             Ok(matrix) => Ok(matrix.view()),
@@ -235,6 +319,8 @@ mod tests {
 
     fn predictions() -> Predictions {
         Predictions {
+            target: Target::Classes,
+            truths: Array2::default((0, 0)),
             classes: vec!["a".into(), "b".into()],
             prior: vec![0.25, 0.75],
             trained_on: 8,
@@ -264,6 +350,32 @@ mod tests {
             // The same predictions are the same bytes.
             assert_eq!(before.save(&store).unwrap(), artifact);
         }
+    }
+
+    /// The same items with two labels each, one of which nobody can have.
+    fn labels() -> Predictions {
+        Predictions {
+            target: Target::Labels,
+            labels: vec![],
+            predicted: vec![],
+            truths: array![[1.0, 0.0], [0.0, 1.0], [0.0, 0.5]],
+            ..predictions()
+        }
+    }
+
+    #[test]
+    fn labels_come_back_as_they_were_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let before = labels();
+        let artifact = before.save(&store).unwrap();
+        let after = Predictions::load(&store.map(&artifact).unwrap()).unwrap();
+        assert_eq!(after, before);
+        let test = after.of(Part::Test);
+        assert_eq!(test.truths, array![[1.0, 0.0], [0.0, 0.5]]);
+        assert!(test.labels.is_empty() && test.predicted.is_empty());
+        let refused = test.judged().err().map(|error| error.to_string());
+        assert_eq!(refused.as_deref(), Some("judge predictions: column 1 of item 1 is 0.5"));
     }
 
     #[test]

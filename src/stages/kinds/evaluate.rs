@@ -3,25 +3,32 @@
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Word, choice, keys};
-use crate::base::{Located, Problem};
+use crate::base::{Located, Place, Problem, Target};
 use crate::data;
-use crate::stats::{Confusion, METRICS, Measured, Metric, PerClass, metric, per_class};
+use crate::stats::{
+    Columns, Confusion, Judged, Measure, Measured, PerClass, Predictions as Classified, per_class,
+    with_both,
+};
 
 use super::super::artifacts::{ClassScore, Evaluation, Predictions, Score, put_json};
+use super::super::data::OpenDataset;
 use super::super::job::{Context, Failure, Job, Outputs};
 use super::super::names::{Reference, full_name};
 use super::super::site::{Input, Offers, Planned, ScoredArm, ScoresOffer, Site};
 use super::Kind;
 
 keys! {
-    /// Scores the predictions of stages on one part, with sensitivity and specificity of each
-    /// class and the confusion table.
+    /// Scores the predictions of stages on one part: of classes, with sensitivity and specificity of
+    /// each and the confusion table; of several labels, `auroc`, `average_precision`, `log_loss` and
+    /// `brier`, each also label by label, and how many `labels` some items have and others have not;
+    /// of numbers, `r2`, `rmse`, `mse` and `mae`.
     pub struct Evaluate {
         /// The stages; the name of a stage with a matrix means all its combinations.
         of: Located<Vec<Located<Reference>>>,
         /// The part.
         split: PartWord = PartWord::Test,
-        /// The metrics; all of them if not said.
+        /// The metrics. If not said, those that fit what is predicted; of classes, all but
+        /// `average_precision`, `kappa`, `kappa_linear`, `kappa_quadratic` and `mcc`.
         metrics: Option<Vec<Located<Word>>> = None,
     }
 }
@@ -87,8 +94,11 @@ impl Kind for Evaluate {
                     complete = false;
                     continue;
                 }
-                let metrics = metrics.clone().unwrap_or_default();
-                arms.extend(self.arm(&planned, &metrics, site));
+                let Some(metrics) = &metrics else { continue };
+                match self.arm(&planned, reference.place, metrics, site) {
+                    Some(arm) => arms.push(arm),
+                    None => complete = false,
+                }
             }
         }
         let whole = complete && metrics.is_some();
@@ -98,17 +108,16 @@ impl Kind for Evaluate {
 }
 
 impl Evaluate {
+    /// The metrics that are asked for, whatever they are of; none if nobody asks.
     fn metrics(&self, site: &mut Site) -> Option<Vec<&'static str>> {
-        let all = || METRICS.iter().map(|metric| metric.name());
-        let Some(words) = &self.metrics else { return Some(all().collect()) };
         let mut found = Some(vec![]);
-        for word in words {
-            match (metric(&word.0), &mut found) {
+        for word in self.metrics.iter().flatten() {
+            match (Measure::named(&word.0), &mut found) {
                 (Some(metric), Some(list)) => list.push(metric.name()),
                 (Some(_), None) => {}
                 (None, _) => {
                     let message = format!("no metric is called `{}`", word.0);
-                    let known: Vec<&str> = all().collect();
+                    let known = all_names();
                     site.problem(Problem::at(word.place, message).or_else_one_of(&word.0, known));
                     found = None;
                 }
@@ -117,16 +126,47 @@ impl Evaluate {
         found
     }
 
+    /// Those of the metrics asked for that an arm can be judged by; the usual ones if nobody asks.
+    fn fitting(
+        &self,
+        data: &OpenDataset,
+        asked: &[&'static str],
+        place: Place,
+        site: &mut Site,
+    ) -> Option<Vec<&'static str>> {
+        let target = data.dataset.target();
+        let all = Measure::all(target);
+        if self.metrics.is_none() {
+            let usual = all.iter().filter(|measure| measure.is_usual());
+            return Some(usual.map(Measure::name).collect());
+        }
+        let fits = |name: &&&str| Measure::find(name, target).is_some();
+        let fitting: Vec<&str> = asked.iter().filter(fits).copied().collect();
+        if fitting.is_empty() && !asked.is_empty() {
+            let items = format!("items of `{}` have {}", data.name, target.told());
+            let known: Vec<String> =
+                all.iter().map(|known| format!("`{}`", known.name())).collect();
+            site.problem(
+                Problem::at(place, format!("{items}, which no metric asked for can judge"))
+                    .help(format!("ask for {}", known.join(", "))),
+            );
+            return None;
+        }
+        Some(fitting)
+    }
+
     fn arm(
         &self,
         planned: &Planned,
-        metrics: &[&'static str],
+        place: Place,
+        asked: &[&'static str],
         site: &mut Site,
     ) -> Option<ScoredArm> {
         let offer = planned.offers.as_ref()?.classifier.clone()?;
+        let metrics = &self.fitting(&offer.data, asked, place, site)?;
         let name = full_name(&planned.stage, &planned.axes);
         let runs = site.for_seeds(offer.runs.differ(), |site, position, seed| {
-            let job = Judge { part: self.split.part(), metrics: metrics.to_vec() };
+            let job = Judge { part: self.split.part(), metrics: metrics.clone() };
             let input = Input::new("predictions", offer.runs.of(position), "predictions");
             Some(site.add(&format!("of {name}"), seed, job, vec![input]))
         })?;
@@ -138,6 +178,19 @@ impl Evaluate {
             arm: offer.arm,
         })
     }
+}
+
+/// Names of all metrics, each once.
+fn all_names() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for target in [Target::Classes, Target::Labels, Target::Values] {
+        for measure in Measure::all(target) {
+            if !names.contains(&measure.name()) {
+                names.push(measure.name());
+            }
+        }
+    }
+    names
 }
 
 struct Judge {
@@ -170,12 +223,61 @@ impl Job for Judge {
 
 impl Judge {
     fn evaluate(&self, predictions: &Predictions) -> Result<Evaluation, Failure> {
-        let view = predictions.view()?;
-        let known = self.metrics.iter().filter_map(|name| metric(name));
-        let mut scores: Vec<Score> = known
-            .map(|metric: &dyn Metric| Score::new(metric.name(), None, &metric.value(&view)))
+        let judged = predictions.judged()?;
+        let mut scores: Vec<Score> = self
+            .measures(predictions.target)
+            .map(|measure| Score::new(measure.name(), None, &measure.value(&judged)))
             .collect();
-        let confusion = Confusion::of(&view);
+        let confusion = match &judged {
+            Judged::Classes(view) => Self::of_classes(view, predictions, &mut scores),
+            Judged::Columns(columns) => {
+                self.of_columns(columns, predictions, &mut scores);
+                vec![]
+            }
+        };
+        Ok(Evaluation {
+            part: self.part.name().to_owned(),
+            items: predictions.ids.len(),
+            scores,
+            confusion,
+        })
+    }
+
+    fn measures(&self, target: Target) -> impl Iterator<Item = Measure> {
+        self.metrics.iter().filter_map(move |name| Measure::find(name, target))
+    }
+
+    /// Adds what is said of each label or number, and on how many labels means rest.
+    fn of_columns(
+        &self,
+        columns: &Columns<'_>,
+        predictions: &Predictions,
+        scores: &mut Vec<Score>,
+    ) {
+        let target = columns.target();
+        if target == Target::Labels {
+            let count = Measured::Defined(with_both(columns) as f64);
+            scores.push(Score::new("labels", None, &count));
+        }
+        if columns.count() == 1 {
+            return;
+        }
+        for (index, name) in predictions.classes.iter().enumerate() {
+            let column = columns.column(index);
+            for measure in self.measures(target) {
+                let Measure::Column(metric) = measure else { continue };
+                scores.push(Score::new(metric.name(), Some(name), &metric.column(&column)));
+            }
+        }
+    }
+
+    /// Adds sensitivity and specificity of each class; tells the confusion table.
+    fn of_classes(
+        view: &Classified<'_>,
+        predictions: &Predictions,
+        scores: &mut Vec<Score>,
+    ) -> Vec<ClassScore> {
+        let confusion = Confusion::of(view);
         let name = |class: usize| predictions.classes[class].as_str();
         for PerClass { class, sensitivity, specificity, .. } in per_class(&confusion) {
             let pairs: [(&str, &Measured); 2] =
@@ -190,11 +292,6 @@ impl Judge {
             predicted: name(predicted).to_owned(),
             count: confusion.counts()[[truth, predicted]],
         };
-        Ok(Evaluation {
-            part: self.part.name().to_owned(),
-            items: predictions.ids.len(),
-            scores,
-            confusion: cells.map(cell).collect(),
-        })
+        cells.map(cell).collect()
     }
 }

@@ -152,7 +152,7 @@ impl Kind for FineTune {
             Recipe::Transfer(Transfer {
                 model,
                 head_at: head_at.clone(),
-                classes: data.classes(),
+                classes: data.outputs(),
                 until: until.clone(),
                 body_rate: self.body_lr.get(),
                 head_init: training.head_init.value.clone(),
@@ -201,6 +201,7 @@ impl FineTune {
         let seed = site.seeds.first().copied();
         let sample = sample(site, data, self.training.train_size.as_ref(), seed)?;
         let training = self.training.settled(sample.train.len(), random, site)?;
+        let training = training.suited(data, site)?;
         training.check(site)?;
         Some(training)
     }

@@ -1,21 +1,25 @@
-//! `majority`: always the most frequent class of the training items. The floor of any verdict.
+//! `majority`: always the most frequent class of the training items, or the mean of what is to be
+//! told. The floor of any verdict.
 
 use ndarray::Array2;
 use serde_json::{Value as Json, json};
 
-use crate::base::Located;
 use crate::base::language::{Count, keys};
+use crate::base::{Located, Target};
 
+use super::super::artifacts::Predictions;
 use super::super::data::Sample;
 use super::super::job::{Context, Failure, Job, Outputs};
 use super::super::names::{Name, Reference};
 use super::super::probing::{sample, told};
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
+use super::super::targets::always;
 use super::Kind;
 
 keys! {
     /// Always predicts the most frequent class of the training items, with the shares of the
-    /// classes as probabilities.
+    /// classes as probabilities. Of several labels, the share of items that have each; of numbers,
+    /// their mean.
     pub struct Majority {
         /// The data set.
         dataset: Located<Name>,
@@ -69,10 +73,18 @@ impl Job for Prior {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        if self.sample.data.dataset.target() != Target::Classes {
+            return self.told(&always(&self.sample), context);
+        }
         let prior = self.sample.prior();
         let everyone = self.sample.everyone().len();
         let scores = Array2::from_shape_fn((everyone, prior.len()), |(_, class)| prior[class].ln());
-        let predictions = told(&self.sample, scores, None);
+        self.told(&told(&self.sample, scores, None), context)
+    }
+}
+
+impl Prior {
+    fn told(&self, predictions: &Predictions, context: &Context<'_>) -> Result<Outputs, Failure> {
         Ok(Outputs::default()
             .with("predictions", predictions.save(context.store)?)
             .fact("trained_on", self.sample.train.len()))

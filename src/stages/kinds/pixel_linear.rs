@@ -12,6 +12,7 @@ use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
 use super::super::probing::{Choosing, FEATURES, Fit, sample};
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
+use super::super::targets::needs_classes;
 use super::super::training::Pixelate;
 use super::Kind;
 
@@ -42,6 +43,7 @@ impl Kind for PixelLinear {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let data = site.dataset(&self.dataset)?;
+        needs_classes(Self::WORD, &data, self.dataset.place, site)?;
         let rule = self.rule(&data, site)?;
         site.fitting(&data, &rule, self.dataset.place)?;
         let pixels = Pixelate::shared(&data, &rule, site);

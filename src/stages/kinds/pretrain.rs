@@ -58,7 +58,7 @@ impl Kind for Pretrain {
         site.fitting(&data, &self.input, self.dataset.place)?;
         let training = self.settled(&data, site)?;
         let told = |message: String| Problem::at(self.architecture.place, message);
-        let graph = self.architecture.build(self.input.extents(), data.classes()).map_err(told);
+        let graph = self.architecture.build(self.input.extents(), data.outputs()).map_err(told);
         let graph = site.found.keep(graph)?;
         let seen = self.seen(&graph, site)?;
         let name = site.stage.clone();
@@ -118,7 +118,10 @@ impl Pretrain {
         }
         let seed = site.seeds.first().copied();
         let sample = sample(site, data, self.training.train_size.as_ref(), seed)?;
-        self.training.settled(sample.train.len(), true, site)
+        let training = self.training.settled(sample.train.len(), true, site)?;
+        let training = training.suited(data, site)?;
+        training.check(site)?;
+        Some(training)
     }
 
     /// Shapes for one item.

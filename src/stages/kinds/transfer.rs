@@ -9,18 +9,19 @@ use ndarray::Array2;
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Above0, Natural, Word, keys};
-use crate::base::{Located, Problem};
+use crate::base::{Located, Problem, Target};
 use crate::stats::{
-    Comparison, Discordant, Metric, Reason, TwoWay, judge, metric, student_quantile, superiority,
-    units,
+    Comparison, Discordant, Measure, Metric, Reason, TwoWay, Unit, judge, metric, student_quantile,
+    superiority, units,
 };
 
 use super::super::artifacts::{ArmNumbers, ArmRow, Predictions, Verdicts, put_json};
 use super::super::job::{Context, Cores, Failure, Given, Job, Outputs};
 use super::super::names::{Reference, full_name};
 use super::super::site::{Input, Offers, ScoredArm, ScoresOffer, Site};
+use super::super::targets::log_odds;
 use super::Kind;
-use beside::{Asked, Judged, beside};
+use beside::{Asked, PlacedPair, beside};
 
 keys! {
     /// Compares each scored stage with a baseline over the same seeds and test items, and says
@@ -31,10 +32,12 @@ keys! {
         /// What the others are compared with: the same architecture from random weights. With a
         /// matrix, each arm is compared with the combination that shares its axes.
         baseline: Located<Reference>,
-        /// The metric that is compared; it must be a mean over items.
-        metric: Located<Word>,
+        /// The metric that is compared; it must be a mean over items. If not said,
+        /// `balanced_accuracy` of classes, `log_loss` of several labels, `mse` of numbers.
+        metric: Option<Located<Word>> = None,
         /// Differences up to this size are no difference; by the metric's default if not said,
-        /// and never below one test item.
+        /// and never below one test item. Of numbers it is in the unit of the metric, and by default a
+        /// hundredth of their variance or standard deviation over the test items.
         rope: Option<Above0> = None,
         /// Further metrics of classes, such as `macro_f1` or `auroc`, whose differences are told
         /// beside the verdict with intervals by bootstrap. They decide nothing.
@@ -53,11 +56,12 @@ impl Kind for Transfer {
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
-        let metric = self.metric(site);
+        let known = self.known_metric(site);
         let also = self.also(site);
         let scores = self.scores(site)?;
         let pairs = self.pairs(&scores, site)?;
-        let metric = metric?;
+        known?;
+        let metric = self.metric(&scores, site)?;
         let mut inputs = Vec::new();
         for (arm, scored) in scores.arms.iter().enumerate() {
             for seed in 0..site.seeds.len() {
@@ -66,7 +70,9 @@ impl Kind for Transfer {
         }
         let job = Compare {
             metric: metric.name(),
+            target: scores.arms.first().map(|arm| arm.data.dataset.target()).unwrap_or_default(),
             rope: self.rope.map_or(metric.rope(), Above0::get),
+            is_share: self.rope.is_none() && is_scaled(metric),
             seeds: site.seeds.len(),
             families: families(&scores.arms),
             targets: targets(&scores.arms),
@@ -111,34 +117,89 @@ fn targets(arms: &[ScoredArm]) -> Vec<usize> {
 }
 
 impl Transfer {
-    fn metric(&self, site: &mut Site) -> Option<&'static dyn Metric> {
-        let means = || crate::stats::METRICS.iter().filter(|metric| is_mean(**metric));
-        let found = metric(&self.metric.0);
-        if let Some(found) = found.filter(|found| is_mean(*found)) {
-            return Some(found);
+    /// Refuses a metric that no target has, or that is no mean.
+    fn known_metric(&self, site: &mut Site) -> Option<()> {
+        let Some(word) = &self.metric else { return Some(()) };
+        let target_of = |target| Measure::find(&word.0, target);
+        let targets = [Target::Classes, Target::Labels, Target::Values];
+        if targets.into_iter().filter_map(target_of).any(|measure| measure.is_mean()) {
+            return Some(());
         }
-        let message = match found {
-            None => format!("no metric is called `{}`", self.metric.0),
-            Some(_) => format!("`{}` is no mean over items, which this test needs", self.metric.0),
+        let message = match Measure::named(&word.0) {
+            None => format!("no metric is called `{}`", word.0),
+            Some(_) => format!("`{}` is no mean over items, which this test needs", word.0),
         };
-        let known: Vec<&str> = means().map(|metric| metric.name()).collect();
-        site.problem(Problem::at(self.metric.place, message).or_else_one_of(&self.metric.0, known));
+        // What is tested is not known where nothing can be scored; classes are the usual case.
+        let target = self.target(site).unwrap_or_default();
+        let known = means(target);
+        site.problem(Problem::at(word.place, message).or_else_one_of(&word.0, known));
         None
     }
 
+    /// Further metrics, which must be of classes.
     fn also(&self, site: &mut Site) -> Option<Vec<&'static dyn Metric>> {
+        let of_classes = self.target(site).unwrap_or_default() == Target::Classes;
         let mut found = Some(Vec::new());
         for word in &self.also {
-            let known = metric(&word.0);
+            let known = metric(&word.0).filter(|_| of_classes);
             if known.is_none() {
-                let names: Vec<&str> = crate::stats::METRICS.iter().map(|m| m.name()).collect();
-                let message = format!("no metric is called `{}`", word.0);
-                site.problem(Problem::at(word.place, message).or_else_one_of(&word.0, names));
+                let problem = |message: String| Problem::at(word.place, message);
+                site.problem(match of_classes {
+                    true => {
+                        let names = crate::stats::METRICS.iter().map(|metric| metric.name());
+                        let message = format!("no metric is called `{}`", word.0);
+                        problem(message).or_else_one_of(&word.0, names.collect::<Vec<_>>())
+                    }
+                    false => problem("`also` takes metrics of classes".to_owned())
+                        .help("leave `also` away: what is told here has no classes"),
+                });
             }
             found = found.zip(known).map(|(mut all, metric)| {
                 all.push(metric);
                 all
             });
+        }
+        found
+    }
+
+    /// What the arms are tested on, if that can be seen.
+    fn target(&self, site: &Site) -> Option<Target> {
+        let stages = site.planned.iter().filter(|planned| planned.stage == self.of.stage);
+        let mut scores = stages.filter_map(|planned| planned.offers.as_ref()?.scores.as_ref());
+        Some(scores.next()?.arms.first()?.data.dataset.target())
+    }
+
+    /// The metric for what the arms are tested on, which must be the same for all of them.
+    fn metric(&self, scores: &ScoresOffer, site: &mut Site) -> Option<Measure> {
+        let target = scores.arms.first()?.data.dataset.target();
+        let differs = |arm: &&ScoredArm| arm.data.dataset.target() != target;
+        if let Some(other) = scores.arms.iter().find(differs) {
+            let message = format!(
+                "items of `{}` have {}, but those of `{}` have {}",
+                scores.arms[0].data.name,
+                target.told(),
+                other.data.name,
+                other.data.dataset.target().told()
+            );
+            let help = "score them in `evaluate` stages of their own";
+            site.problem(Problem::at(self.of.place, message).help(help));
+            return None;
+        }
+        let usual = match target {
+            Target::Classes => "balanced_accuracy",
+            Target::Labels => "log_loss",
+            Target::Values => "mse",
+        };
+        let word = self.metric.as_ref().map_or(usual, |word| word.0.as_str());
+        let found = Measure::find(word, target).filter(Measure::is_mean);
+        if let (None, Some(named)) = (found, &self.metric) {
+            let message = format!(
+                "`{word}` cannot compare what is told of items of `{}`, which have {}",
+                scores.arms[0].data.name,
+                target.told()
+            );
+            let problem = Problem::at(named.place, message);
+            site.problem(problem.or_else_one_of(word, means(target)));
         }
         found
     }
@@ -239,17 +300,25 @@ fn axes_missing(arm: &ScoredArm, baseline: &ScoredArm) -> String {
     missing.map(|(axis, _)| axis.clone()).unwrap_or_default()
 }
 
-/// Whether a metric is a mean over items; seen by asking it about one.
-fn is_mean(metric: &dyn Metric) -> bool {
-    let scores = Array2::from_elem((1, 2), 0.5);
-    let view = crate::stats::Predictions::new(&[0], &[0], scores.view(), Ok(scores.view()), 2);
-    view.is_ok_and(|view| metric.per_item(&view).is_some())
+/// Names of metrics that are means over items.
+fn means(target: Target) -> Vec<&'static str> {
+    let all = Measure::all(target).into_iter();
+    all.filter(Measure::is_mean).map(|measure| measure.name()).collect()
+}
+
+/// Whether a metric is measured in the unit of the numbers that are predicted.
+fn is_scaled(measure: Measure) -> bool {
+    matches!(measure, Measure::Column(metric) if metric.unit() != Unit::Own)
 }
 
 /// The comparison of all arms.
 struct Compare {
     metric: &'static str,
+    /// What the arms are tested on.
+    target: Target,
     rope: f64,
+    /// Whether `rope` is a share of the spread of the numbers that are predicted.
+    is_share: bool,
     seeds: usize,
     families: Vec<usize>,
     targets: Vec<usize>,
@@ -272,7 +341,7 @@ impl Job for Compare {
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
-        Ok(json!({
+        let mut parameters = json!({
             "metric": self.metric,
             "rope": self.rope,
             "seeds": self.seeds,
@@ -282,11 +351,15 @@ impl Job for Compare {
             "resamples": self.asked.resamples,
             "also": self.asked.also.iter().map(|metric| metric.name()).collect::<Vec<_>>(),
             "twins": self.asked.twins,
-        }))
+        });
+        if self.target != Target::Classes {
+            parameters["of"] = json!([self.target, self.is_share]);
+        }
+        Ok(parameters)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
-        let metric = metric(self.metric)
+        let metric = Measure::find(self.metric, self.target)
             .ok_or_else(|| Failure::new(format!("no metric is called `{}`", self.metric)))?;
         let arms: Vec<ArmRuns> = (0..self.families.len())
             .map(|arm| ArmRuns::load(arm, self.seeds, metric, context))
@@ -305,6 +378,7 @@ impl Job for Compare {
                     .collect(),
                 metric,
                 rope: self.rope,
+                is_share: self.is_share,
             })
             .collect();
         let compared: Vec<Compared> = pairs.iter().map(Pair::compare).collect::<Result<_, _>>()?;
@@ -316,15 +390,16 @@ impl Job for Compare {
                 ..compared.comparison.clone()
             })
             .collect();
-        let judged: Vec<Judged<'_>> = (0..pairs.len())
-            .map(|index| Judged {
+        let placed: Vec<PlacedPair<'_>> = (0..pairs.len())
+            .map(|index| PlacedPair {
                 at: self.pairs[index],
                 pair: &pairs[index],
                 comparison: &comparisons[index],
+                scale: compared[index].scale,
                 twin: self.asked.twins[index].map(|twin| &arms[twin]),
             })
             .collect();
-        let beside = beside(&judged, &self.asked, context)?;
+        let beside = beside(&placed, &self.asked, context)?;
         let rows = compared
             .into_iter()
             .zip(judge(&comparisons))
@@ -333,7 +408,7 @@ impl Job for Compare {
                 arm,
                 baseline,
                 numbers: compared.numbers,
-                verdict,
+                verdict: verdict.times(compared.scale),
             })
             .collect();
         let verdicts = Verdicts { metric: self.metric.to_owned(), rows };
@@ -371,7 +446,7 @@ impl ArmRuns {
     fn load(
         arm: usize,
         seeds: usize,
-        metric: &dyn Metric,
+        metric: Measure,
         context: &Context<'_>,
     ) -> Result<Self, Failure> {
         let run = |seed: usize| -> Result<SeedRun, Failure> {
@@ -379,8 +454,8 @@ impl ArmRuns {
             match context.inputs.get(&port) {
                 Some(Given::Artifact(_)) => {
                     let predictions = Predictions::load(&context.bytes(&port)?)?;
-                    let view = predictions.view()?;
-                    let defined = metric.per_item(&view).is_some_and(|items| items.is_ok());
+                    let judged = predictions.judged()?;
+                    let defined = metric.per_item(&judged).is_some_and(|items| items.is_ok());
                     // A kind without probabilities has no items of a metric that needs them.
                     Ok(if defined {
                         SeedRun::Present(Box::new(predictions))
@@ -447,14 +522,19 @@ struct Pair<'a> {
     baseline: &'a ArmRuns,
     /// All arms of the same target: where both of the pair diverged, these know the test items.
     others: Vec<&'a ArmRuns>,
-    metric: &'a dyn Metric,
+    metric: Measure,
     rope: f64,
+    /// Whether `rope` is a share of the spread of the numbers that are predicted.
+    is_share: bool,
 }
 
 /// A comparison that is yet to be judged among its family.
 struct Compared {
+    /// In units of `scale`.
     comparison: Comparison,
     numbers: ArmNumbers,
+    /// How large the unit is: the spread of the numbers that are predicted, 1 of anything else.
+    scale: f64,
 }
 
 impl Pair<'_> {
@@ -465,7 +545,11 @@ impl Pair<'_> {
         let runs = [self.baseline, self.arm].into_iter().chain(others);
         let sample = runs.flat_map(ArmRuns::present).next();
         let groups = sample.filter(|p| p.grouped).map(|p| renumbered(&p.groups));
-        let differences = differences(&pairs);
+        let scale = match sample {
+            Some(predictions) => self.metric.scale(&predictions.judged()?),
+            None => 1.0,
+        };
+        let differences = differences(&pairs) / scale;
         let items = differences.ncols();
         let collapsed = units(&differences, groups.as_deref())
             .map_err(|error| Failure::new(format!("compare arms: {error}")))?;
@@ -480,11 +564,11 @@ impl Pair<'_> {
         let comparison = Comparison {
             family: String::new(),
             two_way: TwoWay::of(&collapsed),
-            eps: self.rope,
+            eps: if self.is_share { self.rope } else { self.rope / scale },
             seeds: pairs.len(),
             units: collapsed.ncols(),
             missing_seeds: missing,
-            reasons: self.reasons(delta, mean(&scratch), majority),
+            reasons: self.reasons(delta, mean(&scratch), majority, scale),
             flags: self.flags(),
         };
         let discordant = discordant(&pairs);
@@ -503,7 +587,16 @@ impl Pair<'_> {
             mcnemar_p: discordant.as_ref().map(Discordant::exact_p),
             p_gt: superiority(&by_seed),
         };
-        Ok(Compared { comparison, numbers })
+        Ok(Compared { comparison, numbers, scale })
+    }
+
+    /// What counts as a difference of the score on val: balanced accuracy, or what takes its place
+    /// where there are no classes.
+    fn rise(&self) -> f64 {
+        match self.metric {
+            Measure::Class(_) => self.rope,
+            Measure::Column(_) => RISE,
+        }
     }
 
     /// 1 where higher is better, −1 where lower is.
@@ -539,7 +632,7 @@ impl Pair<'_> {
     }
 
     fn scored(&self, predictions: &Predictions) -> Result<Scored, Failure> {
-        let view = predictions.view()?;
+        let view = predictions.judged()?;
         let items = match self.metric.per_item(&view) {
             Some(Ok(items)) => items,
             Some(Err(reason)) => return Err(Failure::new(reason.reason().to_owned())),
@@ -554,7 +647,7 @@ impl Pair<'_> {
     /// What the most frequent training class gives, if the metric can say.
     fn majority(&self, like: &Predictions) -> Option<f64> {
         let predictions = always_majority(like);
-        let view = predictions.view().ok()?;
+        let view = predictions.judged().ok()?;
         self.metric.value(&view).value()
     }
 
@@ -564,10 +657,12 @@ impl Pair<'_> {
         delta: Option<f64>,
         scratch: Option<f64>,
         majority: Option<f64>,
+        scale: f64,
     ) -> Vec<Reason> {
         let mut reasons = Vec::new();
+        let rope = if self.is_share { self.rope * scale } else { self.rope };
         if let (Some(scratch), Some(majority)) = (scratch, majority)
-            && (scratch - majority) * self.sign() <= self.rope
+            && (scratch - majority) * self.sign() <= rope
         {
             reasons.push(Reason::InvalidBaseline);
         }
@@ -581,7 +676,7 @@ impl Pair<'_> {
         if behind.iter().any(|arm| arm.at_grid_edge()) {
             reasons.push(Reason::GridEdge);
         }
-        if behind.iter().any(|arm| arm.was_still_rising(self.rope)) {
+        if behind.iter().any(|arm| arm.was_still_rising(self.rise())) {
             reasons.push(Reason::BudgetLimited);
         }
         reasons
@@ -594,7 +689,7 @@ impl Pair<'_> {
             let marks = [
                 ("diverged", arm.diverged()),
                 ("grid_edge", arm.at_grid_edge()),
-                ("budget_limited", arm.was_still_rising(self.rope)),
+                ("budget_limited", arm.was_still_rising(self.rise())),
             ];
             let set = marks.iter().filter(|(_, set)| *set);
             flags.extend(set.map(|(mark, _)| format!("{prefix}{mark}")));
@@ -602,6 +697,9 @@ impl Pair<'_> {
         flags
     }
 }
+
+/// A difference of an area under ROC curves, or of a share of variance, that is worth a word.
+const RISE: f64 = 0.01;
 
 /// One seed of one arm: the metric, its items (higher is better), and which items were right.
 struct Scored {
@@ -629,12 +727,21 @@ fn discordant(pairs: &[(Scored, Scored)]) -> Option<Discordant> {
     both_known.then(|| Discordant::count(arm.right.iter().zip(&baseline.right).map(|(a, b)| a - b)))
 }
 
-/// The same items, all given the most frequent training class.
+/// The same items, all given the most frequent training class; or the shares of labels, or the means
+/// of numbers.
 fn always_majority(like: &Predictions) -> Predictions {
     let most = like.prior.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let class = like.prior.iter().position(|share| *share >= most).unwrap_or_default();
     let shape = (like.ids.len(), like.prior.len());
     let prior = Array2::from_shape_fn(shape, |(_, class)| like.prior[class]);
+    match like.target {
+        Target::Classes => {}
+        Target::Labels => {
+            let scores = prior.mapv(log_odds);
+            return Predictions { scores, probabilities: Ok(prior), ..like.clone() };
+        }
+        Target::Values => return Predictions { scores: prior, ..like.clone() },
+    }
     Predictions {
         predicted: vec![class; like.ids.len()],
         scores: prior.clone(),

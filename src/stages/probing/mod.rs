@@ -15,6 +15,7 @@ use super::data::{OpenDataset, Sample};
 use super::job::Job;
 use super::names::Reference;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
+use super::targets::needs_classes;
 
 /// The features that a stage reads: one layer of an `extract`.
 struct Layer {
@@ -37,6 +38,7 @@ pub(super) fn fits_on_features<J: Job + 'static>(
     let layer = layer(features, site)?;
     let train_size = choosing.train_size.as_ref();
     let data = layer.offer.data.clone();
+    needs_classes(word, &data, features.place, site)?;
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
     let runs = site.for_seeds(differ, |site, position, seed| {
         let sample = sample(site, &data, train_size, seed)?;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use serde_json::Value as Json;
 
+use crate::base::Target;
+
 use super::super::artifacts::Predictions;
 use super::super::data::Sample;
 use super::super::probabilities::best;
@@ -39,6 +41,8 @@ pub(crate) fn told(
         parts: everyone.iter().map(|(_, part)| *part).collect(),
         labels: items().map(|index| dataset.items()[index].label).collect(),
         predicted,
+        target: Target::Classes,
+        truths: Array2::default((0, 0)),
         scores,
         probabilities,
         selection: None,

@@ -1,12 +1,14 @@
 //! The node of a stage that trains: takes the best trial, predicts, writes the model.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use serde_json::{Value as Json, json};
 
 use crate::autodiff::Link;
+use crate::base::Target;
 use crate::onnx::graph::Graph;
 use crate::onnx::proto;
-use crate::train;
+use crate::onnx::tensor::Data;
+use crate::train::{self, Point};
 
 use super::super::artifacts::{
     Outcome, Predictions, Selection, TrialResult, get_json, put_json, read_vectors,
@@ -16,9 +18,12 @@ use super::super::job::{Context, Failure, Job, Outputs, Speed};
 use super::super::model::metadata;
 use super::super::probabilities::{link_word, log_probabilities, no_probabilities, shift_prior};
 use super::super::probing::told;
+use super::super::targets::{
+    in_own_unit, label_weights, scales, sigmoid, told_labels, told_values, unweighted,
+};
 use super::proof::Proof;
 use super::trial::{STATISTICS, WEIGHTS};
-use super::{Task, gates, range_test};
+use super::{Network, Task, gates, range_test};
 
 /// Takes the best of several trainings.
 pub(super) struct Choose {
@@ -43,7 +48,7 @@ impl Job for Choose {
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
-        let classes = self.task.sample.data.dataset.classes();
+        let classes = self.task.sample.data.dataset.names();
         Ok(json!({ "task": self.task.key()?, "classes": classes }))
     }
 
@@ -74,6 +79,7 @@ impl Job for Choose {
         prepared.weights.scatter(&weights, &mut trained);
         prepared.statistics.scatter(&statistics, &mut trained);
         let mut merged = network.written(trained.clone());
+        self.in_own_unit(&network, &mut merged);
         self.describe(&mut merged);
         let model = proto::encode(&merged);
         let source = task.recipe.source(context)?;
@@ -140,19 +146,27 @@ impl Choose {
     /// Writes all that is needed to use the model by itself into its metadata.
     fn describe(&self, graph: &mut Graph) {
         let text = |value: Json| value.to_string();
-        let classes = self.task.sample.data.dataset.classes();
+        let classes = self.task.sample.data.dataset.names();
         let pairs = [
             (metadata::CLASSES, text(json!(classes))),
             (metadata::INPUT, text(json!(self.task.recipe.input()))),
             (metadata::WRITER, env!("CARGO_PKG_VERSION").to_owned()),
         ];
         graph.metadata = pairs.map(|(key, value)| (key.to_owned(), value)).into();
+        let mut insert = |key: &str, text: String| graph.metadata.insert(key.to_owned(), text);
+        let target = self.task.target();
+        if target != Target::Classes {
+            insert(metadata::TARGET, target.word().to_owned());
+        }
         if self.task.training.class_weights == ClassWeights::Balanced {
-            let weights = text(json!(self.task.class_weights()));
-            graph.metadata.insert(metadata::CLASS_WEIGHTS.to_owned(), weights);
+            let weights = match target {
+                Target::Labels => json!(self.label_weights()),
+                _ => json!(self.class_weights()),
+            };
+            insert(metadata::CLASS_WEIGHTS, text(weights));
         }
         if let Some(link) = link_word(self.task.training.loss.link()) {
-            graph.metadata.insert(metadata::LINK.to_owned(), link.to_owned());
+            insert(metadata::LINK, link.to_owned());
         }
     }
 
@@ -167,9 +181,8 @@ impl Choose {
     ) -> Result<Predictions, Failure> {
         let task = &self.task;
         let sources = task.open(context)?;
-        let labels = task.sample.data.dataset.labels();
-        let class_weights = task.class_weights();
-        let examples = task.examples(&sources, &labels, &class_weights);
+        let known = task.known();
+        let examples = task.examples(&sources, &known);
         let items: Vec<usize> = task.sample.everyone().iter().map(|(index, _)| *index).collect();
         let scores = train::score(
             context.workshop,
@@ -180,17 +193,11 @@ impl Choose {
             statistics,
             context.cores,
         )?;
-        let classes = task.sample.data.classes();
+        let outputs = task.sample.data.outputs();
         let scores = scores.into_iter().map(f64::from).collect();
-        let scores = Array2::from_shape_vec((items.len(), classes), scores)
+        let scores = Array2::from_shape_vec((items.len(), outputs), scores)
             .map_err(|error| Failure::new(error.to_string()))?;
-        let link = task.training.loss.link();
-        let scores = log_probabilities(scores, link);
-        let mut predictions = told(&task.sample, scores, no_probabilities(link));
-        if task.training.class_weights == ClassWeights::Balanced && link != Link::None {
-            let shifted = shift_prior(&predictions.scores, &class_weights);
-            predictions.probabilities = Ok(shifted);
-        }
+        let mut predictions = self.told(scores);
         let setting = "lr".to_owned();
         let curve = trials
             .iter()
@@ -199,6 +206,71 @@ impl Choose {
         predictions.selection = Some(Selection { setting, chosen: trials[best].rate, curve });
         predictions.still_rising = still_rising(&trials[best]);
         Ok(predictions)
+    }
+}
+
+impl Choose {
+    fn class_weights(&self) -> Vec<f64> {
+        self.task.training.class_weights.of(&self.task.sample)
+    }
+
+    fn label_weights(&self) -> Vec<[f64; 2]> {
+        label_weights(&self.task.sample, &self.task.training.class_weights)
+    }
+
+    /// Predictions from what the network says of everyone.
+    fn told(&self, scores: Array2<f64>) -> Predictions {
+        let sample = &self.task.sample;
+        match self.task.target() {
+            Target::Classes => self.told_classes(scores),
+            Target::Labels => {
+                let log_odds = unweighted(scores, &self.label_weights());
+                let probabilities = sigmoid(&log_odds);
+                told_labels(sample, log_odds, probabilities)
+            }
+            Target::Values => {
+                let scales = scales(sample);
+                let mut values = scores;
+                for mut row in values.rows_mut() {
+                    let own = in_own_unit(&row.view(), &scales);
+                    row.assign(&ArrayView1::from(&own));
+                }
+                told_values(sample, values)
+            }
+        }
+    }
+
+    fn told_classes(&self, scores: Array2<f64>) -> Predictions {
+        let link = self.task.training.loss.link();
+        let scores = log_probabilities(scores, link);
+        let mut predictions = told(&self.task.sample, scores, no_probabilities(link));
+        let is_weighted = self.task.training.class_weights == ClassWeights::Balanced;
+        if is_weighted && link != Link::None {
+            let shifted = shift_prior(&predictions.scores, &self.class_weights());
+            predictions.probabilities = Ok(shifted);
+        }
+        predictions
+    }
+
+    /// A model of numbers says them in their own unit: its head takes over what they were
+    /// standardised by.
+    fn in_own_unit(&self, network: &Network, model: &mut Graph) {
+        if self.task.target() != Target::Values {
+            return;
+        }
+        let scales = scales(&self.task.sample);
+        let (weight, bias) = network.head();
+        for (name, shifts) in [(weight, false), (bias, true)] {
+            let Some(tensor) = model.initializers.get_mut(name) else { continue };
+            let Data::F32(values) = &mut tensor.data else { continue };
+            let length = (values.len() / scales.len().max(1)).max(1);
+            for (row, scale) in values.chunks_exact_mut(length).zip(&scales) {
+                let shift = if shifts { scale.mean } else { 0.0 };
+                for value in row {
+                    *value = (f64::from(*value) * scale.deviation + shift) as f32;
+                }
+            }
+        }
     }
 }
 
@@ -215,7 +287,8 @@ fn still_rising(trial: &TrialResult) -> Option<f64> {
             let step = point.step as f64;
             step > from && step <= to
         });
-        let values: Vec<f64> = inside.map(|point| point.val_balanced_accuracy).collect();
+        let score = |point: &Point| point.val_balanced_accuracy.or(point.val_score);
+        let values: Vec<f64> = inside.filter_map(score).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
     let end = *total as f64;
@@ -225,15 +298,15 @@ fn still_rising(trial: &TrialResult) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Point;
 
     fn trial(scores: &[f64], stopped_at: usize) -> TrialResult {
         let point = |(look, score): (usize, &f64)| Point {
             step: (look + 1) * 10,
             train_loss: None,
             val_loss: 0.0,
-            val_accuracy: 0.0,
-            val_balanced_accuracy: *score,
+            val_accuracy: None,
+            val_balanced_accuracy: Some(*score),
+            val_score: None,
             rate: 0.0,
         };
         let curve: Vec<Point> = scores.iter().enumerate().map(point).collect();

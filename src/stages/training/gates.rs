@@ -1,6 +1,8 @@
 //! Whether random weights are a fair start: a baseline that begins far off says nothing about its
 //! architecture.
 
+use crate::autodiff::Loss;
+use crate::base::Target;
 use crate::onnx::lsuv::{Layer, normalises, variances};
 use crate::onnx::runtime::Tensor as Value;
 
@@ -28,7 +30,8 @@ pub(super) fn warnings(
     if !transfer.is_scratch {
         return Ok(vec![]);
     }
-    let mut told: Vec<String> = of_loss(trial, transfer.classes).into_iter().collect();
+    let even = even(&task.training.loss, task.target(), transfer.classes);
+    let mut told: Vec<String> = even.and_then(|even| of_loss(trial, even)).into_iter().collect();
     // Statistics of the batch keep layers apart from each other; running ones tell nothing yet.
     if !normalises(&network.graph) {
         let mut layers = layers(task, network, context)?;
@@ -39,7 +42,17 @@ pub(super) fn warnings(
     Ok(told)
 }
 
-/// Scores of all classes that are about equal give a loss of ln C.
+/// How many answers there are between which a network that knows nothing stands: its loss is the
+/// logarithm of that. Nothing for losses that are no logarithms.
+fn even(loss: &Loss, target: Target, classes: usize) -> Option<usize> {
+    match (loss, target) {
+        (Loss::CrossEntropy, Target::Classes) => Some(classes),
+        (Loss::BinaryCrossEntropy, _) => Some(2),
+        _ => None,
+    }
+}
+
+/// Scores that are about equal give a loss of ln C.
 fn of_loss(trial: &TrialResult, classes: usize) -> Option<String> {
     let Outcome::Trained { curve, .. } = &trial.outcome else { return None };
     let loss = curve.first().filter(|point| point.step == 0)?.val_loss;
@@ -95,8 +108,9 @@ mod tests {
             step: 0,
             train_loss: None,
             val_loss: loss,
-            val_accuracy: 0.0,
-            val_balanced_accuracy: 0.0,
+            val_accuracy: None,
+            val_balanced_accuracy: None,
+            val_score: None,
             rate: 0.0,
         };
         let curve = vec![start];

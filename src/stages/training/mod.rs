@@ -30,11 +30,13 @@ use trial::Trial;
 use std::sync::Arc;
 
 use crate::autodiff::Terms;
+use crate::base::Target;
 use crate::train::{Course, Examples, Preparation, Prepared, Rows, Settings, Start};
 
 use super::artifacts::{ArrayRows, ChangedRows, PixelRows, ViewRows};
 use super::data::Sample;
 use super::job::{Context, Failure, Speed};
+use super::targets::Known;
 
 /// Where one input of the part that learns comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,24 +113,27 @@ impl Task {
         self.cuts.iter().enumerate().map(shape).collect()
     }
 
-    /// Weight of each class in the loss.
-    pub(super) fn class_weights(&self) -> Vec<f64> {
-        self.training.class_weights.of(&self.sample)
+    /// What is to be told of each item.
+    pub(super) fn target(&self) -> Target {
+        self.sample.data.dataset.target()
+    }
+
+    /// What is right about each item, with its weight in the loss.
+    pub(super) fn known(&self) -> Known {
+        Known::of(&self.sample, &self.training.class_weights)
     }
 
     /// What training reads.
     pub(super) fn examples<'a>(
         &'a self,
         sources: &'a [Box<dyn Rows>],
-        labels: &'a [usize],
-        class_weights: &'a [f64],
+        known: &'a Known,
     ) -> Examples<'a> {
         Examples {
             sources: sources.iter().map(AsRef::as_ref).collect(),
-            labels,
+            answers: known.answers(),
             train: &self.sample.train,
             val: &self.sample.split.val,
-            class_weights,
         }
     }
 
@@ -244,6 +249,7 @@ impl Task {
             cohort: &|name| training.unfreeze.cohort(network.depth_of(name)),
             learning,
             summed: self.piece() < self.batch(),
+            by_score: self.target() != Target::Classes,
         };
         let body_rate = self.recipe.body_rate();
         let preparation = Preparation {
@@ -269,6 +275,7 @@ impl Task {
             "lowest_lr": training.lowest_lr,
             "learning": learning,
             "summed": terms.summed,
+            "by_score": terms.by_score,
         });
         let key = crate::base::Digest::of_json(&identity);
         context.workshop.prepare(key, &preparation).map_err(|error| {

@@ -37,7 +37,7 @@ pub(in super::super) struct Transfer {
     pub(in super::super) model: ModelPart,
     /// The tensor that the head reads.
     pub(in super::super) head_at: String,
-    /// Number of classes.
+    /// Number of classes, labels or numbers.
     pub(in super::super) classes: usize,
     /// The tensor up to which everything is frozen.
     pub(in super::super) until: Option<String>,

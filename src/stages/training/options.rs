@@ -9,11 +9,12 @@ use crate::autodiff::{Loss, Optimiser};
 use crate::base::language::{
     Above0, Count, Fields, Fraction, Keys, Natural, Share, choice, defaults, keys,
 };
-use crate::base::{Found, Located, Place, Problem};
+use crate::base::{Found, Located, Place, Problem, Target};
 use crate::data::{Augment, InputRule};
 use crate::train::{Budget, Length, Mixing, Monitor, Schedule, Unfreeze};
 
 use super::super::class_weights::ClassWeights;
+use super::super::data::OpenDataset;
 use super::super::site::Site;
 use super::protocol::Protocol;
 use super::rates::Rates;
@@ -38,9 +39,11 @@ keys! {
         optimizer: Optimiser = Optimiser::AdamW(defaults()),
         /// How the learning rate changes over the steps.
         schedule: Schedule = Schedule::Cosine(defaults()),
-        /// What training makes small.
+        /// What training makes small. If not said, `cross_entropy` of classes,
+        /// `binary_cross_entropy` of several labels, `squared_error` of numbers, which are learnt in
+        /// units of their standard deviation over the training items.
         loss: Loss = Loss::CrossEntropy,
-        /// How much each class counts in the loss.
+        /// How much each class counts in the loss; of several labels, having each and not having it.
         class_weights: ClassWeights = ClassWeights::None,
         /// Share of each target that is spread evenly over the classes (Szegedy et al. 2016). The
         /// loss on val is that of the plain targets.
@@ -216,6 +219,61 @@ impl Training {
             site.problem(problem);
         }
         fine.then_some(())
+    }
+
+    /// The same with a loss that fits what is to be told of the items of a data set; adds what of it
+    /// does not.
+    pub(in super::super) fn suited(&self, data: &OpenDataset, site: &mut Site) -> Option<Self> {
+        let target = data.dataset.target();
+        let mut suited = self.clone();
+        if self.said("loss").is_none() {
+            suited.loss = match target {
+                Target::Classes => return Some(suited),
+                Target::Labels => Loss::BinaryCrossEntropy,
+                Target::Values => Loss::SquaredError,
+            };
+        }
+        let problems = suited.misfits(target, &data.name);
+        let fine = problems.is_empty();
+        for problem in problems {
+            site.problem(problem);
+        }
+        fine.then_some(suited)
+    }
+
+    /// What does not fit items that have no classes.
+    fn misfits(&self, target: Target, data: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let fitting: &[&str] = match (target, &self.loss) {
+            (Target::Classes, _) => return problems,
+            (Target::Labels, Loss::BinaryCrossEntropy)
+            | (Target::Values, Loss::SquaredError | Loss::Huber(_)) => &[],
+            (Target::Labels, _) => &["binary_cross_entropy"],
+            (Target::Values, _) => &["squared_error", "huber"],
+        };
+        let items = format!("items of `{data}` have {}", target.told());
+        let mut refuse = |key: &str, message: String, help: String| {
+            problems.push(Problem::at(self.place(key), message).help(help));
+        };
+        if !fitting.is_empty() {
+            let fitting: Vec<String> = fitting.iter().map(|word| format!("`{word}`")).collect();
+            let message = format!("{items}, which `{}` does not fit", self.loss.word());
+            refuse("loss", message, format!("leave `loss` out, or take {}", fitting.join(" or ")));
+        }
+        if self.monitor != Monitor::Loss {
+            let message = format!("{items}, so there is no balanced accuracy to monitor");
+            refuse("monitor", message, "leave `monitor` out".to_owned());
+        }
+        if self.head_init.value == HeadInit::Probe {
+            let message = format!("{items}, but a probe tells classes apart");
+            let help = "start the head at `zero` or `random`".to_owned();
+            refuse("head_init", message, help);
+        }
+        if target == Target::Values && self.class_weights != ClassWeights::None {
+            let message = format!("{items}, so there are no classes that could have weights");
+            refuse("class_weights", message, "leave `class_weights` out".to_owned());
+        }
+        problems
     }
 
     fn contradictions(&self) -> Vec<Problem> {

@@ -51,9 +51,8 @@ impl Job for RangeTest {
         let network = task.recipe.build(task.seed, context)?;
         let prepared = &task.prepare_whole(&network, context)?;
         let sources = task.open(context)?;
-        let labels = task.sample.data.dataset.labels();
-        let class_weights = task.class_weights();
-        let examples = task.examples(&sources, &labels, &class_weights);
+        let known = task.known();
+        let examples = task.examples(&sources, &known);
         let settings = task.settings(1.0, context.cores);
         let start = task.start(&network, prepared);
         let watch = |done: usize, total: usize, note: &str| {

@@ -63,9 +63,8 @@ impl Job for Trial {
         let phases = task.prepare(&network, context)?;
         let prepared = phases.last().ok_or_else(|| Failure::new("prepare any phase"))?;
         let sources = task.open(context)?;
-        let labels = task.sample.data.dataset.labels();
-        let class_weights = task.class_weights();
-        let examples = task.examples(&sources, &labels, &class_weights);
+        let known = task.known();
+        let examples = task.examples(&sources, &known);
         let rate = self.rate(context)?;
         let settings = task.settings(rate, context.cores);
         let start = task.start(&network, prepared);

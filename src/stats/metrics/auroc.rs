@@ -89,7 +89,7 @@ fn class_area(predictions: &Predictions<'_>, class: usize) -> Result<f64, Undefi
 
 /// Mann and Whitney's statistic from midranks R of m positives among m + n items:
 /// `(Σ R_positive - m (m + 1) / 2) / (m n)`.
-fn area(scores: &[f64], positive: &[bool]) -> Result<f64, Undefined> {
+pub(in crate::stats) fn area(scores: &[f64], positive: &[bool]) -> Result<f64, Undefined> {
     let m = positive.iter().filter(|&&positive| positive).count();
     let n = positive.len() - m;
     if m == 0 || n == 0 {

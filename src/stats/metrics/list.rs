@@ -2,13 +2,26 @@
 
 use super::metric::Metric;
 use super::{
-    accuracy::Accuracy, auroc::Auroc, balanced_accuracy::BalancedAccuracy, brier::Brier, ece::Ece,
-    log_loss::LogLoss, macro_f1::MacroF1,
+    accuracy::Accuracy, auroc::Auroc, average_precision::AveragePrecision,
+    balanced_accuracy::BalancedAccuracy, brier::Brier, ece::Ece, kappa::Kappa, log_loss::LogLoss,
+    macro_f1::MacroF1, mcc::Mcc,
 };
 
 /// Every metric, in the order of tables.
-pub static METRICS: &[&dyn Metric] =
-    &[&Accuracy, &BalancedAccuracy, &MacroF1, &Auroc, &LogLoss, &Brier, &Ece];
+pub static METRICS: &[&dyn Metric] = &[
+    &Accuracy,
+    &BalancedAccuracy,
+    &MacroF1,
+    &Auroc,
+    &LogLoss,
+    &Brier,
+    &Ece,
+    &AveragePrecision,
+    &Kappa::PLAIN,
+    &Kappa::LINEAR,
+    &Kappa::QUADRATIC,
+    &Mcc,
+];
 
 /// The metric of that name.
 #[must_use]
@@ -34,6 +47,15 @@ mod suite {
             assert_eq!(metric(name).map(Metric::name), Some(name));
         }
         assert!(metric("accurracy").is_none());
+    }
+
+    #[test]
+    fn what_is_told_unasked_stays_what_it_was() {
+        let usual = METRICS.iter().filter(|metric| metric.is_usual()).map(|metric| metric.name());
+        assert_eq!(
+            usual.collect::<Vec<_>>(),
+            ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss", "brier", "ece"]
+        );
     }
 
     #[test]
@@ -127,6 +149,6 @@ mod suite {
             .map(|metric| metric.name())
             .collect();
         assert_eq!(repeating, ["log_loss", "brier", "ece"]);
-        assert_eq!(METRICS.iter().filter(|m| m.value(&bare).value().is_some()).count(), 4);
+        assert_eq!(METRICS.iter().filter(|m| m.value(&bare).value().is_some()).count(), 9);
     }
 }

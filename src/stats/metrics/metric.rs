@@ -41,6 +41,11 @@ pub trait Metric: Sync {
     /// What it measures, with unit and range, in a sentence.
     fn description(&self) -> &'static str;
 
+    /// Whether it is told where nobody says which metrics to tell.
+    fn is_usual(&self) -> bool {
+        true
+    }
+
     /// The value, or why there is none. Never NaN.
     fn value(&self, predictions: &Predictions<'_>) -> Measured;
 
@@ -53,6 +58,6 @@ pub trait Metric: Sync {
 }
 
 /// The mean of at least one number.
-pub(super) fn mean(values: &[f64]) -> f64 {
+pub(in crate::stats) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }

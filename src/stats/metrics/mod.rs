@@ -5,25 +5,34 @@
 
 mod accuracy;
 mod auroc;
+mod average_precision;
 mod balanced_accuracy;
 mod brier;
 mod confusion;
 mod ece;
+mod kappa;
 mod list;
 mod log_loss;
 mod macro_f1;
+mod mcc;
 mod metric;
 mod per_class;
 
 pub use accuracy::Accuracy;
+pub(super) use auroc::area;
 pub use auroc::{Auroc, OneVsRest};
+pub use average_precision::AveragePrecision;
+pub(super) use average_precision::average_precision;
 pub use balanced_accuracy::BalancedAccuracy;
 pub use brier::Brier;
 pub use confusion::Confusion;
 pub use ece::Ece;
 pub(in crate::stats) use ece::calibration_gaps;
+pub use kappa::Kappa;
 pub use list::{METRICS, metric};
 pub use log_loss::LogLoss;
 pub use macro_f1::MacroF1;
+pub use mcc::Mcc;
+pub(super) use metric::mean;
 pub use metric::{Direction, Metric};
 pub use per_class::{PerClass, per_class};

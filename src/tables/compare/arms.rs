@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::{Array2, ArrayView2};
 
 use crate::stats::{
-    Class, Comparison, MIN_SEEDS, Metric, Predictions, TwoWay, judge, paired_interval, units,
+    Class, Columns, Comparison, Judged, MIN_SEEDS, Measure, Predictions, TwoWay, judge,
+    paired_interval, units,
 };
 
 use super::super::summary::reasons_in_words;
@@ -16,7 +17,7 @@ use super::{ArmComparison, Change, Scope};
 pub(super) fn of(
     reference: &OpenedRun,
     run: &OpenedRun,
-    metric: &dyn Metric,
+    metric: Measure,
     split: &str,
     seeds: &[u64],
 ) -> Vec<ArmComparison> {
@@ -29,7 +30,7 @@ pub(super) fn of(
     // Arms are judged as one family: the more of them, the likelier one differs by chance.
     let comparisons: Vec<Comparison> = pairs.iter().map(|pair| pair.comparison(metric)).collect();
     let judged = pairs.iter().zip(judge(&comparisons));
-    judged.map(|(pair, verdict)| pair.told(metric, &verdict)).collect()
+    judged.map(|(pair, verdict)| pair.told(metric, &verdict.times(pair.scale))).collect()
 }
 
 /// One arm of both runs.
@@ -43,6 +44,8 @@ struct Pair<'a> {
     /// Run less reference, seeds × items, higher is better; none if the metric is no mean over
     /// items, or if items are not there for every seed.
     items: Option<Items>,
+    /// How large the unit of the metric is: the spread of numbers that are predicted, 1 of all else.
+    scale: f64,
 }
 
 struct Items {
@@ -57,7 +60,7 @@ impl<'a> Pair<'a> {
         arm: String,
         reference: &'a OpenedRun,
         run: &'a OpenedRun,
-        metric: &dyn Metric,
+        metric: Measure,
         split: &str,
         seeds: &[u64],
     ) -> Self {
@@ -77,15 +80,16 @@ impl<'a> Pair<'a> {
             }
         }
         let items = items(reference, run, metric, &tested);
-        Self { arm, reference, run, before, after, items }
+        let scale = tested.first().map_or(1.0, |of| scale(reference, metric, of));
+        Self { arm, reference, run, before, after, items, scale }
     }
 
     fn units(&self) -> Option<Array2<f64>> {
         let items = self.items.as_ref()?;
-        units(&items.differences, items.groups.as_deref()).ok()
+        units(&(&items.differences / self.scale), items.groups.as_deref()).ok()
     }
 
-    fn comparison(&self, metric: &dyn Metric) -> Comparison {
+    fn comparison(&self, metric: Measure) -> Comparison {
         let units = self.units();
         Comparison {
             family: String::new(),
@@ -99,7 +103,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    fn told(&self, metric: &dyn Metric, verdict: &crate::stats::Verdict) -> ArmComparison {
+    fn told(&self, metric: Measure, verdict: &crate::stats::Verdict) -> ArmComparison {
         let sign = metric.direction().sign();
         let by_seed: Vec<f64> =
             self.before.iter().zip(&self.after).map(|(b, a)| (a - b) * sign).collect();
@@ -111,7 +115,7 @@ impl<'a> Pair<'a> {
         };
         let (word, remark) = match scope {
             Scope::SeedsAndItems => self.judged(verdict),
-            Scope::Seeds => over_seeds(&by_seed, interval, metric.rope()),
+            Scope::Seeds => over_seeds(&by_seed, interval, metric.rope() * self.scale),
         };
         let count = |groups: &Vec<usize>| groups.iter().collect::<BTreeSet<_>>().len();
         ArmComparison {
@@ -175,7 +179,7 @@ fn over_seeds(by_seed: &[f64], interval: Option<(f64, f64)>, rope: f64) -> (Chan
 fn items(
     reference: &OpenedRun,
     run: &OpenedRun,
-    metric: &dyn Metric,
+    metric: Measure,
     seeds: &[Tested],
 ) -> Option<Items> {
     let mut rows = Vec::new();
@@ -212,10 +216,14 @@ fn classes(before: &[Item], after: &[&Item]) -> Vec<String> {
 /// What each item contributes, higher is better; none for a metric that needs more than the class
 /// that was predicted.
 fn per_item<'a>(
-    metric: &dyn Metric,
+    metric: Measure,
     items: impl Iterator<Item = &'a Item>,
     classes: &[String],
 ) -> Option<Vec<f64>> {
+    let metric = match metric {
+        Measure::Class(metric) => metric,
+        Measure::Column(_) => return judged(items, |judged| metric.per_item(judged)?.ok())?,
+    };
     let number = |word: &String| classes.binary_search(word).ok();
     let (labels, predicted): (Vec<usize>, Vec<usize>) = items
         .map(|item| Some((number(&item.label)?, number(&item.predicted)?)))
@@ -230,6 +238,36 @@ fn per_item<'a>(
     let none: Result<ArrayView2<'_, f64>, &str> = Err("tables of items are compared by class");
     let view = Predictions::new(&labels, &predicted, scores.view(), none, count).ok()?;
     metric.per_item(&view)?.ok()
+}
+
+/// How large the unit of a metric is for the items of the reference.
+fn scale(reference: &OpenedRun, metric: Measure, of: &Tested) -> f64 {
+    let Measure::Column(_) = metric else { return 1.0 };
+    let items = reference.items(of).unwrap_or_default();
+    judged(items.iter(), |judged| metric.scale(judged)).unwrap_or(1.0)
+}
+
+/// Numbers as the table of items has them, judged; nothing where it has something else.
+fn judged<'a, T>(
+    items: impl Iterator<Item = &'a Item>,
+    judge: impl Fn(&Judged<'_>) -> T,
+) -> Option<T> {
+    let numbers = |words: &str| -> Option<Vec<f64>> {
+        let number = |word| if word == "?" { Some(f64::NAN) } else { str::parse(word).ok() };
+        words.split(' ').map(number).collect()
+    };
+    let (mut truths, mut told) = (vec![], vec![]);
+    for item in items {
+        truths.push(numbers(&item.label)?);
+        told.push(numbers(&item.predicted)?);
+    }
+    let matrix = |rows: &[Vec<f64>]| {
+        let width = rows.first()?.len();
+        Array2::from_shape_vec((rows.len(), width), rows.concat()).ok()
+    };
+    let (truths, told) = (matrix(&truths)?, matrix(&told)?);
+    let columns = Columns::values(truths.view(), told.view()).ok()?;
+    Some(judge(&Judged::Columns(columns)))
 }
 
 /// Group numbers without gaps; none where items have none.

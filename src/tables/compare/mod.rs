@@ -8,7 +8,7 @@ mod tested;
 use serde::Serialize;
 
 use crate::pipeline::spec::{Setting, changes};
-use crate::stats::Metric;
+use crate::stats::Measure;
 use crate::store::RunRecord;
 
 use super::TableError;
@@ -158,7 +158,7 @@ fn chosen(
     reference: &OpenedRun,
     run: &OpenedRun,
     asked: Option<&str>,
-) -> Result<&'static dyn Metric, CompareError> {
+) -> Result<Measure, CompareError> {
     let known: Vec<String> = reference.metrics();
     let refused = |message: String| CompareError::Metric { message, known: known.clone() };
     let word = match asked.or(reference.verdict_metric.as_deref()) {
@@ -175,7 +175,7 @@ fn chosen(
             return Err(refused(format!("`{word}` was not scored in {shown}")));
         }
     }
-    crate::stats::metric(&word).ok_or_else(|| refused(format!("no metric is called `{word}`")))
+    Measure::named(&word).ok_or_else(|| refused(format!("no metric is called `{word}`")))
 }
 
 fn nothing_scored(run: &OpenedRun) -> String {

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 
 use crate::base::Seed;
 use crate::stats::{
-    Attribution, Bootstrap, Comparison, DeLong, Design, Hidden, Metric, MetricDifference, Over,
-    PairedArms, SecondaryTest, Subgroup, Weighted, corrected_together, subgroups, table_of,
-    weighted, widened_rope,
+    Attribution, Bootstrap, Bootstrapped, Comparison, DeLong, Design, Hidden, Measure, Metric,
+    MetricDifference, Over, PairedArms, SecondaryTest, Subgroup, SubgroupVerdict, Weighted,
+    corrected_together, subgroups, table_of, weighted, widened_rope,
 };
 
 use super::super::super::artifacts::{Beside, ChangedRow, Predictions, SubgroupRow, TestRow};
@@ -57,21 +57,24 @@ pub(super) fn twins(arms: &[ScoredArm], pairs: &[(usize, usize)]) -> Vec<Option<
 }
 
 /// One pair with its place among the arms and what it is corrected with.
-pub(super) struct Judged<'a> {
+pub(super) struct PlacedPair<'a> {
     pub(super) at: (usize, usize),
     pub(super) pair: &'a Pair<'a>,
+    /// In units of `scale`.
     pub(super) comparison: &'a Comparison,
+    /// How large the unit is in which arms are compared.
+    pub(super) scale: f64,
     pub(super) twin: Option<&'a super::ArmRuns>,
 }
 
 /// Everything beside the verdicts on these pairs.
 pub(super) fn beside(
-    judged: &[Judged<'_>],
+    pairs: &[PlacedPair<'_>],
     asked: &Asked,
     context: &Context<'_>,
 ) -> Result<Beside, Failure> {
     let mut found = Beside::default();
-    for one in judged {
+    for one in pairs {
         context.go_on()?;
         let runs = one.runs()?;
         let row =
@@ -80,14 +83,14 @@ pub(super) fn beside(
         found.subgroups.extend(one.subgroups(&runs)?);
         found.changed.extend(one.changed(&runs));
     }
-    correct(&mut found.tests, judged);
+    correct(&mut found.tests, pairs);
     Ok(found)
 }
 
 /// Corrects the p-values of each test over the arms of a family.
-fn correct(tests: &mut [TestRow], judged: &[Judged<'_>]) {
+fn correct(tests: &mut [TestRow], pairs: &[PlacedPair<'_>]) {
     let family = |row: &TestRow| {
-        let own = judged.iter().find(|one| one.at == (row.arm, row.baseline));
+        let own = pairs.iter().find(|one| one.at == (row.arm, row.baseline));
         own.map_or("", |one| one.comparison.family.as_str())
     };
     let mut together: BTreeMap<_, Vec<usize>> = BTreeMap::new();
@@ -109,7 +112,7 @@ struct Runs<'a> {
     seeds: Vec<[Cow<'a, Predictions>; 2]>,
     /// Position of each among all seeds.
     numbers: Vec<usize>,
-    /// Arm minus baseline, seeds × items.
+    /// Arm minus baseline, seeds × items, in units of the scale.
     differences: Array2<f64>,
     groups: Option<Vec<usize>>,
 }
@@ -127,7 +130,7 @@ impl Runs<'_> {
     }
 }
 
-impl<'a> Judged<'a> {
+impl<'a> PlacedPair<'a> {
     fn runs(&self) -> Result<Runs<'a>, Failure> {
         let pair = self.pair;
         let (mut seeds, mut numbers) = (Vec::new(), Vec::new());
@@ -149,7 +152,9 @@ impl<'a> Judged<'a> {
         let groups = groups.map(|pair| renumbered(&pair[0].groups));
         let scores = |side: usize| self.table(seeds.iter().map(|pair| &*pair[side]));
         let differences = match (scores(0)?, scores(1)?) {
-            (Some(arm), Some(baseline)) if arm.dim() == baseline.dim() => arm - baseline,
+            (Some(arm), Some(baseline)) if arm.dim() == baseline.dim() => {
+                (arm - baseline) / self.scale
+            }
             _ => Array2::zeros((0, 0)),
         };
         Ok(Runs { seeds, numbers, differences, groups })
@@ -172,8 +177,9 @@ impl<'a> Judged<'a> {
         cores: usize,
     ) -> Result<Vec<SecondaryTest>, Failure> {
         let value = |run: &Predictions| self.pair.scored(run).map(|scored| scored.value);
+        let sign = self.pair.sign() / self.scale;
         let difference = |[arm, baseline]: &[Cow<'_, Predictions>; 2]| {
-            Ok((value(arm)? - value(baseline)?) * self.pair.sign())
+            Ok((value(arm)? - value(baseline)?) * sign)
         };
         let by_seed: Vec<f64> =
             runs.seeds.iter().map(difference).collect::<Result<_, Failure>>()?;
@@ -194,16 +200,20 @@ impl<'a> Judged<'a> {
         let mut tests: Vec<SecondaryTest> = paired.tests().into_iter().map(named).collect();
         tests.extend(delong(runs));
         if asked.resamples > 0 {
-            tests.extend(resampled(self.pair.metric, runs, eps, asked.resamples, cores));
+            let bootstrap = bootstrap(asked.resamples, cores);
+            tests.extend(match self.pair.metric {
+                Measure::Class(metric) => resampled(metric, runs, eps, &bootstrap),
+                Measure::Column(_) => resampled_means(own, runs, eps, &bootstrap),
+            });
             for metric in asked.also.iter().filter(|metric| metric.name() != own) {
                 let eps = widened_rope(metric.rope(), units);
-                tests.extend(resampled(*metric, runs, eps, asked.resamples, cores));
+                tests.extend(resampled(*metric, runs, eps, &bootstrap));
             }
         }
         if let Some(found) = self.attribution(runs)? {
             tests.extend(SecondaryTest::attributed(&found, eps).map(named));
         }
-        Ok(tests)
+        Ok(tests.into_iter().map(|test| test.times(self.scale)).collect())
     }
 
     /// The difference split by the arm's twin, over the seeds that all three have.
@@ -219,6 +229,7 @@ impl<'a> Judged<'a> {
         let (Some(arm), Some(twin), Some(scratch)) = (table(0)?, table(1)?, table(2)?) else {
             return Ok(None);
         };
+        let [arm, twin, scratch] = [arm, twin, scratch].map(|scores| scores / self.scale);
         Ok(Attribution::of(&arm, &twin, &scratch, runs.groups.as_deref()))
     }
 
@@ -236,7 +247,11 @@ impl<'a> Judged<'a> {
         let found = subgroups(&runs.differences, runs.groups.as_deref(), &parts, self.comparison)
             .map_err(|error| Failure::new(format!("compare subgroups: {error}")))?;
         let (arm, baseline) = self.at;
-        Ok(found.into_iter().map(|told| SubgroupRow { arm, baseline, told }).collect())
+        let row = |told: SubgroupVerdict| {
+            let verdict = told.verdict.times(self.scale);
+            SubgroupRow { arm, baseline, told: SubgroupVerdict { verdict, ..told } }
+        };
+        Ok(found.into_iter().map(row).collect())
     }
 
     fn changed(&self, runs: &Runs<'_>) -> Vec<ChangedRow> {
@@ -269,13 +284,30 @@ fn delong(runs: &Runs<'_>) -> Option<SecondaryTest> {
     Some(SecondaryTest::delong(&found))
 }
 
+/// The same draws for every arm and metric.
+fn bootstrap(resamples: usize, cores: usize) -> Bootstrap {
+    let threads = NonZeroUsize::new(cores).unwrap_or(NonZeroUsize::MIN);
+    Bootstrap { resamples, seed: Seed(0), threads }
+}
+
+/// What is drawn: seeds too where there are enough, groups whole, rare classes within themselves.
+fn design(runs: &Runs<'_>) -> Option<Design> {
+    let [sample, _] = runs.seeds.first()?;
+    let seeds = runs.seeds.len();
+    let over = if seeds < SEEDS_TO_DRAW { Over::Items } else { Over::SeedsAndItems };
+    let design = Design::new(seeds, sample.ids.len(), over);
+    Some(match &runs.groups {
+        Some(groups) => design.grouped(groups),
+        None => design.stratified(&sample.labels),
+    })
+}
+
 /// Both intervals of a metric's difference by bootstrap; nothing where it has no value for a run.
 fn resampled(
     metric: &dyn Metric,
     runs: &Runs<'_>,
     eps: f64,
-    resamples: usize,
-    cores: usize,
+    bootstrap: &Bootstrap,
 ) -> Vec<SecondaryTest> {
     let mut seeds = Vec::new();
     for [arm, baseline] in &runs.seeds {
@@ -285,19 +317,33 @@ fn resampled(
         };
         seeds.push([arm, baseline]);
     }
-    let Some([sample, _]) = runs.seeds.first() else { return vec![] };
-    let over = if seeds.len() < SEEDS_TO_DRAW { Over::Items } else { Over::SeedsAndItems };
-    let design = Design::new(seeds.len(), sample.ids.len(), over);
-    let design = match &runs.groups {
-        Some(groups) => design.grouped(groups),
-        None => design.stratified(&sample.labels),
-    };
+    let Some(design) = design(runs) else { return vec![] };
     let difference = MetricDifference { seeds, direction: metric.direction() };
-    let threads = NonZeroUsize::new(cores).unwrap_or(NonZeroUsize::MIN);
-    let bootstrap = Bootstrap { resamples, seed: Seed(0), threads };
     let found = bootstrap.run(&design, |seeds, items| difference.value(seeds, items));
-    let rows = found.map(|found| SecondaryTest::resampled(&found, eps));
-    rows.into_iter().flatten().map(|row| row.of_metric(metric.name())).collect()
+    intervals(found.as_ref(), eps, metric.name())
+}
+
+/// The same of a mean over items of something else than classes.
+fn resampled_means(
+    metric: &str,
+    runs: &Runs<'_>,
+    eps: f64,
+    bootstrap: &Bootstrap,
+) -> Vec<SecondaryTest> {
+    let Some(design) = design(runs).filter(|_| !runs.differences.is_empty()) else {
+        return vec![];
+    };
+    let weights = |counts: &[u32]| counts.iter().map(|&n| f64::from(n)).collect::<Array1<f64>>();
+    let mean = |seeds: &[u32], items: &[u32]| {
+        let (seeds, items) = (weights(seeds), weights(items));
+        Some(seeds.dot(&runs.differences.dot(&items)) / (seeds.sum() * items.sum()))
+    };
+    intervals(bootstrap.run(&design, mean).as_ref(), eps, metric)
+}
+
+fn intervals(found: Option<&Bootstrapped>, eps: f64, metric: &str) -> Vec<SecondaryTest> {
+    let rows = found.map(|found| SecondaryTest::resampled(found, eps));
+    rows.into_iter().flatten().map(|row| row.of_metric(metric)).collect()
 }
 
 fn prepared<'r>(metric: &'r dyn Metric, run: &'r Predictions) -> Option<Box<dyn Weighted + 'r>> {

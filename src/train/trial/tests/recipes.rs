@@ -139,10 +139,9 @@ impl Ask {
         let phases = self.phases(&workshop, &graph);
         let examples = Examples {
             sources: vec![&halves],
-            labels: &labels,
+            answers: Answers::Classes { labels: &labels, weights: &self.class_weights },
             train: &items,
             val: &val,
-            class_weights: &self.class_weights,
         };
         let weights = phases[0].weights.gather(&graph);
         let start = Start {
