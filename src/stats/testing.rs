@@ -118,6 +118,11 @@ impl Draws {
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
+    /// True with the given probability.
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        self.uniform() < probability
+    }
+
     /// 0..n in random order, by Fisher and Yates.
     pub(super) fn order(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();

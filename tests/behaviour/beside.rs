@@ -205,6 +205,51 @@ stages:
 }
 
 #[test]
+fn arms_that_predict_numbers_are_compared_in_their_unit() {
+    let row = |number: u32| format!("{},{}\n", pet(number), 100 * (number % 2) + number);
+    let manifest = format!("path,size\n{}", (0..60).map(row).collect::<String>());
+    let study = Study::new(
+        "\
+name: study
+seeds: 3
+datasets:
+  pets:
+    manifest: { path: set.csv, values: size }
+    split: { train: 0.5, val: 0.2, test: 0.3 }
+stages:
+  net:
+    pretrain:
+      dataset: pets
+      architecture: { plain_cnn: { channels: 4, dense: 8 } }
+      input: { size: 8, channels: 1, scale: 255 }
+      steps: 30
+      lr: 1e-2
+  floor:
+    majority: { dataset: pets }
+  scores:
+    evaluate: { of: [net, floor], metrics: [mse] }
+  verdict:
+    transfer: { of: scores, baseline: floor, resamples: 100 }
+",
+    )
+    .with_pets()
+    .with_file("set.csv", manifest.as_bytes());
+    study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+    let tests = rows(&study.latest(), "tests");
+    let told = tests.iter().map(|row| format!("{} {}", row["test"], row["metric"]));
+    let expected = ["two_way mse", "paired_t mse", "superiority mse", "bootstrap mse", "bca mse"];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let verdict = &rows(&study.latest(), "transfer")[0];
+    let delta = number(verdict, "delta");
+    for test in ["two_way", "paired_t", "bootstrap"] {
+        let estimate = number(only(&tests, &[("test", test)]), "estimate");
+        assert!((estimate - delta).abs() < 1e-9 * delta.abs(), "{test}: {estimate}, not {delta}");
+    }
+    // Numbers are not right or wrong.
+    assert!(rows(&study.latest(), "changed_items").is_empty());
+}
+
+#[test]
 fn any_number_of_jobs_gives_the_same_tables_beside() {
     let tables = |jobs: &str| {
         let study = Study::new(PLAIN).with_digits(600);

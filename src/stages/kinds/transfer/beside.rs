@@ -17,7 +17,8 @@ use crate::stats::{
 use super::super::super::artifacts::{Beside, ChangedRow, Predictions, SubgroupRow, TestRow};
 use super::super::super::job::{Context, Failure};
 use super::super::super::site::{Arm, ScoredArm};
-use super::{Pair, SeedRun, always_majority, renumbered};
+use super::pair::{Pair, always_majority, renumbered};
+use super::runs::{ArmRuns, SeedRun};
 
 /// From this many seeds on, seeds are drawn too: fewer are no sample to draw from.
 const SEEDS_TO_DRAW: usize = 5;
@@ -64,7 +65,7 @@ pub(super) struct PlacedPair<'a> {
     pub(super) comparison: &'a Comparison,
     /// How large the unit is in which arms are compared.
     pub(super) scale: f64,
-    pub(super) twin: Option<&'a super::ArmRuns>,
+    pub(super) twin: Option<&'a ArmRuns>,
 }
 
 /// Everything beside the verdicts on these pairs.
