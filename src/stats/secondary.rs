@@ -204,7 +204,7 @@ pub struct PairedArms<'a> {
     pub by_seed: &'a [f64],
     /// Which items each run of the arm and of the baseline has right; nothing where items are not
     /// right or wrong.
-    pub right: Option<(&'a [Vec<bool>], &'a [Vec<bool>])>,
+    pub right: Option<[&'a [Vec<bool>]; 2]>,
     /// Half the width of the region of practical equivalence.
     pub eps: f64,
 }
@@ -249,7 +249,7 @@ impl PairedArms<'_> {
     }
 
     fn mcnemar(&self) -> Option<SecondaryTest> {
-        let (arm, baseline) = self.right?;
+        let [arm, baseline] = self.right?;
         let (arm, baseline) = (arm.first()?, baseline.first()?);
         let sign = |(a, b): (&bool, &bool)| f64::from(u8::from(*a)) - f64::from(u8::from(*b));
         let counts = Discordant::count(arm.iter().zip(baseline).map(sign));
@@ -264,7 +264,7 @@ impl PairedArms<'_> {
     }
 
     fn lost_items(&self) -> Option<SecondaryTest> {
-        let (arm, baseline) = self.right?;
+        let [arm, baseline] = self.right?;
         let counts = Hidden::of(arm, baseline)?.discordant();
         let row = SecondaryTest::new(Test::LostItems, TestScope::Pair);
         let note = format!("{} gained, {} lost", counts.gained, counts.lost);
@@ -318,7 +318,7 @@ mod tests {
         let paired = PairedArms {
             two_way: TwoWay::of(&d),
             by_seed: &by_seed,
-            right: Some((&arm, &baseline)),
+            right: Some([&arm, &baseline]),
             eps: 0.01,
         };
         paired.tests()

@@ -190,7 +190,7 @@ impl<'a> PlacedPair<'a> {
         let paired = PairedArms {
             two_way: self.comparison.two_way,
             by_seed: &by_seed,
-            right: arm.as_deref().zip(baseline.as_deref()),
+            right: arm.as_deref().zip(baseline.as_deref()).map(<[_; 2]>::from),
             eps,
         };
         let own = self.pair.metric.name();
