@@ -160,6 +160,49 @@ stages:
 }
 
 #[test]
+fn who_is_hurt_by_an_arm_that_is_open_on_the_whole_is_told_beside_it() {
+    // Pixels tell the animals of the north, and call those of the south by each other's names.
+    let row = |number: u32| {
+        let site = if number < 192 { "north" } else { "south" };
+        let is_cat = number.is_multiple_of(2) == (site == "north");
+        let part = if number < 60 { "train" } else { "test" };
+        format!("{},{},{site},{part}\n", pet(number), if is_cat { "cat" } else { "dog" })
+    };
+    let manifest = format!("path,label,site,part\n{}", (0..300).map(row).collect::<String>());
+    let study = Study::new(
+        "\
+name: study
+seeds: 3
+datasets:
+  pets:
+    manifest: { path: set.csv }
+    split: { given: { column: part } }
+stages:
+  floor:
+    majority: { dataset: pets }
+  pixels:
+    pixel_linear: { dataset: pets, size: 8, c: 0.1 }
+  scores:
+    evaluate: { of: [floor, pixels], metrics: [accuracy] }
+  verdict:
+    transfer: { of: scores, baseline: pixels, metric: accuracy, resamples: 100 }
+",
+    )
+    .with_file("set.csv", manifest.as_bytes());
+    for number in 0..300 {
+        study.draw_pet(number, 0);
+    }
+    let told = study.run_with(&Backend::Embedded, &["--quiet"]).succeeds().to_string();
+    let line = told.lines().find(|line| line.contains("floor")).unwrap();
+    assert!(line.contains("? cannot tell yet") && line.contains("site=north"), "{line}");
+    assert!(!line.contains("site=south"), "{line}");
+    let subgroups = rows(&study.latest(), "subgroups");
+    let verdict =
+        |site| only(&subgroups, &[("column", "site"), ("value", site)])["verdict"].clone();
+    assert_eq!([verdict("north"), verdict("south")], ["negative", "positive"]);
+}
+
+#[test]
 fn an_arm_with_a_twin_is_split_into_protocol_and_source() {
     let study = Study::new(
         "\
