@@ -1,16 +1,17 @@
-//! Does the verdict keep its promises? Simulated studies in which the truth is known.
-//!
-//! An item is right with probability logistic(ability - difficulty): difficulties vary with a
-//! standard deviation of 2, as hard and easy images do, and each training run of each arm has an
-//! ability of its own.
+//! Does the verdict keep its promises? At small scale what `benches/verdict.rs` asks at full scale.
 
-use ndarray::Array2;
+use std::num::NonZeroUsize;
 
+use ndarray::{Array2, Axis, concatenate};
+
+use crate::base::Seed;
+
+use super::simulation::{Study, share_of, uneven_differences, verdict_alone};
 use super::testing::{Draws, assert_close};
 use super::two_way::TwoWay;
 use super::units::units;
-use super::verdict::{Comparison, Verdict, judge};
-use super::{Class, superiority};
+use super::verdict::{Lean, Verdict};
+use super::{Bootstrap, Class, Design, NEUTRAL_MASS, Over, superiority};
 
 const REPLICATES: usize = 300;
 
@@ -20,105 +21,51 @@ fn at_most(probability: f64) -> f64 {
     probability + 3.0 * (probability * (1.0 - probability) / REPLICATES as f64).sqrt()
 }
 
-#[derive(Clone, Copy)]
-struct Study {
-    seeds: usize,
-    items: usize,
-    /// Standard deviation of ability between training runs.
-    spread: f64,
-    /// Ability that transfer adds.
-    effect: f64,
+fn replicates(study: Study) -> impl Iterator<Item = Array2<f64>> {
+    (0..REPLICATES as u64).map(move |replicate| study.draw(replicate).differences())
 }
 
-impl Study {
-    /// Correctness of transfer minus that of scratch.
-    fn differences(self, draws: &mut Draws) -> Array2<f64> {
-        let difficulties: Vec<f64> = (0..self.items).map(|_| 2.0 * draws.normal()).collect();
-        let mut differences = Array2::zeros((self.seeds, self.items));
-        for mut row in differences.rows_mut() {
-            let transfer = 1.0 + self.effect + self.spread * draws.normal();
-            let scratch = 1.0 + self.spread * draws.normal();
-            for (difference, &difficulty) in row.iter_mut().zip(&difficulties) {
-                let mut answer = |ability: f64| {
-                    f64::from(u8::from(draws.chance(logistic(ability - difficulty))))
-                };
-                *difference = answer(transfer) - answer(scratch);
-            }
-        }
-        differences
-    }
-
-    fn replicates(self) -> impl Iterator<Item = Array2<f64>> {
-        (0..REPLICATES as u64).map(move |seed| self.differences(&mut Draws::seeded(seed)))
-    }
-
-    fn classes(self, eps: f64) -> Vec<Class> {
-        self.replicates().map(|d| verdict(&d, eps).class).collect()
-    }
-}
-
-/// Share of the replicates that come out as `class`.
-fn share(classes: &[Class], class: Class) -> f64 {
-    let count = classes.iter().filter(|&&found| found == class).count();
-    count as f64 / classes.len() as f64
-}
-
-fn logistic(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-fn verdict(d: &Array2<f64>, eps: f64) -> Verdict {
-    let comparison = Comparison {
-        family: "simulated".to_owned(),
-        two_way: TwoWay::of(d),
-        eps,
-        seeds: d.nrows(),
-        units: d.ncols(),
-        missing_seeds: 0,
-        reasons: Vec::new(),
-        flags: Vec::new(),
-    };
-    judge(&[comparison]).remove(0)
+fn verdicts(study: Study, eps: f64) -> Vec<Verdict> {
+    replicates(study).map(|d| verdict_alone(&d, eps)).collect()
 }
 
 #[test]
 fn two_random_initialisations_are_rarely_called_negative() {
     for (seeds, items, spread) in [(3, 400, 0.3), (5, 400, 0.15), (5, 400, 0.5), (10, 200, 0.05)] {
-        let study = Study { seeds, items, spread, effect: 0.0 };
-        let classes = study.classes(0.01);
-        assert!(share(&classes, Class::Negative) <= at_most(0.05));
-        assert!(share(&classes, Class::Positive) <= at_most(0.05));
+        let verdicts = verdicts(Study::even(seeds, items, spread), 0.01);
+        assert!(share_of(&verdicts, Class::Negative) <= at_most(0.05));
+        assert!(share_of(&verdicts, Class::Positive) <= at_most(0.05));
     }
 }
 
 #[test]
 fn p_values_of_no_difference_are_rarely_small() {
     for (seeds, items, spread) in [(3, 400, 0.3), (5, 400, 0.15), (5, 400, 0.5), (10, 200, 0.05)] {
-        let study = Study { seeds, items, spread, effect: 0.0 };
-        let small = study.replicates().filter(|d| TwoWay::of(d).unwrap().p <= 0.05).count();
+        let study = Study::even(seeds, items, spread);
+        let small = replicates(study).filter(|d| TwoWay::of(d).unwrap().p <= 0.05).count();
         assert!(small as f64 / REPLICATES as f64 <= at_most(0.05), "{seeds} x {items}");
     }
 }
 
 #[test]
 fn a_plain_difference_is_found_in_its_direction() {
-    let harmful = Study { seeds: 5, items: 400, spread: 0.15, effect: -1.2 };
-    assert!(share(&harmful.classes(0.01), Class::Negative) >= 0.9);
+    let harmful = Study { effect: -1.2, ..Study::even(5, 400, 0.15) };
+    assert!(share_of(&verdicts(harmful, 0.01), Class::Negative) >= 0.9);
     let helpful = Study { effect: 1.2, ..harmful };
-    assert!(share(&helpful.classes(0.01), Class::Positive) >= 0.9);
+    assert!(share_of(&verdicts(helpful, 0.01), Class::Positive) >= 0.9);
 }
 
 #[test]
 fn swapping_the_arms_flips_the_class() {
-    let study = Study { seeds: 5, items: 400, spread: 0.3, effect: -0.6 };
+    let study = Study { effect: -0.6, ..Study::even(5, 400, 0.3) };
     let mut flipped = 0;
-    for d in study.replicates().take(50) {
-        let expected = match verdict(&d, 0.01).class {
+    for d in replicates(study).take(50) {
+        let expected = match verdict_alone(&d, 0.01).class {
             Class::Negative => Class::Positive,
             Class::Positive => Class::Negative,
             same => same,
         };
-        assert_eq!(verdict(&-&d, 0.01).class, expected);
+        assert_eq!(verdict_alone(&-&d, 0.01).class, expected);
         flipped += usize::from(expected == Class::Positive);
     }
     assert!(flipped > 5);
@@ -126,11 +73,12 @@ fn swapping_the_arms_flips_the_class() {
 
 #[test]
 fn a_vanishing_region_is_never_neutral() {
-    let study = Study { seeds: 10, items: 400, spread: 0.05, effect: 0.0 };
-    assert_close(share(&study.classes(0.0), Class::Neutral), 0.0, 0.0);
-    assert_close(share(&study.classes(1e-9), Class::Neutral), 0.0, 0.0);
+    let study = Study::even(10, 400, 0.05);
+    let neutral = |eps| share_of(&verdicts(study, eps), Class::Neutral);
+    assert_close(neutral(0.0), 0.0, 0.0);
+    assert_close(neutral(1e-9), 0.0, 0.0);
     // The same studies can be neutral when the region is wide.
-    assert!(share(&study.classes(0.1), Class::Neutral) > 0.9);
+    assert!(neutral(0.1) > 0.9);
 }
 
 #[test]
@@ -143,7 +91,7 @@ fn pairing_other_seeds_keeps_the_mean_and_changes_the_error() {
         Array2::from_shape_fn((seeds, items), |(seed, _)| gain + luck[seed] + 0.1 * draws.normal())
     };
     let (transfer, scratch) = (arm(0.1), arm(0.0));
-    let shifted = scratch.select(ndarray::Axis(0), &[1, 2, 3, 4, 5, 0]);
+    let shifted = scratch.select(Axis(0), &[1, 2, 3, 4, 5, 0]);
     let paired = TwoWay::of(&(&transfer - &scratch)).unwrap();
     let broken = TwoWay::of(&(&transfer - &shifted)).unwrap();
     assert_close(broken.mean, paired.mean, 1e-12);
@@ -183,8 +131,78 @@ fn images_of_patients(
 
 #[test]
 fn arms_of_equal_skill_win_half_the_seeds() {
-    let study = Study { seeds: 400, items: 20, spread: 0.3, effect: 0.0 };
-    let d = study.differences(&mut Draws::seeded(2));
-    let means = d.mean_axis(ndarray::Axis(1)).unwrap().to_vec();
+    let d = Study::even(400, 20, 0.3).draw(2).differences();
+    let means = d.mean_axis(Axis(1)).unwrap().to_vec();
     assert_close(superiority(&means).unwrap(), 0.5, 3.0 * (0.25_f64 / 400.0).sqrt());
+}
+
+/// Differences of accuracies as printed for real trainings on small digits: 6 seeds, 399 items.
+fn digits(scratch: f64, difference: f64, half_width: f64) -> Vec<Verdict> {
+    verdicts(Study::printed(6, 399, scratch, difference, half_width), 0.01)
+}
+
+#[test]
+fn a_frozen_body_from_a_related_source_hurts_at_every_size() {
+    for (scratch, difference, half_width) in
+        [(0.8755, -0.302, 0.110), (0.9165, -0.211, 0.087), (0.9344, -0.195, 0.072)]
+    {
+        let found = digits(scratch, difference, half_width);
+        assert!(share_of(&found, Class::Negative) >= 0.95);
+    }
+}
+
+#[test]
+fn fine_tuning_from_the_same_task_never_hurts_and_mostly_leans_to_better() {
+    let found = digits(0.8755, 0.034, 0.027);
+    assert!(share_of(&found, Class::Negative) <= 0.01);
+    let better = |verdict: &&Verdict| {
+        verdict.class == Class::Positive || verdict.lean == Some(Lean::Positive)
+    };
+    let share = found.iter().filter(better).count() as f64 / found.len() as f64;
+    assert!(share >= 0.6, "{share}");
+}
+
+#[test]
+fn fine_tuning_from_random_weights_is_rarely_called_negative() {
+    for (scratch, half_width) in [(0.8755, 0.059), (0.9165, 0.035), (0.9344, 0.020)] {
+        let found = digits(scratch, 0.0, half_width);
+        assert!(share_of(&found, Class::Negative) <= at_most(0.05));
+    }
+}
+
+#[test]
+fn duplicated_items_change_no_verdict_when_grouped_and_some_when_not() {
+    let groups: Vec<usize> = (0..200).chain(0..200).collect();
+    let mut bolder = 0;
+    for replicate in 0..100 {
+        let d = uneven_differences(5, 200, -0.15, replicate);
+        let once = verdict_alone(&d, 0.01);
+        let twice = concatenate![Axis(1), d, d];
+        let grouped = verdict_alone(&units(&twice, Some(&groups)).unwrap(), 0.01);
+        assert_eq!(grouped.class, once.class);
+        let (before, after) = (once.numbers.unwrap(), grouped.numbers.unwrap());
+        assert_close(after.se, before.se, 1e-12);
+        let naive = verdict_alone(&twice, 0.01).class;
+        bolder += usize::from(naive != once.class);
+    }
+    assert!(bolder > 5);
+}
+
+#[test]
+fn resampling_seeds_and_items_rarely_calls_random_weights_negative() {
+    const STUDIES: u64 = 60;
+    let mut negative = 0;
+    for replicate in 0..STUDIES {
+        let d = Study::even(5, 200, 0.3).draw(replicate).differences();
+        let bootstrap =
+            Bootstrap { resamples: 400, seed: Seed(replicate), threads: NonZeroUsize::MIN };
+        let mean = |seeds: &[u32], items: &[u32]| {
+            let seeds = ndarray::Array1::from_iter(seeds.iter().map(|&count| f64::from(count)));
+            let items = ndarray::Array1::from_iter(items.iter().map(|&count| f64::from(count)));
+            Some(seeds.dot(&d.dot(&items)) / (seeds.sum() * items.sum()))
+        };
+        let found = bootstrap.run(&Design::new(5, 200, Over::SeedsAndItems), mean).unwrap();
+        negative += u32::from(found.masses(0.01).below >= NEUTRAL_MASS);
+    }
+    assert!(negative <= 8, "{negative}");
 }

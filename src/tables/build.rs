@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::base::Digest;
 use crate::stages::artifacts::{
-    ArmRow, Chosen, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
+    ArmRow, Beside, Chosen, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
 };
 use crate::store::{Record, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
@@ -38,6 +38,21 @@ pub(super) struct Verdict {
     pub(super) metric: String,
     /// Each row with its arm and its baseline.
     pub(super) rows: Vec<(RunStage, RunStage, ArmRow)>,
+    /// Other tests, subgroups and changed items.
+    pub(super) beside: Beside,
+}
+
+impl Verdict {
+    /// The row of an arm and its baseline, with both.
+    pub(super) fn row(&self, arm: usize, baseline: usize) -> Option<&(RunStage, RunStage, ArmRow)> {
+        self.rows.iter().find(|(.., row)| (row.arm, row.baseline) == (arm, baseline))
+    }
+
+    /// What names an arm and its baseline in every table.
+    pub(super) fn pair_id(&self, run: &RunRecord, arm: &RunStage, baseline: &RunStage) -> String {
+        let parts = [&run.pipeline, &self.stage.name, &arm.name, &baseline.name, &self.metric];
+        Digest::of_json(&parts).short()
+    }
 }
 
 /// The trainings of one node.
@@ -180,7 +195,10 @@ impl<'a> Reader<'a> {
         let Some(verdicts) = self.json::<Verdicts>(node, "verdict")? else { return Ok(None) };
         let arm = |index: usize| self.stage(stage.compared.get(index).map_or("", String::as_str));
         let rows = verdicts.rows.into_iter().map(|row| (arm(row.arm), arm(row.baseline), row));
-        Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows: rows.collect() }))
+        let rows = rows.collect();
+        // Verdicts of earlier versions have nothing beside them.
+        let beside = self.json::<Beside>(node, "beside")?.unwrap_or_default();
+        Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows, beside }))
     }
 
     fn trained(&self, stage: &RunStage, node: usize) -> Result<Option<Trained>, TableError> {
@@ -261,7 +279,8 @@ impl Gathered {
         let probed = (!self.probed.is_empty()).then(|| ("selection", self.selection_table()));
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
-        tables.into_iter().chain(probed).chain(range).collect()
+        let beside = super::beside::tables(&self.verdicts, run);
+        tables.into_iter().chain(beside).chain(probed).chain(range).collect()
     }
 
     fn score_table(&self) -> Table {
@@ -351,13 +370,9 @@ impl Gathered {
             .collect();
         let each = || rows.iter().copied();
         let numbers = |row: &ArmRow| row.verdict.numbers;
-        let pair = |v: &Verdict, arm: &RunStage, base: &RunStage| {
-            let parts = [&run.pipeline, &v.stage.name, &arm.name, &base.name, &v.metric];
-            Digest::of_json(&parts).short()
-        };
         let word = |json: Json| json.as_str().map(str::to_owned);
         Table::default()
-            .text("pair_id", each().map(|(v, arm, base, _)| Some(pair(v, arm, base))))
+            .text("pair_id", each().map(|(v, arm, base, _)| Some(v.pair_id(run, arm, base))))
             .text("source", each().map(|(_, arm, ..)| text(arm, "source")))
             .text("target", each().map(|(_, arm, ..)| text(arm, "target")))
             // Both tasks have labels here; other settings come with the stages that need them.

@@ -1,7 +1,7 @@
 //! What a person reads at the end: the verdict first, or the scores where there is none.
 
 use crate::base::counted;
-use crate::stages::artifacts::ArmRow;
+use crate::stages::artifacts::{ArmRow, SubgroupRow};
 use crate::stats::{Class, Lean};
 use crate::store::{RunRecord, RunStage};
 
@@ -78,7 +78,10 @@ pub struct ScoreRow {
 /// Puts the summary together.
 pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts = gathered.verdicts.iter().map(|verdict| {
-        let rows = verdict.rows.iter().map(|(arm, _, row)| verdict_row(&verdict.metric, arm, row));
+        let rows = verdict.rows.iter().map(|(arm, _, row)| {
+            let told = verdict_row(&verdict.metric, arm, row);
+            with_hurt(told, &verdict.beside.subgroups, row)
+        });
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
         for (_, baseline, row) in &verdict.rows {
             let (mean, deviation) = (row.numbers.m_scratch, row.numbers.sd_scratch);
@@ -129,15 +132,36 @@ fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {
     }
 }
 
+/// With the subgroups that are hurt by an arm that is not said to hurt on the whole.
+fn with_hurt(told: VerdictRow, subgroups: &[SubgroupRow], row: &ArmRow) -> VerdictRow {
+    if told.word == Word::Hurts {
+        return told;
+    }
+    let own = subgroups.iter().filter(|part| (part.arm, part.baseline) == (row.arm, row.baseline));
+    let hurt = own.filter(|part| part.told.verdict.class == Class::Negative);
+    let names: Vec<String> =
+        hurt.map(|part| format!("{}={}", part.told.column, part.told.value)).collect();
+    if names.is_empty() {
+        return told;
+    }
+    let hurt = format!("hurts {}", names.join(", "));
+    let parts = [told.remark, hurt].into_iter().filter(|part| !part.is_empty());
+    VerdictRow { remark: parts.collect::<Vec<_>>().join("; "), ..told }
+}
+
 /// Nobody gets this many times the test items that there are.
 const REACH: usize = 50;
 
 /// Why it cannot be told yet, and what would help.
 fn open_remark(row: &ArmRow) -> String {
-    if let Some(reason) = row.verdict.reason() {
-        return reasons_in_words(&reason);
-    }
     let mut parts = Vec::new();
+    if let Some(reason) = row.verdict.reason() {
+        parts.push(reasons_in_words(&reason));
+        // More data of the same kind would not mend any other reason.
+        if row.verdict.needed.is_none() {
+            return parts.join("; ");
+        }
+    }
     match row.verdict.lean {
         Some(Lean::Positive) => parts.push("leans to better".to_owned()),
         Some(Lean::Negative) => parts.push("leans to worse".to_owned()),

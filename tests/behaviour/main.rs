@@ -9,6 +9,7 @@
 
 mod arrays;
 mod autograd;
+mod beside;
 mod broken_input;
 mod caching;
 mod compare;

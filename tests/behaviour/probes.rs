@@ -6,7 +6,8 @@ use crate::harness::{Backend, Study, rows, text};
 
 /// A base that learns digits, its features, and the stages in `probes`.
 fn study(probes: &[(&str, &str)]) -> Study {
-    let stages: String = probes.iter().map(|(name, what)| format!("  {name}: {what}\n")).collect();
+    let stage = |(name, what): &(&str, &str)| format!("  {name}: {what}\n");
+    let stages = probes.iter().map(stage).collect::<Vec<_>>().concat();
     let names: Vec<&str> = probes.iter().map(|(name, _)| *name).collect();
     let names = names.join(", ");
     Study::new(&format!(

@@ -58,6 +58,8 @@ fn a_run_leaves_exactly_these_files() {
     let relative = |path: &Path| path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
     let listed: Vec<String> = files(&folder).iter().map(|path| relative(path)).collect();
     assert_snapshot!(listed.join("\n"), @"
+    changed_items.csv
+    changed_items.parquet
     confusion.csv
     confusion.parquet
     convergence.csv
@@ -87,6 +89,10 @@ fn a_run_leaves_exactly_these_files() {
     selection.parquet
     skipped.csv
     skipped.parquet
+    subgroups.csv
+    subgroups.parquet
+    tests.csv
+    tests.parquet
     transfer.csv
     transfer.parquet
     ");
@@ -359,7 +365,7 @@ stages:
     study · 3 seeds × 24 test items of 12 groups · accuracy · pixels #.### ± #.###
 
       arm    Δ pixels  95 % interval     verdict
-      floor  −#.###    [−#.###, −#.###]  ? cannot tell yet: fewer than 50 test items or groups
+      floor  −#.###    [−#.###, −#.###]  ? cannot tell yet: fewer than 50 test items or groups; leans to worse; 38 more test groups; as it is, differences from #.### on are seen
 
     tables in results/study/RUN
     ");

@@ -336,7 +336,8 @@ fn a_model_predicts_a_probability_for_each_label() {
 
 /// The study with probes in place of trainings.
 fn with_probes(study: &Study, probes: &[(&str, &str)]) {
-    let stages: String = probes.iter().map(|(name, what)| format!("  {name}: {what}\n")).collect();
+    let stage = |(name, what): &(&str, &str)| format!("  {name}: {what}\n");
+    let stages = probes.iter().map(stage).collect::<Vec<_>>().concat();
     let codes = "  codes:\n    extract: { model: source, dataset: halves, layers: dense1 }\n";
     study.replace("  floor:\n", &format!("{codes}{stages}  floor:\n"));
     let names: Vec<&str> = probes.iter().map(|(name, _)| *name).collect();

@@ -1,6 +1,7 @@
 //! What travels between stages, and how it is kept.
 
 mod array;
+mod beside;
 mod chosen;
 mod evaluation;
 mod predictions;
@@ -9,6 +10,7 @@ mod verdict;
 mod views;
 
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
+pub use beside::{Beside, ChangedRow, SubgroupRow, TestRow};
 pub use chosen::Chosen;
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use predictions::{Predictions, Selection};

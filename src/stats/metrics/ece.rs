@@ -43,12 +43,27 @@ impl Metric for Ece {
 /// Sums correct - confidence within each bin; |B| cancels against the means.
 fn calibration_error(predictions: &Predictions<'_>, bins: usize) -> Result<f64, Undefined> {
     let mut gaps = vec![0.0; bins];
-    for (row, &label) in predictions.probabilities()?.rows().into_iter().zip(predictions.labels()) {
-        let (class, confidence) = top(row.iter().copied());
-        gaps[bin(confidence, bins)] += f64::from(u8::from(class == label)) - confidence;
+    for (bin, gap) in gaps_by_bin(predictions, bins)? {
+        gaps[bin] += gap;
     }
     let total: f64 = gaps.iter().map(|gap| gap.abs()).sum();
     Ok(total / predictions.items() as f64)
+}
+
+/// The bin of each item, and whether it was right (1 or 0) less how sure it was.
+pub(in crate::stats) fn calibration_gaps(
+    predictions: &Predictions<'_>,
+) -> Result<Vec<(usize, f64)>, Undefined> {
+    gaps_by_bin(predictions, BINS)
+}
+
+fn gaps_by_bin(predictions: &Predictions<'_>, bins: usize) -> Result<Vec<(usize, f64)>, Undefined> {
+    let rows = predictions.probabilities()?;
+    let items = rows.rows().into_iter().zip(predictions.labels()).map(|(row, &label)| {
+        let (class, confidence) = top(row.iter().copied());
+        (bin(confidence, bins), f64::from(u8::from(class == label)) - confidence)
+    });
+    Ok(items.collect())
 }
 
 /// The most probable class, the lowest of several, and its probability.

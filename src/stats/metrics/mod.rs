@@ -27,6 +27,7 @@ pub use balanced_accuracy::BalancedAccuracy;
 pub use brier::Brier;
 pub use confusion::Confusion;
 pub use ece::Ece;
+pub(in crate::stats) use ece::calibration_gaps;
 pub use kappa::Kappa;
 pub use list::{METRICS, metric};
 pub use log_loss::LogLoss;

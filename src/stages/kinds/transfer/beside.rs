@@ -1,0 +1,352 @@
+//! What stands beside the verdicts: other tests, labelled by what they speak of, subgroups of the
+//! test items, and items that were lost.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use ndarray::{Array1, Array2};
+
+use crate::base::Seed;
+use crate::stats::{
+    Attribution, Bootstrap, Bootstrapped, Comparison, DeLong, Design, Hidden, Measure, Metric,
+    MetricDifference, Over, PairedArms, SecondaryTest, Subgroup, SubgroupVerdict, Weighted,
+    corrected_together, subgroups, table_of, weighted, widened_rope,
+};
+
+use super::super::super::artifacts::{Beside, ChangedRow, Predictions, SubgroupRow, TestRow};
+use super::super::super::job::{Context, Failure};
+use super::super::super::site::{Arm, ScoredArm};
+use super::pair::{Pair, always_majority, renumbered};
+use super::runs::{ArmRuns, SeedRun};
+
+/// From this many seeds on, seeds are drawn too: fewer are no sample to draw from.
+const SEEDS_TO_DRAW: usize = 5;
+
+/// What is asked for beside the verdict.
+pub(super) struct Asked {
+    /// Resamples of each bootstrap; none for no bootstrap.
+    pub(super) resamples: usize,
+    /// Further metrics to compare by bootstrap.
+    pub(super) also: Vec<&'static dyn Metric>,
+    /// The twin of each pair's arm: trained alike, from random weights.
+    pub(super) twins: Vec<Option<usize>>,
+}
+
+/// The twin of each pair's arm among all arms: the one of random weights that is like it in
+/// everything else. None where there is no such arm or more than one.
+pub(super) fn twins(arms: &[ScoredArm], pairs: &[(usize, usize)]) -> Vec<Option<usize>> {
+    let twin = |arm: &ScoredArm| {
+        let like = |other: &usize| {
+            let other = &arms[*other].arm;
+            // What follows from random weights alone is no difference.
+            let alike = Arm {
+                random: false,
+                untouched: arm.arm.untouched.clone(),
+                transfer_depth: arm.arm.transfer_depth.clone(),
+                ..other.clone()
+            };
+            other.random && alike == arm.arm
+        };
+        let fitting: Vec<usize> = (0..arms.len()).filter(like).collect();
+        match fitting[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    };
+    pairs.iter().map(|(arm, _)| twin(&arms[*arm])).collect()
+}
+
+/// One pair with its place among the arms and what it is corrected with.
+pub(super) struct PlacedPair<'a> {
+    pub(super) at: (usize, usize),
+    pub(super) pair: &'a Pair<'a>,
+    /// In units of `scale`.
+    pub(super) comparison: &'a Comparison,
+    /// How large the unit is in which arms are compared.
+    pub(super) scale: f64,
+    pub(super) twin: Option<&'a ArmRuns>,
+}
+
+/// Everything beside the verdicts on these pairs.
+pub(super) fn beside(
+    pairs: &[PlacedPair<'_>],
+    asked: &Asked,
+    context: &Context<'_>,
+) -> Result<Beside, Failure> {
+    let mut found = Beside::default();
+    for one in pairs {
+        context.go_on()?;
+        let runs = one.runs()?;
+        let row =
+            |test| TestRow { arm: one.at.0, baseline: one.at.1, test, p_holm: None, q_bh: None };
+        found.tests.extend(one.tests(&runs, asked, context.cores)?.into_iter().map(row));
+        found.subgroups.extend(one.subgroups(&runs)?);
+        found.changed.extend(one.changed(&runs));
+    }
+    correct(&mut found.tests, pairs);
+    Ok(found)
+}
+
+/// Corrects the p-values of each test over the arms of a family.
+fn correct(tests: &mut [TestRow], pairs: &[PlacedPair<'_>]) {
+    let family = |row: &TestRow| {
+        let own = pairs.iter().find(|one| one.at == (row.arm, row.baseline));
+        own.map_or("", |one| one.comparison.family.as_str())
+    };
+    let mut together: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, row) in tests.iter().enumerate() {
+        let key = (family(row).to_owned(), row.test.test, row.test.metric.clone());
+        together.entry(key).or_default().push(index);
+    }
+    for members in together.values() {
+        let p: Vec<Option<f64>> = members.iter().map(|&index| tests[index].test.p).collect();
+        for (&index, corrected) in members.iter().zip(corrected_together(&p)) {
+            tests[index].p_holm = corrected.map(|(holm, _)| holm);
+            tests[index].q_bh = corrected.map(|(_, bh)| bh);
+        }
+    }
+}
+
+/// The runs of both sides in the seeds that both have.
+struct Runs<'a> {
+    seeds: Vec<[Cow<'a, Predictions>; 2]>,
+    /// Position of each among all seeds.
+    numbers: Vec<usize>,
+    /// Arm minus baseline, seeds × items, in units of the scale.
+    differences: Array2<f64>,
+    groups: Option<Vec<usize>>,
+}
+
+impl Runs<'_> {
+    /// Which items each run of one side has right; nothing where items have no classes.
+    fn right(&self, side: usize) -> Option<Vec<Vec<bool>>> {
+        let of = |pair: &[Cow<'_, Predictions>; 2]| {
+            let run = &pair[side];
+            let right = run.labels.iter().zip(&run.predicted).map(|(a, b)| a == b);
+            let right: Vec<bool> = right.collect();
+            (!right.is_empty()).then_some(right)
+        };
+        self.seeds.iter().map(of).collect()
+    }
+}
+
+impl<'a> PlacedPair<'a> {
+    fn runs(&self) -> Result<Runs<'a>, Failure> {
+        let pair = self.pair;
+        let (mut seeds, mut numbers) = (Vec::new(), Vec::new());
+        for (seed, sides) in pair.arm.seeds.iter().zip(&pair.baseline.seeds).enumerate() {
+            let others = pair.others.iter().map(|other| &other.seeds[seed]);
+            let like = [sides.0, sides.1].into_iter().chain(others).find_map(SeedRun::present);
+            let Some(like) = like else { continue };
+            let run = |run: &'a SeedRun| match run {
+                SeedRun::Present(predictions) => Some(Cow::Borrowed(&**predictions)),
+                SeedRun::Diverged => Some(Cow::Owned(always_majority(like))),
+                SeedRun::Missing => None,
+            };
+            if let (Some(arm), Some(baseline)) = (run(sides.0), run(sides.1)) {
+                seeds.push([arm, baseline]);
+                numbers.push(seed);
+            }
+        }
+        let groups = seeds.first().filter(|pair| pair[0].grouped);
+        let groups = groups.map(|pair| renumbered(&pair[0].groups));
+        let scores = |side: usize| self.table(seeds.iter().map(|pair| &*pair[side]));
+        let differences = match (scores(0)?, scores(1)?) {
+            (Some(arm), Some(baseline)) if arm.dim() == baseline.dim() => {
+                (arm - baseline) / self.scale
+            }
+            _ => Array2::zeros((0, 0)),
+        };
+        Ok(Runs { seeds, numbers, differences, groups })
+    }
+
+    /// What each item of some runs gives, seeds × items.
+    fn table<'p>(
+        &self,
+        runs: impl Iterator<Item = &'p Predictions>,
+    ) -> Result<Option<Array2<f64>>, Failure> {
+        let items: Vec<Vec<f64>> =
+            runs.map(|run| Ok(self.pair.scored(run)?.items)).collect::<Result<_, Failure>>()?;
+        Ok(table_of(&items))
+    }
+
+    fn tests(
+        &self,
+        runs: &Runs<'_>,
+        asked: &Asked,
+        cores: usize,
+    ) -> Result<Vec<SecondaryTest>, Failure> {
+        let value = |run: &Predictions| self.pair.scored(run).map(|scored| scored.value);
+        let sign = self.pair.sign() / self.scale;
+        let difference = |[arm, baseline]: &[Cow<'_, Predictions>; 2]| {
+            Ok((value(arm)? - value(baseline)?) * sign)
+        };
+        let by_seed: Vec<f64> =
+            runs.seeds.iter().map(difference).collect::<Result<_, Failure>>()?;
+        let (arm, baseline) = (runs.right(0), runs.right(1));
+        let units = self.comparison.units;
+        let eps = widened_rope(self.comparison.eps, units);
+        let paired = PairedArms {
+            two_way: self.comparison.two_way,
+            by_seed: &by_seed,
+            right: arm.as_deref().zip(baseline.as_deref()).map(<[_; 2]>::from),
+            eps,
+        };
+        let own = self.pair.metric.name();
+        let named = |row: SecondaryTest| match row.metric {
+            Some(_) => row,
+            None => row.of_metric(own),
+        };
+        let mut tests: Vec<SecondaryTest> = paired.tests().into_iter().map(named).collect();
+        tests.extend(delong(runs));
+        if asked.resamples > 0 {
+            let bootstrap = bootstrap(asked.resamples, cores);
+            tests.extend(match self.pair.metric {
+                Measure::Class(metric) => resampled(metric, runs, eps, &bootstrap),
+                Measure::Column(_) => resampled_means(own, runs, eps, &bootstrap),
+            });
+            for metric in asked.also.iter().filter(|metric| metric.name() != own) {
+                let eps = widened_rope(metric.rope(), units);
+                tests.extend(resampled(*metric, runs, eps, &bootstrap));
+            }
+        }
+        if let Some(found) = self.attribution(runs)? {
+            tests.extend(SecondaryTest::attributed(&found, eps).map(named));
+        }
+        Ok(tests.into_iter().map(|test| test.times(self.scale)).collect())
+    }
+
+    /// The difference split by the arm's twin, over the seeds that all three have.
+    fn attribution(&self, runs: &Runs<'_>) -> Result<Option<Attribution>, Failure> {
+        let Some(twin) = self.twin else { return Ok(None) };
+        let mut kept: Vec<[&Predictions; 3]> = Vec::new();
+        for ([arm, baseline], &seed) in runs.seeds.iter().zip(&runs.numbers) {
+            if let Some(twin) = twin.seeds[seed].present().filter(|twin| twin.ids == arm.ids) {
+                kept.push([arm, twin, baseline]);
+            }
+        }
+        let table = |side: usize| self.table(kept.iter().map(|runs| runs[side]));
+        let (Some(arm), Some(twin), Some(scratch)) = (table(0)?, table(1)?, table(2)?) else {
+            return Ok(None);
+        };
+        let [arm, twin, scratch] = [arm, twin, scratch].map(|scores| scores / self.scale);
+        Ok(Attribution::of(&arm, &twin, &scratch, runs.groups.as_deref()))
+    }
+
+    fn subgroups(&self, runs: &Runs<'_>) -> Result<Vec<SubgroupRow>, Failure> {
+        let Some([sample, _]) = runs.seeds.first() else { return Ok(vec![]) };
+        if runs.differences.is_empty() {
+            return Ok(vec![]);
+        }
+        let class = |label: &usize| sample.classes.get(*label).map(String::as_str);
+        let mut parts = Subgroup::by_column("label", sample.labels.iter().map(class));
+        for (name, cells) in &sample.columns {
+            let cells = cells.iter().map(|cell| Some(cell.as_str()).filter(|it| !it.is_empty()));
+            parts.extend(Subgroup::by_column(name, cells));
+        }
+        let found = subgroups(&runs.differences, runs.groups.as_deref(), &parts, self.comparison)
+            .map_err(|error| Failure::new(format!("compare subgroups: {error}")))?;
+        let (arm, baseline) = self.at;
+        let row = |told: SubgroupVerdict| {
+            let verdict = told.verdict.times(self.scale);
+            SubgroupRow { arm, baseline, told: SubgroupVerdict { verdict, ..told } }
+        };
+        Ok(found.into_iter().map(row).collect())
+    }
+
+    fn changed(&self, runs: &Runs<'_>) -> Vec<ChangedRow> {
+        let (Some(arm), Some(baseline)) = (runs.right(0), runs.right(1)) else { return vec![] };
+        let (Some(found), Some([sample, _])) = (Hidden::of(&arm, &baseline), runs.seeds.first())
+        else {
+            return vec![];
+        };
+        let row = |item: usize, lost: bool| ChangedRow {
+            arm: self.at.0,
+            baseline: self.at.1,
+            item: sample.ids[item].clone(),
+            label: sample.classes[sample.labels[item]].clone(),
+            lost,
+        };
+        let lost = found.lost.iter().map(|&item| row(item, true));
+        lost.chain(found.gained.iter().map(|&item| row(item, false))).collect()
+    }
+}
+
+/// The areas of the first seed's models, where there are two classes.
+fn delong(runs: &Runs<'_>) -> Option<SecondaryTest> {
+    let [arm, baseline] = runs.seeds.first()?;
+    if arm.classes.len() != 2 || arm.labels.is_empty() {
+        return None;
+    }
+    let positive: Vec<bool> = arm.labels.iter().map(|&label| label == 1).collect();
+    let scores = |run: &Predictions| run.scores.column(1).to_vec();
+    let found = DeLong::of(&scores(arm), &scores(baseline), &positive)?;
+    Some(SecondaryTest::delong(&found))
+}
+
+/// The same draws for every arm and metric.
+fn bootstrap(resamples: usize, cores: usize) -> Bootstrap {
+    let threads = NonZeroUsize::new(cores).unwrap_or(NonZeroUsize::MIN);
+    Bootstrap { resamples, seed: Seed(0), threads }
+}
+
+/// What is drawn: seeds too where there are enough, groups whole, rare classes within themselves.
+fn design(runs: &Runs<'_>) -> Option<Design> {
+    let [sample, _] = runs.seeds.first()?;
+    let seeds = runs.seeds.len();
+    let over = if seeds < SEEDS_TO_DRAW { Over::Items } else { Over::SeedsAndItems };
+    let design = Design::new(seeds, sample.ids.len(), over);
+    Some(match &runs.groups {
+        Some(groups) => design.grouped(groups),
+        None => design.stratified(&sample.labels),
+    })
+}
+
+/// Both intervals of a metric's difference by bootstrap; nothing where it has no value for a run.
+fn resampled(
+    metric: &dyn Metric,
+    runs: &Runs<'_>,
+    eps: f64,
+    bootstrap: &Bootstrap,
+) -> Vec<SecondaryTest> {
+    let mut seeds = Vec::new();
+    for [arm, baseline] in &runs.seeds {
+        let (Some(arm), Some(baseline)) = (prepared(metric, arm), prepared(metric, baseline))
+        else {
+            return vec![];
+        };
+        seeds.push([arm, baseline]);
+    }
+    let Some(design) = design(runs) else { return vec![] };
+    let difference = MetricDifference { seeds, direction: metric.direction() };
+    let found = bootstrap.run(&design, |seeds, items| difference.value(seeds, items));
+    intervals(found.as_ref(), eps, metric.name())
+}
+
+/// The same of a mean over items of something else than classes.
+fn resampled_means(
+    metric: &str,
+    runs: &Runs<'_>,
+    eps: f64,
+    bootstrap: &Bootstrap,
+) -> Vec<SecondaryTest> {
+    let Some(design) = design(runs).filter(|_| !runs.differences.is_empty()) else {
+        return vec![];
+    };
+    let weights = |counts: &[u32]| counts.iter().map(|&n| f64::from(n)).collect::<Array1<f64>>();
+    let mean = |seeds: &[u32], items: &[u32]| {
+        let (seeds, items) = (weights(seeds), weights(items));
+        Some(seeds.dot(&runs.differences.dot(&items)) / (seeds.sum() * items.sum()))
+    };
+    intervals(bootstrap.run(&design, mean).as_ref(), eps, metric)
+}
+
+fn intervals(found: Option<&Bootstrapped>, eps: f64, metric: &str) -> Vec<SecondaryTest> {
+    let rows = found.map(|found| SecondaryTest::resampled(found, eps));
+    rows.into_iter().flatten().map(|row| row.of_metric(metric)).collect()
+}
+
+fn prepared<'r>(metric: &'r dyn Metric, run: &'r Predictions) -> Option<Box<dyn Weighted + 'r>> {
+    weighted(metric, run.view().ok()?).ok()
+}

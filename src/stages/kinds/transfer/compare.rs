@@ -1,0 +1,119 @@
+//! The job of a verdict: every arm against its baseline, judged together.
+
+use serde_json::{Value as Json, json};
+
+use crate::base::Target;
+use crate::stats::{Comparison, Measure, judge};
+
+use super::super::super::artifacts::{ArmRow, Verdicts, put_json};
+use super::super::super::job::{Context, Cores, Failure, Job, Outputs};
+use super::beside::{Asked, PlacedPair, beside};
+use super::pair::{Compared, Pair};
+use super::runs::ArmRuns;
+
+/// The comparison of all arms.
+pub(super) struct Compare {
+    pub(super) metric: &'static str,
+    /// What the arms are tested on.
+    pub(super) target: Target,
+    pub(super) rope: f64,
+    /// Whether `rope` is a share of the spread of the numbers that are predicted.
+    pub(super) is_share: bool,
+    pub(super) seeds: usize,
+    pub(super) families: Vec<usize>,
+    pub(super) targets: Vec<usize>,
+    pub(super) pairs: Vec<(usize, usize)>,
+    pub(super) asked: Asked,
+}
+
+impl Job for Compare {
+    fn kind(&self) -> &'static str {
+        "transfer"
+    }
+
+    /// 1: first. 2: other tests, subgroups and changed items beside the verdict.
+    fn version(&self) -> u32 {
+        2
+    }
+
+    fn cores(&self) -> Cores {
+        if self.asked.also.is_empty() { Cores::One } else { Cores::All }
+    }
+
+    fn parameters(&self) -> Result<Json, Failure> {
+        let mut parameters = json!({
+            "metric": self.metric,
+            "rope": self.rope,
+            "seeds": self.seeds,
+            "families": self.families,
+            "targets": self.targets,
+            "pairs": self.pairs,
+            "resamples": self.asked.resamples,
+            "also": self.asked.also.iter().map(|metric| metric.name()).collect::<Vec<_>>(),
+            "twins": self.asked.twins,
+        });
+        if self.target != Target::Classes {
+            parameters["of"] = json!([self.target, self.is_share]);
+        }
+        Ok(parameters)
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
+        let metric = Measure::find(self.metric, self.target)
+            .ok_or_else(|| Failure::new(format!("no metric is called `{}`", self.metric)))?;
+        let arms: Vec<ArmRuns> = (0..self.families.len())
+            .map(|arm| ArmRuns::load(arm, self.seeds, metric, context))
+            .collect::<Result<_, _>>()?;
+        let pairs: Vec<Pair<'_>> = self
+            .pairs
+            .iter()
+            .map(|&(arm, baseline)| Pair {
+                arm: &arms[arm],
+                baseline: &arms[baseline],
+                others: arms
+                    .iter()
+                    .zip(&self.targets)
+                    .filter(|(_, target)| **target == self.targets[arm])
+                    .map(|(other, _)| other)
+                    .collect(),
+                metric,
+                rope: self.rope,
+                is_share: self.is_share,
+            })
+            .collect();
+        let compared: Vec<Compared> = pairs.iter().map(Pair::compare).collect::<Result<_, _>>()?;
+        let comparisons: Vec<Comparison> = compared
+            .iter()
+            .zip(&self.pairs)
+            .map(|(compared, (arm, _))| Comparison {
+                family: self.families[*arm].to_string(),
+                ..compared.comparison.clone()
+            })
+            .collect();
+        let placed: Vec<PlacedPair<'_>> = (0..pairs.len())
+            .map(|index| PlacedPair {
+                at: self.pairs[index],
+                pair: &pairs[index],
+                comparison: &comparisons[index],
+                scale: compared[index].scale,
+                twin: self.asked.twins[index].map(|twin| &arms[twin]),
+            })
+            .collect();
+        let beside = beside(&placed, &self.asked, context)?;
+        let rows = compared
+            .into_iter()
+            .zip(judge(&comparisons))
+            .zip(&self.pairs)
+            .map(|((compared, verdict), &(arm, baseline))| ArmRow {
+                arm,
+                baseline,
+                numbers: compared.numbers,
+                verdict: verdict.times(compared.scale),
+            })
+            .collect();
+        let verdicts = Verdicts { metric: self.metric.to_owned(), rows };
+        let outputs =
+            Outputs::default().with("verdict", put_json(context.store, "verdict", &verdicts)?);
+        Ok(outputs.with("beside", put_json(context.store, "beside", &beside)?))
+    }
+}

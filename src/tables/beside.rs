@@ -1,0 +1,134 @@
+//! What stands beside the verdicts, as tables: other tests, subgroups, changed items.
+
+use serde_json::{Value as Json, json};
+
+use crate::stages::artifacts::{ArmRow, ChangedRow, SubgroupRow, TestRow};
+use crate::stats::{Direction, Numbers, Test, metric};
+use crate::store::{RunRecord, RunStage};
+
+use super::build::Verdict;
+use super::frame::Table;
+
+/// A row with the verdict and the arms it belongs to.
+struct Placed<'a, T> {
+    verdict: &'a Verdict,
+    arm: &'a RunStage,
+    baseline: &'a RunStage,
+    whole: &'a ArmRow,
+    row: &'a T,
+}
+
+/// The tables by name; none in a run without verdicts.
+pub(super) fn tables(verdicts: &[Verdict], run: &RunRecord) -> Vec<(&'static str, Table)> {
+    if verdicts.is_empty() {
+        return vec![];
+    }
+    vec![
+        ("tests", test_table(verdicts, run)),
+        ("subgroups", subgroup_table(verdicts, run)),
+        ("changed_items", changed_table(verdicts, run)),
+    ]
+}
+
+fn placed<'a, T>(
+    verdicts: &'a [Verdict],
+    rows: fn(&'a Verdict) -> &'a [T],
+    at: fn(&T) -> (usize, usize),
+) -> Vec<Placed<'a, T>> {
+    let of_verdict = |verdict: &'a Verdict| {
+        rows(verdict).iter().filter_map(move |row| {
+            let (arm, baseline) = at(row);
+            let (arm, baseline, whole) = verdict.row(arm, baseline)?;
+            Some(Placed { verdict, arm, baseline, whole, row })
+        })
+    };
+    verdicts.iter().flat_map(of_verdict).collect()
+}
+
+/// The columns that name an arm and its baseline.
+fn named<T>(rows: &[Placed<'_, T>], run: &RunRecord) -> Table {
+    let each = || rows.iter();
+    let id = |p: &Placed<'_, T>| Some(p.verdict.pair_id(run, p.arm, p.baseline));
+    Table::default()
+        .text("pair_id", each().map(id))
+        .text("arm", each().map(|p| Some(p.arm.name.as_str())))
+        .text("baseline", each().map(|p| Some(p.baseline.name.as_str())))
+}
+
+fn word(value: &Json) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// The difference as a share of what the baseline leaves to gain, for a metric whose best value is
+/// 1; only of the test that decides.
+fn relative(p: &Placed<'_, TestRow>) -> Option<f64> {
+    let higher = metric(&p.verdict.metric)?.direction() == Direction::HigherIsBetter;
+    let left = 1.0 - p.whole.numbers.m_scratch?;
+    let decides = p.row.test.test == Test::TwoWay;
+    (decides && higher && left > 0.0).then_some(p.row.test.estimate? / left)
+}
+
+fn test_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
+    let rows = placed(verdicts, |v| &v.beside.tests, |row: &TestRow| (row.arm, row.baseline));
+    let each = || rows.iter();
+    let number = |of: fn(&TestRow) -> Option<f64>| rows.iter().map(move |p| of(p.row));
+    named(&rows, run)
+        .text("metric", each().map(|p| p.row.test.metric.clone()))
+        .text("test", each().map(|p| word(&json!(p.row.test.test))))
+        .text("scope", each().map(|p| word(&json!(p.row.test.scope))))
+        .number("estimate", number(|row| row.test.estimate))
+        .number("relative", each().map(relative))
+        .number("se", number(|row| row.test.se))
+        .number("ci_lo", number(|row| row.test.ci_lo))
+        .number("ci_hi", number(|row| row.test.ci_hi))
+        .number("p", number(|row| row.test.p))
+        .number("p_holm", number(|row| row.p_holm))
+        .number("q_bh", number(|row| row.q_bh))
+        .number("p_neg", number(|row| row.test.p_neg))
+        .number("p_rope", number(|row| row.test.p_rope))
+        .number("p_pos", number(|row| row.test.p_pos))
+        .text("note", each().map(|p| p.row.test.note.clone()))
+}
+
+fn subgroup_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
+    let at = |row: &SubgroupRow| (row.arm, row.baseline);
+    let rows = placed(verdicts, |v| &v.beside.subgroups, at);
+    let each = || rows.iter().map(|p| &p.row.told);
+    let number =
+        |of: fn(Numbers) -> f64| rows.iter().map(move |p| p.row.told.verdict.numbers.map(of));
+    named(&rows, run)
+        .text("metric", rows.iter().map(|p| Some(p.verdict.metric.as_str())))
+        .text("column", each().map(|told| Some(told.column.as_str())))
+        .text("value", each().map(|told| Some(told.value.as_str())))
+        .whole("N", each().map(|told| Some(told.items as i64)))
+        .whole("units", each().map(|told| Some(told.verdict.units as i64)))
+        .whole("S", each().map(|told| Some(told.verdict.seeds as i64)))
+        .number("delta", number(|n| n.delta))
+        .number("se", number(|n| n.se))
+        .number("ci_lo", number(|n| n.ci_lo))
+        .number("ci_hi", number(|n| n.ci_hi))
+        .number("p", number(|n| n.p))
+        .number("p_neg", number(|n| n.p_neg))
+        .number("p_rope", number(|n| n.p_rope))
+        .number("p_pos", number(|n| n.p_pos))
+        .number("p_holm_neg", number(|n| n.q_neg_holm))
+        .number("p_holm_pos", number(|n| n.q_pos_holm))
+        .number("q_bh_neg", each().map(|told| told.q_neg_bh))
+        .number("q_bh_pos", each().map(|told| told.q_pos_bh))
+        .text("verdict", each().map(|told| word(&json!(told.verdict.class))))
+        .text("lean", each().map(|told| word(&json!(told.verdict.lean))))
+        .text("reason", each().map(|told| told.verdict.reason()))
+        .number("mde80", number(|n| n.mde80))
+        .number("eps", each().map(|told| Some(told.verdict.eps)))
+}
+
+fn changed_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
+    let at = |row: &ChangedRow| (row.arm, row.baseline);
+    let rows = placed(verdicts, |v| &v.beside.changed, at);
+    let each = || rows.iter().map(|p| p.row);
+    let fate = |row: &ChangedRow| Some(if row.lost { "lost" } else { "gained" });
+    named(&rows, run)
+        .text("item", each().map(|row| Some(row.item.as_str())))
+        .text("label", each().map(|row| Some(row.label.as_str())))
+        .text("fate", each().map(fate))
+}
