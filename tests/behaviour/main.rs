@@ -37,6 +37,7 @@ mod scheduling;
 mod skipping;
 mod surgery;
 mod sweep;
+mod transferability;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;

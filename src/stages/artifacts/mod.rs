@@ -1,6 +1,7 @@
 //! What travels between stages, and how it is kept.
 
 mod array;
+mod estimates;
 mod evaluation;
 mod predictions;
 mod trial;
@@ -8,6 +9,7 @@ mod verdict;
 mod views;
 
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
+pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use predictions::{Predictions, Selection};
 pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};

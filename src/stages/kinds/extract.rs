@@ -20,6 +20,7 @@ use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
 use super::super::site::{FeaturesOffer, Input, Offers, Runs, Site};
+use super::fine_tune::Init;
 use super::{Kind, Views};
 
 keys! {
@@ -34,6 +35,9 @@ keys! {
         /// What becomes of maps of channels × height × width: `s` averages them to s × s, `all`
         /// keeps every value.
         spatial: Spatial = Spatial::Pooled(Count(1)),
+        /// Where the model's weights start: with `random`, features of the same architecture that
+        /// has learnt nothing, others for each seed.
+        init: Init = Init::Pretrained,
     }
 }
 
@@ -109,10 +113,19 @@ impl Kind for Extract {
         let macs = costs.values().copied().max().unwrap_or_default();
         let model = ModelPart::of(&base);
         let job = Pass { data: Arc::clone(&data), model, tensors, spatial, macs, views: None };
-        let runs =
-            pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?;
-        let features =
-            FeaturesOffer { data, runs, layers: ports, macs: costs, base: base.name.clone() };
+        let random = self.init == Init::Random;
+        let runs = match random {
+            false => {
+                pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?
+            }
+            true => site.for_seeds(true, |site, _, seed| {
+                let mut job = job.clone();
+                job.model.random = seed;
+                Some(site.add("", seed, job, vec![]))
+            })?,
+        };
+        let base = base.name.clone();
+        let features = FeaturesOffer { data, runs, layers: ports, macs: costs, base, random };
         Some(Offers { features: Some(features), ..Offers::default() })
     }
 }

@@ -10,6 +10,7 @@ mod pretrain;
 mod surgery;
 mod svm;
 mod transfer;
+mod transferability;
 mod views;
 
 use serde_json::{Value as Json, json};
@@ -99,6 +100,7 @@ stage_kinds! {
     PixelLinear => pixel_linear::PixelLinear,
     Evaluate => evaluate::Evaluate,
     Transfer => transfer::Transfer,
+    Transferability => transferability::Transferability,
 }
 
 /// A schema that takes any one kind.
