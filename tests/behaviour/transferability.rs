@@ -248,7 +248,7 @@ stages:
     linear_probe: { features: \"codes[base=${matrix.base}].dense1\", c: 1 }
     matrix: { base: [near, far] }
   scores:
-    evaluate: { of: probe, metrics: [accuracy, log_loss] }
+    evaluate: { of: [probe], metrics: [accuracy, log_loss] }
 ",
     )
     .with_digits(300)
