@@ -137,8 +137,8 @@ fn mean(values: &[f64]) -> f64 {
 /// One row for each score and each outcome.
 pub(super) fn table(all: &[Judged]) -> Table {
     let each = || all.iter();
-    let better = |judged: &Judged| match metric(&judged.metric).map(|metric| metric.direction()) {
-        Some(Direction::LowerIsBetter) => "lower",
+    let better = |judged: &Judged| match metric(&judged.metric) {
+        Some(metric) if metric.direction() == Direction::LowerIsBetter => "lower",
         _ => "higher",
     };
     Table::default()
