@@ -15,3 +15,4 @@ pub mod stats;
 pub mod store;
 pub mod tables;
 pub mod train;
+pub mod transferability;

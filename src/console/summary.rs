@@ -5,10 +5,13 @@ use std::fmt::Write as _;
 use crate::base::counted;
 use crate::tables::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
+use super::estimates;
+
 /// The summary as lines of text, without a line break at its end.
 pub fn render(summary: &Summary) -> String {
-    let mut parts: Vec<String> =
-        summary.verdicts.iter().map(|table| verdict(&summary.pipeline, table)).collect();
+    let before = summary.estimates.iter().map(|table| estimates::render(&summary.pipeline, table));
+    let verdicts = summary.verdicts.iter().map(|table| verdict(&summary.pipeline, table));
+    let mut parts: Vec<String> = before.chain(verdicts).collect();
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }
@@ -144,8 +147,8 @@ mod tests {
                 row("far", -0.15, Word::Hurts, ""),
             ],
         };
-        let summary =
-            Summary { pipeline: "xray".to_owned(), verdicts: vec![table], scores: vec![] };
+        let pipeline = "xray".to_owned();
+        let summary = Summary { pipeline, verdicts: vec![table], ..Summary::default() };
         assert_eq!(
             render(&summary),
             "\

@@ -110,6 +110,9 @@ impl Execution {
                 Some(Outcome::Skipped { because, diverged }) => (because.clone(), *diverged),
             };
             let (because, diverged) = missing;
+            if input.optional && input.is_order() {
+                continue;
+            }
             if !input.optional {
                 // What was to be trained or computed from something that diverged has not diverged
                 // itself; what only looks at it passes on that it has.

@@ -8,4 +8,5 @@ mod key;
 mod models;
 mod only;
 pub mod plan;
+mod sealed;
 pub mod spec;

@@ -33,6 +33,12 @@ pub(super) fn keep(named: &[String], site: &mut Site, stages: &mut Vec<RunStage>
         renumber(&mut stage.nodes);
         stage.scored.retain(|(_, nodes)| nodes.iter().all(|node| kept.contains(node)));
         stage.scored.iter_mut().for_each(|(_, nodes)| renumber(nodes));
+        let all = |nodes: &[usize]| nodes.iter().all(|node| kept.contains(node));
+        stage.estimated.retain(|entry| all(&entry.nodes) && all(&entry.random));
+        for entry in &mut stage.estimated {
+            renumber(&mut entry.nodes);
+            renumber(&mut entry.random);
+        }
     }
 }
 

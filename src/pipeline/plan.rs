@@ -13,7 +13,7 @@ use crate::store::{RunSkipped, RunStage};
 
 use super::models::open_model;
 use super::spec::{Combination, DatasetSpec, Document, Source, StageSpec};
-use super::{facts, only};
+use super::{facts, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -182,7 +182,7 @@ impl Builder {
             .enumerate()
             .map(|(index, draft)| (draft.name.0.as_str(), index))
             .collect();
-        let before: Vec<BTreeMap<usize, Place>> = drafts
+        let mut before: Vec<BTreeMap<usize, Place>> = drafts
             .iter()
             .map(|draft| {
                 let named = draft.references();
@@ -192,6 +192,9 @@ impl Builder {
                 known.collect()
             })
             .collect();
+        let kinds: Vec<&str> = drafts.iter().map(|draft| draft.spec.word.value.as_str()).collect();
+        let places: Vec<Place> = drafts.iter().map(|draft| draft.name.place).collect();
+        sealed::first(&kinds, &places, &mut before);
         let mut order = Vec::new();
         let mut done = BTreeSet::new();
         while order.len() < drafts.len() {
@@ -238,7 +241,8 @@ impl Builder {
         site.place = draft.name.place;
         let first = site.nodes.len();
         let offers = variant.kind.as_ref().and_then(|kind| kind.plan(site));
-        let needed = draft.needs(site);
+        let mut needed = draft.needs(site);
+        needed.extend(offers.iter().flat_map(|offers| sealed::before(offers, site)));
         for node in first..site.nodes.len() {
             let own = site.nodes[node].stage == site.stage;
             if own {
@@ -325,6 +329,7 @@ fn describe(
             .map(|arm| (arm.name(), arm.runs.all().iter().map(|node| node.0).collect()))
             .collect(),
         compared: offers.verdict_of.clone(),
+        estimated: offers.estimates.iter().flat_map(sealed::recorded).collect(),
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod artifacts;
 mod class_weights;
 mod data;
+mod estimate;
 mod feeding;
 mod job;
 mod kinds;
@@ -25,6 +26,6 @@ pub use model::{BaseModel, Batch, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
 pub use predictor::{Answer, Given as Asked, Items, Labelled, NoPredictor, Predictor};
 pub use site::{
-    Arm, ClassifierOffer, FeaturesOffer, Input, Look, Looker, Node, NodeId, Offers, Planned, Runs,
-    ScoredArm, ScoresOffer, Site,
+    Arm, ClassifierOffer, Estimated, EstimatesOffer, FeaturesOffer, Input, Look, Looker, Node,
+    NodeId, Offers, Planned, Runs, ScoredArm, ScoresOffer, Site,
 };

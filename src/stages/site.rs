@@ -113,6 +113,8 @@ pub struct Offers {
     pub model: Option<Arc<BaseModel>>,
     /// Scores of other stages' predictions.
     pub scores: Option<ScoresOffer>,
+    /// Scores of features before training.
+    pub estimates: Option<EstimatesOffer>,
     /// The arms of a verdict, in the order of its rows' numbers.
     pub verdict_of: Vec<String>,
 }
@@ -130,6 +132,30 @@ pub struct FeaturesOffer {
     pub macs: BTreeMap<String, u64>,
     /// What they were computed with.
     pub base: String,
+    /// Whether its weights were drawn anew.
+    pub random: bool,
+}
+
+/// Scores of features before training.
+#[derive(Clone)]
+pub struct EstimatesOffer {
+    /// The data set whose labels they are for.
+    pub target: String,
+    /// Each layer that was scored.
+    pub features: Vec<Estimated>,
+}
+
+/// One layer that was scored.
+#[derive(Clone)]
+pub struct Estimated {
+    /// As it is written.
+    pub features: String,
+    /// The model.
+    pub base: String,
+    /// Nodes that offer `estimates`.
+    pub runs: Runs,
+    /// The same for the model with random weights.
+    pub random: Option<Runs>,
 }
 
 /// Predictions.

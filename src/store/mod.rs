@@ -25,7 +25,8 @@ pub use blob::{BlobWriter, Mapped};
 pub use lock::KeyLock;
 pub use record::{ArtifactRef, Cost, Key, Record};
 pub use run::{
-    RUN_FILE, RUN_FORMAT, RunNode, RunOutcome, RunRecord, RunSkipped, RunStage, RunTest,
+    RUN_FILE, RUN_FORMAT, RunEstimated, RunNode, RunOutcome, RunRecord, RunSkipped, RunStage,
+    RunTest,
 };
 
 /// What can go wrong in the store.

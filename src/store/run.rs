@@ -104,6 +104,24 @@ pub struct RunStage {
     pub scored: Vec<(String, Vec<usize>)>,
     /// For a verdict: the arms, as its rows number them.
     pub compared: Vec<String>,
+    /// For scores before training: each layer that was scored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub estimated: Vec<RunEstimated>,
+}
+
+/// A layer that was scored before training.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEstimated {
+    /// As it is written.
+    pub features: String,
+    /// The model.
+    pub base: String,
+    /// The data set whose labels it was scored for.
+    pub target: String,
+    /// Positions of the nodes that scored it.
+    pub nodes: Vec<usize>,
+    /// The same for the model with random weights.
+    pub random: Vec<usize>,
 }
 
 /// One node.

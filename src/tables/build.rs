@@ -7,20 +7,24 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::base::Digest;
 use crate::stages::artifacts::{
-    ArmRow, Beside, Chosen, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
+    ArmRow, Beside, Chosen, Estimates, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
 };
-use crate::store::{Record, RunNode, RunRecord, RunStage, Store};
+use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
+use super::estimates::{self, Estimated};
 use super::frame::Table;
+use super::judged;
 
 /// Everything a run left, in the order of its plan.
+#[derive(Default)]
 pub(super) struct Gathered {
     pub(super) scores: Vec<Scored>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) trained: Vec<Trained>,
     pub(super) probed: Vec<Probed>,
+    pub(super) estimated: Vec<Estimated>,
     pub(super) costs: Vec<NodeCost>,
 }
 
@@ -114,19 +118,16 @@ pub(super) struct NodeCost {
 /// Reads everything.
 pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableError> {
     let reader = Reader::new(run, store);
-    let mut gathered = Gathered {
-        scores: vec![],
-        verdicts: vec![],
-        trained: vec![],
-        probed: vec![],
-        costs: vec![],
-    };
+    let mut gathered = Gathered::default();
     for stage in &run.stages {
         for (name, nodes) in &stage.scored {
             gathered.scores.extend(reader.scored(name, nodes)?);
         }
         if stage.kind == "transfer" {
             gathered.verdicts.extend(reader.verdict(stage)?);
+        }
+        for entry in &stage.estimated {
+            gathered.estimated.extend(reader.estimated(stage, entry)?);
         }
         for &node in &stage.nodes {
             gathered.trained.extend(reader.trained(stage, node)?);
@@ -216,6 +217,31 @@ impl<'a> Reader<'a> {
         Ok(Some(Probed { stage: stage.clone(), seed, chosen }))
     }
 
+    fn estimated(
+        &self,
+        stage: &RunStage,
+        entry: &RunEstimated,
+    ) -> Result<Vec<Estimated>, TableError> {
+        let read = |node: &usize| self.json::<Estimates>(*node, "estimates");
+        let random = entry.random.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let mut all = Vec::new();
+        for (position, &node) in entry.nodes.iter().enumerate() {
+            let (Some(estimates), Some(record)) = (read(&node)?, &self.records[node]) else {
+                continue;
+            };
+            // Seed by seed where both differ between seeds, else all of them.
+            let is_paired = random.len() == entry.nodes.len();
+            let random = match is_paired {
+                true => random[position].iter().cloned().collect(),
+                false => random.iter().flatten().cloned().collect(),
+            };
+            let (seed, record) = (self.run.nodes[node].seed, record.clone());
+            let (stage, entry) = (stage.clone(), entry.clone());
+            all.push(Estimated { stage, seed, entry, estimates, random, record });
+        }
+        Ok(all)
+    }
+
     fn cost(&self, node: usize) -> Option<NodeCost> {
         let record = self.records[node].clone()?;
         let entry = self.run.nodes[node].clone();
@@ -280,7 +306,19 @@ impl Gathered {
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
         let beside = super::beside::tables(&self.verdicts, run);
-        tables.into_iter().chain(beside).chain(probed).chain(range).collect()
+        // Nor scores before training, and less often what they were worth.
+        let scored = !self.estimated.is_empty();
+        let scored = scored.then(|| ("transferability", estimates::table(&self.estimated)));
+        let judged = judged::judged(&self.estimated, &self.scores);
+        let judged = (!judged.is_empty()).then(|| ("judged", judged::table(&judged)));
+        tables
+            .into_iter()
+            .chain(beside)
+            .chain(probed)
+            .chain(range)
+            .chain(scored)
+            .chain(judged)
+            .collect()
     }
 
     fn score_table(&self) -> Table {

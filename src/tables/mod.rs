@@ -4,7 +4,9 @@
 mod beside;
 mod build;
 mod compare;
+mod estimates;
 mod frame;
+mod judged;
 mod read;
 mod runs;
 mod summary;
@@ -20,6 +22,7 @@ use crate::store::{RunRecord, Store};
 pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
 };
+pub use estimates::{EstimateRow, EstimateTable};
 pub use runs::{BestArm, Ended, RunEntry, RunRow, list, row, word_of};
 pub use summary::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 

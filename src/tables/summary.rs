@@ -6,12 +6,15 @@ use crate::stats::{Class, Lean};
 use crate::store::{RunRecord, RunStage};
 
 use super::build::{Gathered, Scored};
+use super::estimates::{self, EstimateTable};
 
 /// What a person reads at the end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// The pipeline's name.
     pub pipeline: String,
+    /// Scores before training, if there are any.
+    pub estimates: Vec<EstimateTable>,
     /// Verdicts, if there are any.
     pub verdicts: Vec<VerdictTable>,
     /// Mean scores of each stage, where there is no verdict.
@@ -107,7 +110,8 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     });
     let verdicts: Vec<VerdictTable> = verdicts.collect();
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
-    Summary { pipeline: run.pipeline.clone(), verdicts, scores }
+    let estimates = estimates::summaries(&gathered.estimated);
+    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, scores }
 }
 
 fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {

@@ -45,6 +45,11 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
         &["evaluate"],
         "transfer: { of: a_evaluate, baseline: a_majority, metric: accuracy }",
     ),
+    (
+        "transferability",
+        &["extract"],
+        "transferability: { of: a_extract.dense1, scores: [log_me, h_score] }",
+    ),
 ];
 
 fn example(kind: &str) -> Option<(&'static [&'static str], &'static str)> {

@@ -41,6 +41,7 @@ mod skipping;
 mod surgery;
 mod sweep;
 mod targets;
+mod transferability;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;

@@ -3,6 +3,7 @@
 mod array;
 mod beside;
 mod chosen;
+mod estimates;
 mod evaluation;
 mod predictions;
 mod trial;
@@ -12,6 +13,7 @@ mod views;
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
 pub use beside::{Beside, ChangedRow, SubgroupRow, TestRow};
 pub use chosen::Chosen;
+pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use predictions::{Predictions, Selection};
 pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};

@@ -17,6 +17,7 @@ use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
 use super::super::site::{FeaturesOffer, Offers, Site};
 use super::Kind;
+use super::fine_tune::Init;
 use super::pass::{Pass, pass_runs};
 use super::tokens::Tokens;
 
@@ -35,6 +36,9 @@ keys! {
         /// What becomes of sequences of tokens × features. If not said, models that read tokens give
         /// `mean`, all others `all`.
         tokens: Option<Located<Tokens>> = None,
+        /// Where the model's weights start: with `random`, features of the same architecture that
+        /// has learnt nothing, others for each seed.
+        init: Init = Init::Pretrained,
     }
 }
 
@@ -118,10 +122,19 @@ impl Kind for Extract {
         let model = ModelPart::of(&base);
         let data_of = Arc::clone(&data);
         let job = Pass { data: data_of, model, tensors, spatial, pools, macs, views: None };
-        let runs =
-            pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?;
-        let features =
-            FeaturesOffer { data, runs, layers: ports, macs: costs, base: base.name.clone() };
+        let random = self.init == Init::Random;
+        let runs = match random {
+            false => {
+                pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?
+            }
+            true => site.for_seeds(true, |site, _, seed| {
+                let mut job = job.clone();
+                job.model.random = seed;
+                Some(site.add("", seed, job, vec![]))
+            })?,
+        };
+        let (base, layers) = (base.name.clone(), ports);
+        let features = FeaturesOffer { data, runs, layers, macs: costs, base, random };
         Some(Offers { features: Some(features), ..Offers::default() })
     }
 }

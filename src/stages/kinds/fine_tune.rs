@@ -60,7 +60,7 @@ choice! {
     pub enum Init {
         /// As the base model has them.
         "pretrained" => Pretrained,
-        /// Drawn anew: training from scratch.
+        /// Drawn anew, as for training from scratch.
         "random" => Random,
     }
 }

@@ -16,6 +16,7 @@ mod surgery;
 mod svm;
 mod tokens;
 mod transfer;
+mod transferability;
 mod views;
 
 use serde_json::{Value as Json, json};
@@ -110,6 +111,7 @@ stage_kinds! {
     PixelLinear => pixel_linear::PixelLinear,
     Evaluate => evaluate::Evaluate,
     Transfer => transfer::Transfer,
+    Transferability => transferability::Transferability,
 }
 
 /// A schema that takes any one kind.

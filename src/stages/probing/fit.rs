@@ -275,7 +275,7 @@ fn exactness(c: &Grid) -> Settings {
 }
 
 /// Rows of an array as a matrix.
-fn matrix(rows: &ArrayRows, items: &[usize]) -> Array2<f64> {
+pub(crate) fn matrix(rows: &ArrayRows, items: &[usize]) -> Array2<f64> {
     let mut row = vec![0.0_f32; rows.length()];
     let mut matrix = Array2::zeros((items.len(), row.len()));
     for (mut target, &item) in matrix.rows_mut().into_iter().zip(items) {

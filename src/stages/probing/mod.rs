@@ -4,7 +4,7 @@ mod fit;
 mod options;
 mod told;
 
-pub(super) use fit::Fit;
+pub(super) use fit::{Fit, matrix};
 pub(super) use options::Choosing;
 pub(super) use told::told;
 
@@ -18,9 +18,9 @@ use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site
 use super::targets::needs_one_of;
 
 /// The features that a stage reads: one layer of an `extract`.
-struct Layer {
-    offer: FeaturesOffer,
-    port: String,
+pub(super) struct Layer {
+    pub(super) offer: FeaturesOffer,
+    pub(super) port: String,
 }
 
 /// The port at which a probe gets its features.
@@ -68,6 +68,7 @@ pub(super) fn fits_on_features<J: Job + 'static>(
         source: Some(layer.offer.base.clone()),
         target: data.name.clone(),
         freeze: Some("all".to_owned()),
+        random: layer.offer.random,
         macs: layer.offer.macs.get(&layer.port).copied(),
         ..Arm::default()
     };
@@ -75,7 +76,7 @@ pub(super) fn fits_on_features<J: Job + 'static>(
 }
 
 /// Finds the layer that a reference names.
-fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<Layer> {
+pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<Layer> {
     let planned = site.one(reference)?;
     let Some(offer) = planned.offers?.features else {
         let message = format!("`{}` has no features", reference.stage);

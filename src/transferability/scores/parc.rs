@@ -1,0 +1,131 @@
+//! PARC (Bolya et al. 2021): whether items that differ in their features differ in their labels.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::probe::{Normalise, Scaler};
+use crate::transferability::items::{Items, Refusal};
+use crate::transferability::matrix::{Keep, principal, with_itself};
+use crate::transferability::score::{Change, Number, Score};
+
+/// Pairwise annotation representation comparison.
+pub(in super::super) struct Parc;
+
+/// Items looked at.
+const MOST_ITEMS: usize = 500;
+/// Components kept.
+const COMPONENTS: usize = 32;
+
+impl Score for Parc {
+    fn name(&self) -> &'static str {
+        "parc"
+    }
+
+    fn description(&self) -> &'static str {
+        "rank correlation, in percent, of how items differ in 32 components of their features and \
+         in their labels, over at most 500 items (Bolya 2021)"
+    }
+
+    fn unchanged_by(&self) -> &'static [Change] {
+        &[Change::Scale, Change::Shift]
+    }
+
+    fn numbers(&self, items: &Items<'_>) -> Result<Vec<Number>, Refusal> {
+        items.told_apart()?;
+        let rows = items.some("parc", MOST_ITEMS);
+        let chosen = items.features.select(Axis(0), &rows);
+        let labels: Vec<usize> = rows.iter().map(|&row| items.labels[row]).collect();
+        let scaled = Scaler::fit(&Normalise::Standard, &chosen.view()).apply(chosen);
+        if scaled.iter().any(|value| !value.is_finite()) {
+            return Err(Refusal::TooLarge);
+        }
+        let components = principal(scaled.view(), Keep::Most(COMPONENTS), items.threads);
+        let value = parc(components.view(), &labels, items.threads)?;
+        Ok(vec![Number::new("parc", value)])
+    }
+}
+
+/// 100 times Spearman's correlation over pairs of items between 1 − Pearson's of their features and
+/// the same of their one-hot labels, which only tells equal from different.
+fn parc(features: ArrayView2<'_, f64>, labels: &[usize], threads: usize) -> Result<f64, Refusal> {
+    let mut rows = Array2::zeros((0, features.ncols()));
+    let mut kept = vec![];
+    for (row, &label) in features.rows().into_iter().zip(labels) {
+        let around = &row - row.mean().unwrap_or_default();
+        let length = around.dot(&around).sqrt();
+        // A row of equal numbers correlates with nothing.
+        if length > 1e-12 * row.dot(&row).sqrt() {
+            rows.push_row((around / length).view()).expect("as wide as the others");
+            kept.push(label);
+        }
+    }
+    if kept.len() < 3 {
+        return Err(Refusal::TooFew { items: kept.len(), least: 3 });
+    }
+    let similar = with_itself(rows.view(), threads);
+    let pairs = (0..kept.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+    let (far, differ): (Vec<f64>, Vec<f64>) = pairs
+        .map(|(i, j)| (1.0 - similar[[i, j]], f64::from(u8::from(kept[i] != kept[j]))))
+        .unzip();
+    let value = pearson(&ranks(&far), &ranks(&differ));
+    value.map(|value| 100.0 * value).ok_or(Refusal::NoValue("all pairs of items differ alike"))
+}
+
+/// Ranks from 1; equal values share the mean of theirs.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    for equal in order.chunk_by(|&a, &b| values[a] >= values[b]) {
+        let rank = first as f64 + 0.5 * (equal.len() + 1) as f64;
+        for &index in equal {
+            ranks[index] = rank;
+        }
+        first += equal.len();
+    }
+    ranks
+}
+
+fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let (mut both, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (a - mean_a, b - mean_b);
+        both += a * b;
+        of_a += a * a;
+        of_b += b * b;
+    }
+    (of_a > 0.0 && of_b > 0.0).then(|| both / (of_a * of_b).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transferability::testing::{assert_close, clusters, twelve};
+
+    /// Pairs that differ alike share their rank here; with ties that rounding has broken,
+    /// `SciPy` gives 65.497 878 22.
+    #[test]
+    fn twelve_items_without_components_have_the_known_value() {
+        let twelve = twelve();
+        let scaler = Scaler::fit(&Normalise::Standard, &twelve.features.view());
+        let scaled = scaler.apply(twelve.features.clone());
+        assert_close(parc(scaled.view(), &twelve.labels, 1).unwrap(), 67.504_305_26, 1e-7);
+    }
+
+    #[test]
+    fn equal_values_share_their_rank() {
+        assert_eq!(ranks(&[3.0, 1.0, 3.0, 2.0]), [3.5, 1.0, 3.5, 2.0]);
+    }
+
+    #[test]
+    fn clusters_that_are_far_apart_reach_what_two_values_of_a_label_can() {
+        let (near, labels) = clusters((600, 40, 4), 0.05, 1);
+        let (far, _) = clusters((600, 40, 4), 5.0, 1);
+        let value = |features: &Array2<f64>| {
+            Parc.numbers(&Items::new(features.view(), &labels).unwrap()).unwrap()[0].value
+        };
+        assert!(value(&far) > 60.0 && value(&near) < 10.0, "{} {}", value(&far), value(&near));
+    }
+}

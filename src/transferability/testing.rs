@@ -1,0 +1,106 @@
+//! What the tests of this room share.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use ndarray::{Array2, array};
+
+use super::Items;
+use crate::base::Seed;
+
+/// Panics with both numbers unless they are within `tolerance` of each other.
+#[track_caller]
+pub(super) fn assert_close(actual: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (actual - expected).abs() <= tolerance,
+        "{actual} is not within {tolerance} of {expected}"
+    );
+}
+
+/// Twelve items of three features in three classes, with probabilities of three source classes.
+pub(super) struct Twelve {
+    pub(super) features: Array2<f64>,
+    pub(super) source: Array2<f64>,
+    pub(super) labels: Vec<usize>,
+}
+
+impl Twelve {
+    pub(super) fn items(&self) -> Items<'_> {
+        let items = Items::new(self.features.view(), &self.labels).unwrap();
+        items.with_source(self.source.view()).unwrap()
+    }
+}
+
+pub(super) fn twelve() -> Twelve {
+    let features = array![
+        [1.0, 0.2, 0.1],
+        [0.8, 0.1, -0.2],
+        [1.2, -0.1, 0.0],
+        [0.9, 0.4, 0.3],
+        [0.1, 1.1, 0.2],
+        [-0.2, 0.9, -0.1],
+        [0.0, 1.3, 0.1],
+        [0.3, 0.8, -0.3],
+        [-0.9, -1.0, 0.2],
+        [-1.1, -0.8, -0.1],
+        [-0.7, -1.2, 0.4],
+        [-1.0, -0.9, 0.0],
+    ];
+    let source = array![
+        [0.7, 0.2, 0.1],
+        [0.6, 0.3, 0.1],
+        [0.8, 0.1, 0.1],
+        [0.5, 0.3, 0.2],
+        [0.2, 0.7, 0.1],
+        [0.3, 0.6, 0.1],
+        [0.1, 0.8, 0.1],
+        [0.4, 0.5, 0.1],
+        [0.1, 0.2, 0.7],
+        [0.2, 0.2, 0.6],
+        [0.1, 0.1, 0.8],
+        [0.3, 0.2, 0.5],
+    ];
+    Twelve { features, source, labels: (0..12).map(|row| row / 4).collect() }
+}
+
+/// scikit-learn's digits: pixels / 16 and labels.
+pub(super) fn digits() -> (Array2<f64>, Vec<usize>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let (mut values, mut labels) = (vec![], vec![]);
+    for line in text.lines() {
+        let row: Vec<f64> = line.split(',').map(|value| value.parse().unwrap()).collect();
+        values.extend(row[..64].iter().map(|value| value / 16.0));
+        labels.push(row[64] as usize);
+    }
+    (Array2::from_shape_vec((labels.len(), 64), values).unwrap(), labels)
+}
+
+/// The first so many of the digits.
+pub(super) fn first_digits(count: usize) -> (Array2<f64>, Vec<usize>) {
+    let (features, labels) = digits();
+    (features.slice(ndarray::s![..count, ..]).to_owned(), labels[..count].to_vec())
+}
+
+/// Items around the means of their classes, `apart` standard deviations from the middle.
+pub(super) fn clusters(
+    (count, features, classes): (usize, usize, usize),
+    apart: f64,
+    seed: u64,
+) -> (Array2<f64>, Vec<usize>) {
+    let mut stream = Seed(seed).stream("test", "clusters");
+    let means = Array2::from_shape_simple_fn((classes, features), || apart * stream.normal());
+    let labels: Vec<usize> = (0..count).map(|item| item % classes).collect();
+    let values = Array2::from_shape_fn((count, features), |(item, feature)| {
+        means[[labels[item], feature]] + stream.normal()
+    });
+    (values, labels)
+}
+
+/// Two small domains.
+pub(super) fn domains() -> (Array2<f64>, Array2<f64>) {
+    let here = array![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 1.0]];
+    (here, array![[2.0, 2.0], [3.0, 2.0], [2.0, 3.0], [4.0, 2.0]])
+}
