@@ -1,7 +1,7 @@
-//! A probe fitted for all values of a grid, timed: `benches/peers/probes.py` drives it beside
-//! scikit-learn.
+//! A probe fitted for all values of a grid: `cargo bench --bench probes` times each kind on
+//! scikit-learn's digits, and `benches/peers/probes.py` drives it beside scikit-learn.
 //!
-//! `probes TASK FEATURES TOLERANCE THREADS C,C,…`, where `FEATURES` is a file of four whole numbers
+//! `probes --peer TASK FEATURES TOLERANCE THREADS C,C,…`, where `FEATURES` is a file of four whole numbers
 //! (items of train and test, features, classes; 64 bits, little end first), the features (f64, row by
 //! row) and the labels (64 bits). Prints one line of JSON.
 
@@ -9,14 +9,18 @@
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 use std::fs;
+use std::io::Read as _;
+use std::path::Path;
 use std::time::Instant;
 
+use criterion::{Criterion, criterion_group};
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use tl_run::probe::gram::{Gram, Kernel};
 use tl_run::probe::kernel_svm;
 use tl_run::probe::kernel_svm::{Among, ClassifierPath};
+use tl_run::probe::knn::{Distance, Neighbours, Votes};
 use tl_run::probe::linear_svm::{self, SvmPath, Targets};
 use tl_run::probe::logistic::{LogisticPath, Settings};
 use tl_run::probe::newton::Stop;
@@ -96,6 +100,19 @@ impl Task {
         self.costs.iter().map(fit).collect()
     }
 
+    /// One search serves every k; there is no objective.
+    fn knn(&self) -> Vec<Row> {
+        let (features, labels) = self.train();
+        let neighbours = Neighbours::new(features, Distance::L2).unwrap();
+        let most = self.costs.iter().fold(1.0_f64, |most, k| most.max(*k)) as usize;
+        let nearest = neighbours.nearest(self.test(), most, self.threads).unwrap();
+        let vote = |k: &f64| {
+            let voted = nearest.vote(labels, self.classes, *k as usize, Votes::Majority).unwrap();
+            (0.0, false, voted.predicted)
+        };
+        self.costs.iter().map(vote).collect()
+    }
+
     fn rbf_svm(&self) -> Vec<Row> {
         let (features, labels) = self.train();
         let kernel = Kernel::Rbf { gamma: Kernel::gamma(1.0, &features) };
@@ -139,10 +156,53 @@ fn peak() -> usize {
         .map_or(0, |kib: usize| kib << 10)
 }
 
+/// The first 1,000 digits train, the others are predicted.
+fn digits(criterion: &mut Criterion) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+    let rows: Vec<Vec<f64>> = text
+        .lines()
+        .map(|line| line.split(',').map(|value| value.parse().unwrap()).collect())
+        .collect();
+    let value = |(row, column): (usize, usize)| rows[row][column] / 16.0;
+    let task = |tolerance: f64, costs: &[f64]| Task {
+        features: Array2::from_shape_fn((rows.len(), 64), value),
+        labels: rows.iter().map(|row| row[64] as usize).collect(),
+        train: 1000,
+        classes: 10,
+        tolerance,
+        threads: 1,
+        costs: costs.to_vec(),
+    };
+    let grid: Vec<f64> = (0..13).map(|k| 10_f64.powf(-4.0 + 2.0 * f64::from(k) / 3.0)).collect();
+    let mut group = criterion.benchmark_group("digits");
+    group.sample_size(10);
+    let (fine, coarse) = (task(1e-4, &grid), task(1e-3, &[0.1, 1.0, 10.0]));
+    group.bench_function("logistic, 13 values", |b| b.iter(|| fine.logistic()));
+    group.bench_function("linear_svm, 13 values", |b| b.iter(|| fine.linear_svm()));
+    group.bench_function("rbf_svm, 3 values", |b| b.iter(|| coarse.rbf_svm()));
+    let counts = task(0.0, &[1.0, 5.0, 20.0]);
+    group.bench_function("knn, 3 values", |b| b.iter(|| counts.knn()));
+    group.finish();
+}
+
+criterion_group!(benches, digits);
+
 fn main() {
-    let arguments: Vec<String> =
-        std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let Some((name, rest)) = arguments.split_first() else { return };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().position(|argument| argument == "--peer") {
+        Some(place) => serve(&arguments[place + 1..]),
+        None => {
+            benches();
+            Criterion::default().configure_from_args().final_summary();
+        }
+    }
+}
+
+/// Answers a driver.
+fn serve(arguments: &[String]) {
+    let Some((name, rest)) = arguments.split_first() else { panic!("see the head of the file") };
     let task = Task::read(rest);
     let before = peak();
     let (wall, processor) = (Instant::now(), processor_seconds());
@@ -150,6 +210,7 @@ fn main() {
         "logistic" => task.logistic(),
         "linear_svm" => task.linear_svm(),
         "rbf_svm" => task.rbf_svm(),
+        "knn" => task.knn(),
         _ => panic!("{name} is no task"),
     };
     let (wall, processor) = (wall.elapsed().as_secs_f64(), processor_seconds() - processor);

@@ -3,8 +3,8 @@
 
     python benches/peers/probes.py [TASK ...]
 
-Needs scikit-learn; builds the Rust side itself with cargo. Tasks are logistic, linear_svm and
-rbf_svm; all of them without names. --rounds N, --threads N, --sizes N_ITEMSxFEATURES,..., --cold
+Needs scikit-learn; builds the Rust side itself with cargo. Tasks are logistic, linear_svm,
+rbf_svm and knn; all of them without names. --rounds N, --threads N, --sizes N_ITEMSxFEATURES,..., --cold
 (scikit-learn's logistic regressions start from zero each, as `LogisticRegression` does if it is not
 told otherwise), --tolerance T (of logistic regression).
 
@@ -14,6 +14,7 @@ number of threads, each in a process of its own, and predict a thousand other it
     logistic    45 values from 1e-6 to 1e5, as DINOv2's; both go up the grid from warm starts
     linear_svm  one against the rest, squared hinge, penalised bias, the 16 values 2^-19 to 2^-4
     rbf_svm     one against one, C of .1 to 1000, the usual gamma
+    knn         the 1, 5 and 20 nearest by length, brute force; ties are broken differently
 
 Told are, for each size of features:
 
@@ -21,7 +22,7 @@ Told are, for each size of features:
                 above 1, tl-run is faster
     memory      what each process needs beyond the features, at its peak
     above       the largest share by which an objective of tl-run's lies above scikit-learn's; at
-                most 0 but for rounding. (Of rbf_svm none: scikit-learn does not tell its own.)
+                most 0 but for rounding. (Of rbf_svm none: scikit-learn does not tell its own; knn has none.)
     below       the largest share by which one lies below: what scikit-learn's tolerance left
     alike       share of predictions that are the same
 
@@ -48,8 +49,9 @@ GRIDS = {
     "logistic": [10 ** (-6 + 11 * k / 44) for k in range(45)],
     "linear_svm": [2.0**k for k in range(-19, -3)],
     "rbf_svm": [0.1, 1.0, 10.0, 100.0, 1000.0],
+    "knn": [1, 5, 20],
 }
-TOLERANCES = {"logistic": 1e-4, "linear_svm": 1e-4, "rbf_svm": 1e-3}
+TOLERANCES = {"logistic": 1e-4, "linear_svm": 1e-4, "rbf_svm": 1e-3, "knn": 0.0}
 
 
 def make(items, width, path):
@@ -67,6 +69,23 @@ def make(items, width, path):
     features = (features - features[:items].mean(0)) / features[:items].std(0)
     with open(path, "wb") as file:
         file.write(np.array([items, TEST, width, CLASSES], dtype="<u8").tobytes())
+        file.write(features.astype("<f8").tobytes())
+        file.write(labels.astype("<u8").tobytes())
+
+
+def given(archive, path):
+    """Features and labels of a NumPy archive: train, train_labels, test, test_labels."""
+    import numpy as np
+
+    with np.load(archive) as arrays:
+        train, test = arrays["train"], arrays["test"]
+        labels = np.concatenate([arrays["train_labels"], arrays["test_labels"]])
+    scale = train.std(0)
+    scale[scale == 0] = 1
+    features = (np.concatenate([train, test]) - train.mean(0)) / scale
+    with open(path, "wb") as file:
+        shape = [len(train), len(test), train.shape[1], int(labels.max()) + 1]
+        file.write(np.array(shape, dtype="<u8").tobytes())
         file.write(features.astype("<f8").tobytes())
         file.write(labels.astype("<u8").tobytes())
 
@@ -90,6 +109,10 @@ def logistic(train, labels, test, tolerance, cold):
 
     def objective(cost, fitted):
         scores = fitted.decision_function(train)
+        if scores.ndim == 1:
+            # One sigmoid of w·x is a softmax of ±½ w·x, whose penalty is ¼ ‖w‖².
+            losses = np.logaddexp(0, np.where(labels == 1, -scores, scores))
+            return cost * losses.sum() + 0.25 * (fitted.coef_**2).sum()
         most = scores.max(1, keepdims=True)
         sums = np.log(np.exp(scores - most).sum(1)) + most[:, 0]
         losses = sums - scores[np.arange(len(labels)), labels]
@@ -104,6 +127,10 @@ def linear_svm(train, labels, test, tolerance, cold):
 
     def objective(cost, fitted):
         scores = fitted.decision_function(train)
+        if scores.ndim == 1:
+            # The machine of the other class is its mirror.
+            losses = np.maximum(0, 1 - np.where(labels == 1, scores, -scores)) ** 2
+            return 2 * cost * losses.sum() + (fitted.coef_**2).sum() + (fitted.intercept_**2).sum()
         signs = np.where(labels[:, None] == np.arange(CLASSES), 1, -1)
         losses = np.maximum(0, 1 - signs * scores) ** 2
         return cost * losses.sum() + 0.5 * ((fitted.coef_**2).sum() + (fitted.intercept_**2).sum())
@@ -117,18 +144,26 @@ def rbf_svm(train, labels, test, tolerance, cold):
     return SVC(tol=tolerance, gamma="scale", cache_size=1000), None
 
 
+def knn(train, labels, test, tolerance, cold):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(algorithm="brute"), None
+
+
 def peer(task, path, tolerance, grid, cold):
     """scikit-learn's side, in a process of its own."""
     warnings.filterwarnings("ignore")
     train, labels, test = read(path)
-    model, objective = {"logistic": logistic, "linear_svm": linear_svm, "rbf_svm": rbf_svm}[task](
-        train, labels, test, tolerance, cold
-    )
+    tasks = {"logistic": logistic, "linear_svm": linear_svm, "rbf_svm": rbf_svm, "knn": knn}
+    model, objective = tasks[task](train, labels, test, tolerance, cold)
     peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     before, wall, cpu, rows = peak(), 0.0, 0.0, []
     for cost in grid:
         from_wall, from_cpu = time.perf_counter(), time.process_time()
-        model.set_params(C=cost)
+        # Of two classes scikit-learn has one sigmoid, tl-run a softmax of both.
+        halved = task == "logistic" and labels.max() == 1
+        setting = {"C": 2 * cost if halved else cost}
+        model.set_params(**({"n_neighbors": int(cost)} if task == "knn" else setting))
         model.fit(train, labels)
         classes = model.predict(test)
         wall += time.perf_counter() - from_wall
@@ -156,17 +191,19 @@ def run(command, threads):
 
 
 def compare(task, size, executable, options):
-    items, width = (int(part) for part in size.split("x"))
     tolerance = TOLERANCES[task]
     if task == "logistic" and options.tolerance:
         tolerance = options.tolerance
     grid = ",".join(repr(cost) for cost in GRIDS[task])
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "features")
-        make(items, width, path)
+        if options.features:
+            given(size, path)
+        else:
+            make(*(int(part) for part in size.split("x")), path)
         theirs, ours = [], []
         for _ in range(options.rounds):
-            own = [executable, task, path, repr(tolerance), str(options.threads), grid]
+            own = [executable, "--peer", task, path, repr(tolerance), str(options.threads), grid]
             ours.append(run(own, options.threads))
             other = [sys.executable, __file__, "--peer", task, path, repr(tolerance), grid]
             theirs.append(run(other + ["--cold"] * options.cold, options.threads))
@@ -204,6 +241,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--sizes", default=",".join(SIZES))
     parser.add_argument("--tolerance", type=float)
+    parser.add_argument("--features", action="append", metavar="NPZ", help="instead of made ones")
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--executable", help="the built bench, if cargo is not to be asked")
     options = parser.parse_args()
@@ -212,9 +250,9 @@ def main():
         parser.error(f"no such task: {', '.join(sorted(unknown))}")
     executable = options.executable or build()
     for task in options.tasks or GRIDS:
-        for size in options.sizes.split(","):
-            items = int(size.split("x")[0])
-            if task == "rbf_svm" and items > 10_000:
+        for size in options.features or options.sizes.split(","):
+            is_large = not options.features and int(size.split("x")[0]) > 10_000
+            if task == "rbf_svm" and is_large:
                 continue
             compare(task, size, executable, options)
 

@@ -47,6 +47,15 @@ fn along(family: &dyn Family, pool: &Pool, values: &[f64]) -> Vec<(usize, Array2
 }
 
 #[test]
+fn standardised_logistic_regression_gives_scikit_learns_accuracy() {
+    let pool = pool();
+    let scaler = Scaler::fit(&Normalise::Standard, &pool.rows(&rows(0..1000)).view());
+    let pool = Pool { features: scaler.apply(pool.features), ..pool };
+    // .93350 of 797.
+    assert_eq!(along(&Logistic::default(), &pool, &[1.0])[0].0, 744);
+}
+
+#[test]
 fn an_rbf_machine_gives_the_known_accuracies() {
     let kernel = KernelShape::Rbf { factor: 1.0 };
     let family = KernelSvm { kernel, weights: None, epsilon: 0.1 };

@@ -162,3 +162,13 @@ fn probabilities_are_learnt_on_items_held_out_where_a_probe_has_none() {
     }
     assert!(of("none", "probabilities").iter().all(String::is_empty));
 }
+
+#[test]
+fn more_folds_than_items_of_a_class_are_told() {
+    let study = study(&[(
+        "machine",
+        "{ svm: { features: codes.dense1, train_size: 20, c: [0.1, 1], \
+         select: { folds: { count: 50 } } } }",
+    )]);
+    study.run().succeeds().says("folds");
+}

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::{Seed, Target};
 use crate::probe::{
-    Calibrator, Choice, Family, Grid, Logistic, Named, Pool, ProbeError, Scaler, Selected,
+    Calibrator, Choice, Family, Grid, Logistic, Named, Plan, Pool, ProbeError, Scaler, Selected,
     Settings, Targets, Unfit, Values, select,
 };
 use crate::train::Rows as _;
@@ -25,6 +25,8 @@ use super::{FEATURES, told};
 pub(crate) struct Fit {
     /// The word of the stage's kind.
     pub(crate) kind: &'static str,
+    /// What features are called in the file, for messages; nothing if they are pixels.
+    pub(crate) of: String,
     pub(crate) sample: Sample,
     pub(crate) family: Arc<dyn Family>,
     /// Everything that the family was told.
@@ -35,6 +37,15 @@ pub(crate) struct Fit {
     pub(crate) per_class: bool,
     /// What decisions are weighed with; probabilities stay what they are.
     pub(crate) decide: ClassWeights,
+}
+
+/// What a fit leaves.
+pub(crate) struct Fitting {
+    pub(crate) scaler: Scaler,
+    pool: Pool,
+    pub(crate) selected: Selected,
+    /// What a reader should know of the items held out.
+    notes: Vec<String>,
 }
 
 impl Job for Fit {
@@ -69,7 +80,7 @@ impl Job for Fit {
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
-        let (scaler, pool, selected) = self.on(&rows, context)?;
+        let Fitting { scaler, pool, selected, notes } = self.on(&rows, context)?;
         let calibrator = self.calibrator(&pool, &selected)?;
         let Selected { fitted, choice, .. } = selected;
         let everyone: Vec<usize> = self.sample.everyone().iter().map(|(item, _)| *item).collect();
@@ -83,7 +94,7 @@ impl Job for Fit {
         told.selection = choice.as_ref().map(selection);
         let outputs = Outputs::default().with("predictions", told.save(context.store)?);
         let mut outputs = outputs.fact("trained_on", self.trained_on());
-        outputs.warnings.extend(fitted.note());
+        outputs.warnings.extend(notes.into_iter().chain(fitted.note()));
         Ok(match choice {
             Some(choice) => {
                 let outputs = with_choice(outputs, &choice);
@@ -104,8 +115,10 @@ impl Fit {
         c: &Grid,
         choosing: &Choosing,
     ) -> Self {
-        let family = Arc::new(Logistic { settings: exactness(c) });
-        Self::new(kind, sample, family, Json::Null, Arc::new(c.clone()), choosing)
+        let settings = exactness(c);
+        let told = json!({ "tolerance": settings.tolerance });
+        let family = Arc::new(Logistic { settings });
+        Self::new(kind, sample, family, told, Arc::new(c.clone()), choosing)
     }
 
     /// A probe of which each class counts the same when it is decided, and all choose together.
@@ -118,19 +131,15 @@ impl Fit {
         choosing: &Choosing,
     ) -> Self {
         let choosing = choosing.clone();
-        let (per_class, decide) = (false, ClassWeights::None);
-        Self { kind, sample, family, settings, values, choosing, per_class, decide }
+        let (of, per_class, decide) = (String::new(), false, ClassWeights::None);
+        Self { kind, of, sample, family, settings, values, choosing, per_class, decide }
     }
 
     /// Scales, chooses, fits.
-    pub(crate) fn on(
-        &self,
-        rows: &ArrayRows,
-        context: &Context<'_>,
-    ) -> Result<(Scaler, Pool, Selected), Failure> {
+    pub(crate) fn on(&self, rows: &ArrayRows, context: &Context<'_>) -> Result<Fitting, Failure> {
         let (scaler, pool) = self.pool(rows, context.cores);
-        let selected = self.selected(&pool, context)?;
-        Ok((scaler, pool, selected))
+        let (selected, notes) = self.selected(&pool, context)?;
+        Ok(Fitting { scaler, pool, selected, notes })
     }
 
     /// What makes probabilities of the scores, if they are not the probe's own.
@@ -175,7 +184,7 @@ impl Fit {
         }
     }
 
-    fn selected(&self, pool: &Pool, context: &Context<'_>) -> Result<Selected, Failure> {
+    fn plan(&self, pool: &Pool) -> Result<(Plan, Vec<String>), Failure> {
         let positions =
             Positions { train: self.sample.train.len(), val: self.sample.split.val.len() };
         let dataset = &self.sample.data.dataset;
@@ -183,12 +192,21 @@ impl Fit {
         let groups: Vec<usize> = self.sample.train.iter().map(|&item| all[item]).collect();
         let groups = dataset.has_groups().then_some(&groups[..]);
         let plan = self.choosing.plan(pool, &positions, groups, Seed(0));
-        let mut plan = plan.map_err(|error| self.failure(&error))?;
+        let (mut plan, notes) = plan.map_err(|error| self.failure(&error))?;
         plan.per_column = self.per_class;
+        Ok((plan, notes))
+    }
+
+    fn selected(
+        &self,
+        pool: &Pool,
+        context: &Context<'_>,
+    ) -> Result<(Selected, Vec<String>), Failure> {
+        let (plan, notes) = self.plan(pool)?;
         let stop = || context.stopped();
         let selected = select(self.family.as_ref(), self.values.as_ref(), pool, &plan, &stop);
         context.go_on()?;
-        selected.map_err(|error| self.failure(&error))
+        Ok((selected.map_err(|error| self.failure(&error))?, notes))
     }
 
     fn trained_on(&self) -> usize {
@@ -244,8 +262,9 @@ impl Fit {
 
     fn no_number(&self, item: usize, column: usize, value: &str) -> Failure {
         let id = &self.sample.data.dataset.items()[item].id;
+        let of = if self.of.is_empty() { String::new() } else { format!(" in `{}`", self.of) };
         Failure::with_help(
-            format!("fit: feature {column} of `{id}` is {value}"),
+            format!("fit: feature {column} of `{id}`{of} is {value}"),
             "check the model's input rule, or choose another layer",
         )
     }

@@ -4,7 +4,7 @@ mod fit;
 mod options;
 mod told;
 
-pub(super) use fit::{Fit, matrix};
+pub(super) use fit::{Fit, Fitting, matrix};
 pub(super) use options::Choosing;
 pub(super) use told::told;
 
@@ -12,7 +12,6 @@ use crate::base::language::Count;
 use crate::base::{Located, Problem, Seed, Target};
 
 use super::data::{OpenDataset, Sample};
-use super::job::Job;
 use super::names::Reference;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
 use super::targets::needs_one_of;
@@ -38,12 +37,12 @@ pub(super) const ANYTHING: &[Target] = &[Target::Classes, Target::Labels, Target
 
 /// Plans a stage that fits something on a layer's features: a node for each seed that has features or
 /// training items of its own, or one for all.
-pub(super) fn fits_on_features<J: Job + 'static>(
+pub(super) fn fits_on_features(
     word: &str,
     tells: &[Target],
     features: &Located<Reference>,
     choosing: &Choosing,
-    job: impl Fn(Sample) -> J,
+    job: impl Fn(Sample) -> Fit,
     site: &mut Site,
 ) -> Option<Offers> {
     let layer = layer(features, site)?;
@@ -61,7 +60,8 @@ pub(super) fn fits_on_features<J: Job + 'static>(
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
     let runs = site.for_seeds(differ, |site, position, seed| {
         let sample = sample(site, &data, train_size, seed)?;
-        Some(site.add("", seed, job(sample), vec![layer.input(position)]))
+        let fit = Fit { of: features.to_string(), ..job(sample) };
+        Some(site.add("", seed, fit, vec![layer.input(position)]))
     })?;
     let arm = Arm {
         kind: word.to_owned(),

@@ -107,21 +107,23 @@ impl Choosing {
         self.refit == Refit::TrainAndVal
     }
 
-    /// Who is fitted on and who judges. `groups` are those of the training items.
+    /// Who is fitted on and who judges, and what a reader should know of it. `groups` are those of the training items.
     pub(super) fn plan(
         &self,
         pool: &Pool,
         positions: &Positions,
         groups: Option<&[usize]>,
         seed: Seed,
-    ) -> Result<Plan, ProbeError> {
+    ) -> Result<(Plan, Vec<String>), ProbeError> {
         let train: Vec<usize> = (0..positions.train).collect();
         let val: Vec<usize> = (positions.train..positions.train + positions.val).collect();
+        let mut notes = vec![];
         let rounds = match &self.select.value {
             Select::Val => vec![Round::Held { fit: train.clone(), held: val.clone() }],
             Select::LeaveOneOut => vec![Round::LeftOut(train.clone())],
             Select::Folds(asked) => {
                 let folds = pool.targets.of(&train).folds(groups, asked.count.0, seed)?;
+                notes.extend(folds.notes().iter().cloned());
                 let held = folds.held().into_iter();
                 held.map(|held| Round::without(&train, held)).collect()
             }
@@ -130,6 +132,7 @@ impl Choosing {
             Refit::Train => train,
             Refit::TrainAndVal => [train, val].concat(),
         };
-        Ok(Plan { rounds, last, criterion: self.by.value.clone(), per_column: false })
+        let criterion = self.by.value.clone();
+        Ok((Plan { rounds, last, criterion, per_column: false }, notes))
     }
 }

@@ -11,7 +11,7 @@ use super::super::artifacts::{ArrayRows, read_vectors, write_vectors};
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
 use super::super::job::{Context, Failure, Job, Outputs, Speed};
-use super::super::probing::{FEATURES, Fit};
+use super::super::probing::{FEATURES, Fit, Fitting};
 use super::Network;
 
 /// Fits the probe.
@@ -47,7 +47,7 @@ impl Job for ProbeHead {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
         let grid = Grid::Named(Named::Default);
         let fit = Fit::logistic(self.kind(), self.sample.clone(), &grid, &defaults());
-        let (scaler, _, selected) = fit.on(&rows, context)?;
+        let Fitting { scaler, selected, .. } = fit.on(&rows, context)?;
         let linear = selected.fitted.linear().map(|linear| scaler.unscaled(linear));
         let (weights, mut biases) =
             linear.ok_or_else(|| Failure::new("fit a probe as head: it is not linear"))?;
