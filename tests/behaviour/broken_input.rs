@@ -387,7 +387,7 @@ fn features_that_are_no_numbers_fail_the_stages_that_read_them() {
     --- standard error
     study · run RUN · 8 nodes · RUNTIME
     [·/8] codes · TIME
-    [·/8] error: `probe seed 0` failed to fit: feature 0 of `cat/animal10_10.png` is NaN
+    [·/8] error: `probe seed 0` failed to fit: feature 0 of `cat/animal10_10.png` in `codes` is NaN
       help: check the model's input rule, or choose another layer
     [·/8] error: `tuned seed 0` failed to train with seed 0: at lr 0.01 the loss became NaN at step 0
       help: nothing was trained yet: check the model's input rule and weights
