@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
+use super::softmax::log_softmax;
 use super::unfit::{Unfit, check_labels, check_length};
 
 /// Scores of items by fits that did not see them: the only thing a calibration is learnt from.
@@ -255,11 +256,7 @@ impl Temperature {
     /// Logarithms of softmax(scores / T), items × classes.
     pub fn log_probabilities(&self, scores: &ArrayView2<'_, f64>) -> Array2<f64> {
         let mut scaled = scores.mapv(|score| score / self.value);
-        for mut row in scaled.rows_mut() {
-            let most = row.fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-            let total = row.fold(0.0, |sum, value| sum + (value - most).exp()).ln() + most;
-            row.mapv_inplace(|value| value - total);
-        }
+        log_softmax(&mut scaled);
         scaled
     }
 }

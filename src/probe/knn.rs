@@ -5,7 +5,8 @@
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, s};
 
-use super::products::{dot, each, squared_distance};
+use super::products::{dot, squared_distance};
+use super::threads::each_part;
 use super::unfit::{Unfit, check_features, check_labels, check_targets, check_width};
 
 /// How far items are from each other.
@@ -144,7 +145,7 @@ impl<'a> Neighbours<'a> {
                 neighbours,
                 distances,
             });
-        each(parts.collect(), threads, |block| self.fill(block));
+        each_part(threads, parts, |_, block| self.fill(block));
         Nearest { neighbours, distances, distance: self.distance }
     }
 

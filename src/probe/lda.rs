@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use super::covariance::Factors;
 use super::products::{product, with_itself};
+use super::softmax::log_softmax;
 use super::unfit::{Unfit, check_classes, check_features, check_labels, check_size, check_width};
 
 /// How far covariances are pulled towards a multiple of the identity.
@@ -89,13 +90,10 @@ impl Lda {
         check_width(&features, self.weights.nrows())?;
         let linear = product(features, self.weights.view(), threads) + &self.biases;
         let mut scores = Array2::from_elem((features.nrows(), self.classes), f64::NEG_INFINITY);
-        for (mut row, values) in scores.rows_mut().into_iter().zip(linear.rows()) {
-            let most = values.fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-            let total = values.fold(0.0, |sum, value| sum + (value - most).exp()).ln() + most;
-            for (class, value) in self.present.iter().zip(values) {
-                row[*class] = value - total;
-            }
+        for (values, &class) in linear.columns().into_iter().zip(&self.present) {
+            scores.column_mut(class).assign(&values);
         }
+        log_softmax(&mut scores);
         Ok(scores)
     }
 

@@ -22,12 +22,13 @@ mod normalise;
 mod packed;
 mod pool;
 mod probabilities;
-mod products;
+pub(crate) mod products;
 mod records;
 pub mod ridge;
 mod selection;
+mod softmax;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod threads;
 mod tridiagonal;
 pub mod unfit;
@@ -47,6 +48,7 @@ pub use pool::{Pool, Targets};
 pub use probabilities::{Calibrator, Probabilities};
 pub use records::{At, Examples, Features};
 pub use selection::{Choice, Counts, Criterion, Curve, Plan, Round, Selected, Values, select};
+pub use softmax::log_softmax;
 pub use unfit::Unfit;
 
 use thiserror::Error;
@@ -76,11 +78,16 @@ pub enum ProbeError {
     NoFit(String),
 }
 
-/// Refuses features that are not numbers, and a single class among some items.
-fn checked(pool: &Pool, rows: &[usize]) -> Result<(), ProbeError> {
+/// Refuses features that are not numbers, and a single class among any of these sets of items.
+fn checked<'a>(
+    pool: &Pool,
+    fitted: impl IntoIterator<Item = &'a [usize]>,
+) -> Result<(), ProbeError> {
     unfit::check_features(&pool.features.view())?;
-    if let Targets::Classes { labels, .. } = pool.targets.of(rows) {
-        unfit::check_classes(&labels)?;
+    for rows in fitted {
+        if let Targets::Classes { labels, .. } = pool.targets.of(rows) {
+            unfit::check_classes(&labels)?;
+        }
     }
     Ok(())
 }

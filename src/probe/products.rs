@@ -3,45 +3,15 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "views are copied, as slices are")]
 
-use std::sync::{Mutex, PoisonError};
-
 use ndarray::{Array2, ArrayView2, Axis, s};
+
+use super::threads::each_part;
 
 /// Rows or columns of a block: large enough for the product to be fast, small enough to share out.
 const BLOCK: usize = 256;
 
-/// Calls `work` once for every part, on so many threads; the results in the order of the parts.
-pub(super) fn each<T: Send, R: Send>(
-    parts: Vec<T>,
-    threads: usize,
-    work: impl Fn(T) -> R + Sync,
-) -> Vec<R> {
-    let threads = threads.min(parts.len()).max(1);
-    if threads == 1 {
-        return parts.into_iter().map(work).collect();
-    }
-    let queue = Mutex::new(parts.into_iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let run = || {
-        while let Some((index, part)) = take() {
-            let result = work(part);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(run);
-        }
-        run();
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
-}
-
 /// A · B.
-pub(super) fn product(
+pub(crate) fn product(
     a: ArrayView2<'_, f64>,
     b: ArrayView2<'_, f64>,
     threads: usize,
@@ -49,14 +19,14 @@ pub(super) fn product(
     let mut result = Array2::zeros((a.nrows(), b.ncols()));
     let rows = a.axis_chunks_iter(Axis(0), BLOCK);
     let into = result.axis_chunks_iter_mut(Axis(0), BLOCK);
-    each(rows.zip(into).collect(), threads, |(rows, mut into)| {
+    each_part(threads, rows.zip(into), |_, (rows, mut into)| {
         ndarray::linalg::general_mat_mul(1.0, &rows, &b, 0.0, &mut into);
     });
     result
 }
 
 /// A · Aᵀ: only the blocks on and below the diagonal are multiplied.
-pub(super) fn with_itself(a: ArrayView2<'_, f64>, threads: usize) -> Array2<f64> {
+pub(crate) fn with_itself(a: ArrayView2<'_, f64>, threads: usize) -> Array2<f64> {
     let size = a.nrows();
     let starts: Vec<usize> = (0..size).step_by(BLOCK).collect();
     let pairs: Vec<(usize, usize)> = starts
@@ -66,7 +36,7 @@ pub(super) fn with_itself(a: ArrayView2<'_, f64>, threads: usize) -> Array2<f64>
         })
         .collect();
     let span = |start: usize| start..(start + BLOCK).min(size);
-    let blocks = each(pairs.clone(), threads, |(row, column)| {
+    let blocks = each_part(threads, pairs.clone(), |_, (row, column)| {
         a.slice(s![span(row), ..]).dot(&a.slice(s![span(column), ..]).t())
     });
     let mut result = Array2::zeros((size, size));
@@ -78,12 +48,12 @@ pub(super) fn with_itself(a: ArrayView2<'_, f64>, threads: usize) -> Array2<f64>
 }
 
 /// Σ (aᵢ − bᵢ)², in a fixed order.
-pub(super) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     lanes(a, b, |a, b| (a - b) * (a - b))
 }
 
 /// Σ aᵢ bᵢ, in a fixed order.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     lanes(a, b, |a, b| a * b)
 }
 
@@ -110,6 +80,19 @@ mod tests {
     #[test]
     fn products_have_the_same_bits_on_any_number_of_threads() {
         let a = Array2::from_shape_fn((300, 70), |(i, j)| ((i * 31 + j * 17) % 23) as f64 / 7.0);
+        let alone = (product(a.view(), a.t(), 1), with_itself(a.view(), 1));
+        for threads in [0, 2, 3, 8] {
+            let several = (product(a.view(), a.t(), threads), with_itself(a.view(), threads));
+            assert_eq!(alone, several);
+        }
+        let plain = a.dot(&a.t());
+        assert!((&alone.0 - &plain).iter().all(|d| d.abs() < 1e-10));
+        assert!((&alone.1 - &plain).iter().all(|d| d.abs() < 1e-10));
+    }
+
+    #[test]
+    fn products_of_several_blocks_are_right_on_any_number_of_threads() {
+        let a = Array2::from_shape_fn((600, 30), |(i, j)| ((i * 31 + j * 17) % 23) as f64 / 7.0);
         let alone = (product(a.view(), a.t(), 1), with_itself(a.view(), 1));
         for threads in [0, 2, 3, 8] {
             let several = (product(a.view(), a.t(), threads), with_itself(a.view(), threads));

@@ -47,7 +47,7 @@ impl<'a> Fit<Features<'a>, Targets, ProbeError> for At<'_> {
         let (train, threads) = (features.nrows(), self.threads);
         let pool = Pool { features, targets: examples.targets.clone(), train, threads };
         let rows: Vec<usize> = (0..pool.features.nrows()).collect();
-        checked(&pool, &rows)?;
+        checked(&pool, [&rows[..]])?;
         let prepared = self.family.prepare(&pool)?;
         let mut path = prepared.path(&rows)?;
         path.fit(self.value)?;

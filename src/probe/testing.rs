@@ -9,13 +9,13 @@ use ndarray::{Array2, ArrayView2, array, s};
 use crate::base::Seed;
 
 /// scikit-learn's digits: 1,797 items of 64 pixels / 16, and their labels.
-pub(super) struct Digits {
-    pub(super) features: Array2<f64>,
-    pub(super) labels: Vec<usize>,
+pub(crate) struct Digits {
+    pub(crate) features: Array2<f64>,
+    pub(crate) labels: Vec<usize>,
 }
 
 impl Digits {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
         let mut text = String::new();
         let file = std::fs::File::open(path).unwrap();
@@ -46,7 +46,7 @@ impl Digits {
 }
 
 /// Twelve items of three features in three classes.
-pub(super) fn twelve() -> (Array2<f64>, Vec<usize>) {
+pub(crate) fn twelve() -> (Array2<f64>, Vec<usize>) {
     let features = array![
         [1.0, 0.2, 0.1],
         [0.8, 0.1, -0.2],

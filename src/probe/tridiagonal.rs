@@ -4,7 +4,8 @@
 
 use ndarray::{Array1, Array2, ArrayViewMut2, Axis, s};
 
-use super::products::{dot, each};
+use super::products::dot;
+use super::threads::each_part;
 
 /// The tridiagonal matrix and the reflections that lead to it.
 #[derive(Clone, Debug)]
@@ -65,8 +66,8 @@ impl Tridiagonal {
     /// Qᵀ · columns.
     pub(super) fn turn(&self, columns: &mut Array2<f64>, threads: usize) {
         let blocks: Vec<Together> = self.blocks().collect();
-        let parts = columns.axis_chunks_iter_mut(Axis(1), COLUMNS).collect();
-        each(parts, threads, |mut part| {
+        let parts = columns.axis_chunks_iter_mut(Axis(1), COLUMNS);
+        each_part(threads, parts, |_, mut part| {
             for block in &blocks {
                 block.apply(&mut part, true);
             }
@@ -76,8 +77,8 @@ impl Tridiagonal {
     /// Q · columns.
     pub(super) fn turn_back(&self, columns: &mut Array2<f64>, threads: usize) {
         let blocks: Vec<Together> = self.blocks().collect();
-        let parts = columns.axis_chunks_iter_mut(Axis(1), COLUMNS).collect();
-        each(parts, threads, |mut part| {
+        let parts = columns.axis_chunks_iter_mut(Axis(1), COLUMNS);
+        each_part(threads, parts, |_, mut part| {
             for block in blocks.iter().rev() {
                 block.apply(&mut part, false);
             }

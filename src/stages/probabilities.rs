@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView1, Axis};
 
 use crate::autodiff::Link;
+use crate::probe;
 
 /// Logarithms of probabilities, each row of which sums to 1, by what makes probabilities of scores;
 /// the scores themselves if nothing does.
@@ -41,11 +42,7 @@ pub(super) fn link_of(word: Option<&str>) -> Link {
 
 /// ln softmax of each row.
 fn log_softmax(mut scores: Array2<f64>) -> Array2<f64> {
-    for mut row in scores.axis_iter_mut(Axis(0)) {
-        let most = row.fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-        let total = row.fold(0.0, |sum, value| sum + (value - most).exp()).ln() + most;
-        row.mapv_inplace(|value| value - total);
-    }
+    probe::log_softmax(&mut scores);
     scores
 }
 

@@ -57,7 +57,8 @@ pub use measure::{Judged, Measure};
 pub use measured::{Measured, Undefined};
 pub use metrics::{
     Accuracy, Auroc, AveragePrecision, BalancedAccuracy, Brier, Confusion, Direction, Ece, Kappa,
-    LogLoss, METRICS, MacroF1, Mcc, Metric, OneVsRest, PerClass, metric, per_class,
+    LogLoss, METRICS, MacroF1, Mcc, Metric, OneVsRest, PerClass, average_precision, metric,
+    per_class,
 };
 pub use needed::{MAX_ITEMS, MAX_SEEDS, Needed, mde80, needed};
 pub use paired::paired_interval;

@@ -1,12 +1,10 @@
 //! What the tests of this room share.
 
-use std::io::Read as _;
-use std::path::Path;
-
 use ndarray::{Array2, array};
 
 use super::Items;
 use crate::base::Seed;
+use crate::probe::testing::Digits;
 
 /// Panics with both numbers unless they are within `tolerance` of each other.
 #[track_caller]
@@ -32,20 +30,7 @@ impl Twelve {
 }
 
 pub(super) fn twelve() -> Twelve {
-    let features = array![
-        [1.0, 0.2, 0.1],
-        [0.8, 0.1, -0.2],
-        [1.2, -0.1, 0.0],
-        [0.9, 0.4, 0.3],
-        [0.1, 1.1, 0.2],
-        [-0.2, 0.9, -0.1],
-        [0.0, 1.3, 0.1],
-        [0.3, 0.8, -0.3],
-        [-0.9, -1.0, 0.2],
-        [-1.1, -0.8, -0.1],
-        [-0.7, -1.2, 0.4],
-        [-1.0, -0.9, 0.0],
-    ];
+    let (features, labels) = crate::probe::testing::twelve();
     let source = array![
         [0.7, 0.2, 0.1],
         [0.6, 0.3, 0.1],
@@ -60,22 +45,13 @@ pub(super) fn twelve() -> Twelve {
         [0.1, 0.1, 0.8],
         [0.3, 0.2, 0.5],
     ];
-    Twelve { features, source, labels: (0..12).map(|row| row / 4).collect() }
+    Twelve { features, source, labels }
 }
 
 /// scikit-learn's digits: pixels / 16 and labels.
 pub(super) fn digits() -> (Array2<f64>, Vec<usize>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
-    let mut text = String::new();
-    let file = std::fs::File::open(path).unwrap();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    let (mut values, mut labels) = (vec![], vec![]);
-    for line in text.lines() {
-        let row: Vec<f64> = line.split(',').map(|value| value.parse().unwrap()).collect();
-        values.extend(row[..64].iter().map(|value| value / 16.0));
-        labels.push(row[64] as usize);
-    }
-    (Array2::from_shape_vec((labels.len(), 64), values).unwrap(), labels)
+    let Digits { features, labels } = Digits::read();
+    (features, labels)
 }
 
 /// The first so many of the digits.

@@ -6,6 +6,7 @@ use super::super::ProbeError;
 use super::super::family::{Family, Fitted, Path, Prepared};
 use super::super::lda::{Lda as Discriminant, Shrinkage};
 use super::super::pool::{Pool, Targets};
+use super::only::Only;
 
 /// Linear discriminant analysis.
 #[derive(Clone, Copy, Debug)]
@@ -37,25 +38,6 @@ impl Prepared for Ready<'_> {
         let (features, threads) = (self.pool.rows(rows), self.pool.threads);
         let fitted = Discriminant::fit(features.view(), &labels, classes, self.shrinkage, threads)?;
         Ok(Box::new(Only { pool: self.pool, model: Model { fitted, threads } }))
-    }
-}
-
-struct Only<'a> {
-    pool: &'a Pool,
-    model: Model,
-}
-
-impl Path for Only<'_> {
-    fn fit(&mut self, _value: f64) -> Result<(), ProbeError> {
-        Ok(())
-    }
-
-    fn scores(&self, rows: &[usize]) -> Array2<f64> {
-        self.model.scores(self.pool.rows(rows).view())
-    }
-
-    fn fitted(&self) -> Box<dyn Fitted> {
-        Box::new(self.model.clone())
     }
 }
 

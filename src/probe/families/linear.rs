@@ -1,8 +1,9 @@
 //! What is linear in the features.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2};
 
 use super::super::family::Fitted;
+use super::super::softmax::log_softmax;
 
 /// What weights and biases give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +38,6 @@ impl Linear {
             Link::Margins | Link::Values => {}
         }
         scores
-    }
-}
-
-/// ln softmax of each row.
-fn log_softmax(scores: &mut Array2<f64>) {
-    for mut row in scores.axis_iter_mut(Axis(0)) {
-        let most = row.fold(f64::NEG_INFINITY, |a, b| a.max(*b));
-        let total = row.fold(0.0, |sum, value| sum + (value - most).exp()).ln() + most;
-        row.mapv_inplace(|value| value - total);
     }
 }
 

@@ -8,6 +8,7 @@ mod linear;
 mod linear_svm;
 mod logistic;
 mod nearest_mean;
+mod only;
 mod ridge;
 
 pub use kernel_svm::{KernelShape, KernelSvm};

@@ -7,6 +7,7 @@ use super::super::family::{Family, Fitted, Path, Prepared};
 use super::super::knn::Distance;
 use super::super::nearest_mean::NearestMean as Means;
 use super::super::pool::{Pool, Targets};
+use super::only::Only;
 
 /// Each item to the class whose mean is nearest.
 #[derive(Clone, Copy, Debug)]
@@ -37,26 +38,7 @@ impl Prepared for Ready<'_> {
         };
         let features = self.pool.rows(rows);
         let means = Means::fit(features.view(), &labels, classes, self.distance)?;
-        Ok(Box::new(Only { pool: self.pool, means: Model(means) }))
-    }
-}
-
-struct Only<'a> {
-    pool: &'a Pool,
-    means: Model,
-}
-
-impl Path for Only<'_> {
-    fn fit(&mut self, _value: f64) -> Result<(), ProbeError> {
-        Ok(())
-    }
-
-    fn scores(&self, rows: &[usize]) -> Array2<f64> {
-        self.means.scores(self.pool.rows(rows).view())
-    }
-
-    fn fitted(&self) -> Box<dyn Fitted> {
-        Box::new(self.means.clone())
+        Ok(Box::new(Only { pool: self.pool, model: Model(means) }))
     }
 }
 

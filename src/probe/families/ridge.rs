@@ -1,6 +1,6 @@
 //! Least squares with a penalty along λ; classes and labels as ±1.
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 
 use super::super::ProbeError;
 use super::super::family::{Family, Fitted, Path, Prepared};
@@ -69,7 +69,7 @@ impl Path for Along<'_> {
     }
 
     fn scores(&self, rows: &[usize]) -> Array2<f64> {
-        self.last().1.of(&self.pool.features.select(Axis(0), rows).view())
+        self.last().1.of(&self.pool.rows(rows).view())
     }
 
     fn left_out(&self) -> Option<Array2<f64>> {

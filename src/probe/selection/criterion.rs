@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView1, Axis};
 
 use super::super::pool::Targets;
 use crate::base::language::choice;
+use crate::stats::average_precision;
 
 choice! {
     /// What is compared on items held out; lower is better.
@@ -92,7 +93,7 @@ impl Criterion {
                 }
             };
             match self {
-                Self::AveragePrecision => average_precision(&pairs).map(|ap| 1.0 - ap),
+                Self::AveragePrecision => precision(&pairs).map(|ap| 1.0 - ap),
                 Self::SquaredError => mean_of(&pairs, |s, y| (s - y) * (s - y)),
                 Self::LogLoss => mean_of(&pairs, |s, y| {
                     let p = s.exp();
@@ -133,23 +134,12 @@ fn halves(pairs: &[(f64, f64)], threshold: f64) -> Option<f64> {
     Some(f64::midpoint(side(true)?, side(false)?))
 }
 
-/// Σ (Rₖ − Rₖ₋₁) Pₖ over distinct scores from above, without interpolation; nothing if no item has
-/// the label or all have it.
-fn average_precision(pairs: &[(f64, f64)]) -> Option<f64> {
-    let positives = pairs.iter().filter(|pair| pair.1 > 0.5).count();
-    if positives == 0 || positives == pairs.len() {
-        return None;
-    }
-    let mut sorted = pairs.to_vec();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut seen, mut found, mut total) = (0, 0, 0.0);
-    for tied in sorted.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
-        let own = tied.iter().filter(|pair| pair.1 > 0.5).count();
-        seen += tied.len();
-        found += own;
-        total += own as f64 * found as f64 / seen as f64;
-    }
-    Some(total / positives as f64)
+/// Average precision of a column; nothing if no item has the label or all have it.
+fn precision(pairs: &[(f64, f64)]) -> Option<f64> {
+    let positive: Vec<bool> = pairs.iter().map(|pair| pair.1 > 0.5).collect();
+    let scores: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();
+    let two_sided = positive.contains(&false);
+    two_sided.then(|| average_precision(&scores, &positive).ok()).flatten()
 }
 
 /// Mean −ln p of the right class; scores are logarithms of probabilities.
@@ -241,6 +231,6 @@ mod tests {
     fn average_precision_counts_ties_as_one_threshold() {
         let pairs = [(0.9, 1.0), (0.5, 0.0), (0.5, 1.0), (0.1, 0.0)];
         // Recall ½ at precision 1, then 1 at 2/3.
-        assert!(near(average_precision(&pairs).unwrap(), 0.5 + 0.5 * 2.0 / 3.0));
+        assert!(near(precision(&pairs).unwrap(), 0.5 + 0.5 * 2.0 / 3.0));
     }
 }

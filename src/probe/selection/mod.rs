@@ -6,13 +6,11 @@ mod values;
 pub use criterion::Criterion;
 pub use values::{Counts, Values};
 
-use std::collections::BTreeSet;
-
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::family::{Family, Fitted, Path, Prepared};
-use super::pool::Pool;
+use super::pool::{Pool, Targets};
 use super::{ProbeError, checked};
 
 /// What each value gave on items held out; lower is better. Nothing where the fit failed.
@@ -49,12 +47,6 @@ pub enum Round {
 }
 
 impl Round {
-    /// Some of `all` judge, the others are fitted on.
-    pub fn without(all: &[usize], held: Vec<usize>) -> Self {
-        let left: BTreeSet<usize> = held.iter().copied().collect();
-        Self::Held { fit: all.iter().copied().filter(|row| !left.contains(row)).collect(), held }
-    }
-
     fn fit(&self) -> &[usize] {
         match self {
             Self::Held { fit, .. } | Self::LeftOut(fit) => fit,
@@ -111,10 +103,7 @@ pub fn select(
     plan: &Plan,
     stop: &dyn Fn() -> bool,
 ) -> Result<Selected, ProbeError> {
-    for round in &plan.rounds {
-        checked(pool, round.fit())?;
-    }
-    checked(pool, &plan.last)?;
+    checked(pool, plan.rounds.iter().map(Round::fit).chain([&plan.last[..]]))?;
     let prepared = family.prepare(pool)?;
     let mut search = Search::new(prepared.as_ref(), pool, plan, stop)?;
     search.is_rough = family.is_rough();
@@ -164,6 +153,8 @@ struct Search<'a> {
     plan: &'a Plan,
     stop: &'a dyn Fn() -> bool,
     paths: Vec<Box<dyn Path + 'a>>,
+    /// What is true of each round's held items.
+    held: Vec<Targets>,
     tried: Vec<Tried>,
     /// The best fit so far, if it is already the one to keep.
     kept: Option<(f64, Box<dyn Fitted>)>,
@@ -183,6 +174,7 @@ impl<'a> Search<'a> {
     ) -> Result<Self, ProbeError> {
         let paths = plan.rounds.iter().map(|round| prepared.path(round.fit()));
         let paths = paths.collect::<Result<_, _>>()?;
+        let held = plan.rounds.iter().map(|round| pool.targets.of(round.held())).collect();
         let (tried, kept, error) = (vec![], None, None);
         Ok(Self {
             prepared,
@@ -190,6 +182,7 @@ impl<'a> Search<'a> {
             plan,
             stop,
             paths,
+            held,
             tried,
             kept,
             is_log_p: false,
@@ -239,17 +232,14 @@ impl<'a> Search<'a> {
             self.is_log_p = fitted.is_some_and(|fitted| fitted.no_probabilities().is_none());
         }
         let criterion = self.criterion();
-        let rounds = || {
-            let held = self.plan.rounds.iter().map(|round| self.pool.targets.of(round.held()));
-            scores.iter().zip(held)
-        };
-        let each = rounds().map(|(scores, held)| criterion.of(scores, &held, self.is_log_p));
+        let rounds = || scores.iter().zip(&self.held);
+        let each = rounds().map(|(scores, held)| criterion.of(scores, held, self.is_log_p));
         let seen = mean(each.map(Some)).unwrap_or(0.0);
         let columns = match self.plan.per_column {
             false => vec![],
             true => {
                 let all: Vec<_> = rounds()
-                    .map(|(scores, held)| criterion.by_column(scores, &held, self.is_log_p))
+                    .map(|(scores, held)| criterion.by_column(scores, held, self.is_log_p))
                     .collect();
                 let column = |column: usize| mean(all.iter().map(|round| round[column]));
                 (0..self.pool.targets.columns()).map(column).collect()

@@ -10,9 +10,8 @@ use crate::probe::{Grid, Named};
 use super::super::class_weights::ClassWeights;
 use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
-use super::super::probing::{Choosing, FEATURES, Fit, LABELS, sample};
+use super::super::probing::{Choosing, FEATURES, Fit, LABELS, fits_target, sample};
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
-use super::super::targets::needs_one_of;
 use super::super::training::Pixelate;
 use super::Kind;
 
@@ -43,7 +42,7 @@ impl Kind for PixelLinear {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let data = site.dataset(&self.dataset)?;
-        needs_one_of(LABELS, Self::WORD, &data, self.dataset.place, site)?;
+        fits_target(Self::WORD, LABELS, &self.choosing, &data, self.dataset.place, site)?;
         let rule = self.rule(&data, site)?;
         site.fitting(&data, &rule, self.dataset.place)?;
         let pixels = Pixelate::shared(&data, &rule, site);

@@ -9,7 +9,7 @@ pub(super) use options::Choosing;
 pub(super) use told::told;
 
 use crate::base::language::Count;
-use crate::base::{Located, Problem, Seed, Target};
+use crate::base::{Located, Place, Problem, Seed, Target};
 
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
@@ -46,17 +46,9 @@ pub(super) fn fits_on_features(
     site: &mut Site,
 ) -> Option<Offers> {
     let layer = layer(features, site)?;
-    if let Some(problem) = choosing.needs_closed_form().filter(|_| !CLOSED_FORMS.contains(&word)) {
-        site.problem(problem);
-        return None;
-    }
     let train_size = choosing.train_size.as_ref();
     let data = layer.offer.data.clone();
-    needs_one_of(tells, word, &data, features.place, site)?;
-    if let Some(problem) = choosing.misfit(data.dataset.target()) {
-        site.problem(problem);
-        return None;
-    }
+    fits_target(word, tells, choosing, &data, features.place, site)?;
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
     let runs = site.for_seeds(differ, |site, position, seed| {
         let sample = sample(site, &data, train_size, seed)?;
@@ -73,6 +65,27 @@ pub(super) fn fits_on_features(
         ..Arm::default()
     };
     Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
+}
+
+/// Tells at once what a kind of probe cannot do with the items of a data set.
+pub(super) fn fits_target(
+    word: &str,
+    tells: &[Target],
+    choosing: &Choosing,
+    data: &OpenDataset,
+    place: Place,
+    site: &mut Site,
+) -> Option<()> {
+    needs_one_of(tells, word, data, place, site)?;
+    let no_closed_form =
+        if CLOSED_FORMS.contains(&word) { None } else { choosing.needs_closed_form() };
+    let problems: Vec<Problem> =
+        no_closed_form.into_iter().chain(choosing.misfit(data.dataset.target())).collect();
+    let fits = problems.is_empty();
+    for problem in problems {
+        site.problem(problem);
+    }
+    fits.then_some(())
 }
 
 /// Finds the layer that a reference names.

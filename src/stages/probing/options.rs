@@ -124,8 +124,11 @@ impl Choosing {
             Select::Folds(asked) => {
                 let folds = pool.targets.of(&train).folds(groups, asked.count.0, seed)?;
                 notes.extend(folds.notes().iter().cloned());
-                let held = folds.held().into_iter();
-                held.map(|held| Round::without(&train, held)).collect()
+                let round = |fold| {
+                    let (fit, held) = folds.parts(fold);
+                    Round::Held { fit, held }
+                };
+                (0..folds.count()).map(round).collect()
             }
         };
         let last = match self.refit {

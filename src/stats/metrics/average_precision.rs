@@ -50,10 +50,7 @@ impl Metric for AveragePrecision {
 }
 
 /// The average precision of scores for being positive; undefined without a positive item.
-pub(in crate::stats) fn average_precision(
-    scores: &[f64],
-    positive: &[bool],
-) -> Result<f64, Undefined> {
+pub fn average_precision(scores: &[f64], positive: &[bool]) -> Result<f64, Undefined> {
     let all = positive.iter().filter(|&&positive| positive).count();
     if all == 0 {
         return Err(Undefined::new("no item has this class"));

@@ -7,7 +7,7 @@ use super::{Samples, pooled};
 use crate::base::Seed;
 use crate::stats::Direction;
 use crate::transferability::items::{Items, Refusal};
-use crate::transferability::matrix::{each, product, with_itself};
+use crate::transferability::matrix::{each_part, product, with_itself};
 use crate::transferability::score::{Change, Needs, Number, Score};
 
 /// Maximum mean discrepancy.
@@ -141,7 +141,7 @@ impl Kernel {
         let observed = self.discrepancy();
         let draws: Vec<usize> = (0..PERMUTATIONS).collect();
         let parts: Vec<&[usize]> = draws.chunks(50).collect();
-        let larger = each(parts, threads, |part| {
+        let larger = each_part(threads, parts, |_, part| {
             let mut members = Array2::zeros((size, part.len()));
             for (column, draw) in part.iter().enumerate() {
                 let mut order: Vec<usize> = (0..size).collect();

@@ -6,7 +6,7 @@ use super::{MOST_ITEMS, Samples, pooled};
 use crate::base::Seed;
 use crate::stats::Direction;
 use crate::transferability::items::{Items, Refusal};
-use crate::transferability::matrix::{Cholesky, Keep, each, principal};
+use crate::transferability::matrix::{Cholesky, Keep, each_part, principal};
 use crate::transferability::score::{Change, Needs, Number, Score};
 
 /// Error of a domain classifier as a distance.
@@ -70,7 +70,7 @@ fn error(both: &Array2<f64>, first: usize, seed: Seed, threads: usize) -> Result
         rows.iter().enumerate().for_each(|(at, &row)| fold[row] = at % FOLDS);
     }
     let side = |row: usize| if row < first { 1.0 } else { -1.0 };
-    let wrong = each((0..FOLDS).collect(), threads, |held_out| {
+    let wrong = each_part(threads, 0..FOLDS, |_, held_out| {
         let (held, kept): (Vec<usize>, Vec<usize>) =
             (0..both.nrows()).partition(|&row| fold[row] == held_out);
         let sides: Vec<f64> = kept.iter().map(|&row| side(row)).collect();

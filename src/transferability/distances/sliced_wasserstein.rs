@@ -6,7 +6,7 @@ use super::{MOST_ITEMS, Samples};
 use crate::base::Seed;
 use crate::stats::Direction;
 use crate::transferability::items::{Items, Refusal};
-use crate::transferability::matrix::{each, product};
+use crate::transferability::matrix::{each_part, product};
 use crate::transferability::score::{Change, Needs, Number, Score};
 
 /// Mean transport along directions.
@@ -66,7 +66,7 @@ fn sliced(
     threads: usize,
 ) -> [f64; 2] {
     let (x, y) = (product(x, directions.view(), threads), product(y, directions.view(), threads));
-    let along = each((0..directions.ncols()).collect(), threads, |direction| {
+    let along = each_part(threads, 0..directions.ncols(), |_, direction| {
         let sorted = |table: &Array2<f64>| {
             let mut values = table.column(direction).to_vec();
             values.sort_unstable_by(f64::total_cmp);

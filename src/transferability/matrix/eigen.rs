@@ -6,7 +6,7 @@
 
 use ndarray::{Array2, ArrayViewMut2, Axis, s};
 
-use super::{dot, each};
+use super::{dot, each_part};
 
 /// Columns of B that are turned at once: so few that they stay in the cache.
 const BLOCK: usize = 32;
@@ -24,7 +24,7 @@ pub(in super::super) fn eigen(
     let mut tridiagonal = Tridiagonal::of(a);
     let rotations = tridiagonal.diagonalise();
     let mut turned = b.clone();
-    each(turned.axis_chunks_iter_mut(Axis(1), BLOCK).collect(), threads, |mut block| {
+    each_part(threads, turned.axis_chunks_iter_mut(Axis(1), BLOCK), |_, mut block| {
         let mut own = block.as_standard_layout().into_owned();
         tridiagonal.reflect(own.view_mut());
         rotate(&rotations, &mut own);

@@ -3,9 +3,9 @@
 mod cholesky;
 mod eigen;
 mod principal;
-mod products;
 
+pub(super) use crate::probe::products::{dot, product, with_itself};
+pub(super) use crate::probe::threads::each_part;
 pub(super) use cholesky::Cholesky;
 pub(super) use eigen::{eigen, eigenvalues};
 pub(super) use principal::{Keep, centred, principal};
-pub(super) use products::{dot, each, product, with_itself};

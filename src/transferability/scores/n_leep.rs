@@ -5,7 +5,7 @@ use super::leep::leep;
 use super::mixture::posteriors;
 use crate::base::Seed;
 use crate::transferability::items::{Items, Refusal};
-use crate::transferability::matrix::{Keep, each, principal};
+use crate::transferability::matrix::{Keep, each_part, principal};
 use crate::transferability::score::{Change, Number, Score};
 
 /// LEEP over a mixture.
@@ -45,7 +45,7 @@ impl Score for NLeep {
         if features.ncols() == 0 {
             return Err(Refusal::Same);
         }
-        let values = each((0..SEEDS).collect(), items.threads, |start| {
+        let values = each_part(items.threads, 0..SEEDS, |_, start| {
             let alone = items.clone().on_threads(1);
             leep(&alone, posteriors(&features, components, Seed(start)).view())
         });

@@ -3,7 +3,7 @@
 use ndarray::{ArrayView2, Axis, s};
 
 use crate::transferability::items::{Items, Refusal};
-use crate::transferability::matrix::{each, product};
+use crate::transferability::matrix::{each_part, product};
 use crate::transferability::score::{Change, Number, Score};
 
 /// Accuracy of nearest neighbours, leaving one out.
@@ -58,7 +58,7 @@ fn neighbours(
         return Err(Refusal::TooLarge);
     }
     let starts: Vec<usize> = (0..labels.len()).step_by(BLOCK).collect();
-    let counted = each(starts, items.threads, |start| {
+    let counted = each_part(items.threads, starts, |_, start| {
         let end = (start + BLOCK).min(labels.len());
         let products = product(features.slice(s![start..end, ..]), features.t(), 1);
         let mut right = [[0; 3]; 2];

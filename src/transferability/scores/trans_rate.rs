@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 
 use super::squares;
 use crate::transferability::items::{Items, Refusal};
-use crate::transferability::matrix::{Cholesky, centred, each, with_itself};
+use crate::transferability::matrix::{Cholesky, centred, each_part, with_itself};
 use crate::transferability::score::{Change, Number, Score};
 
 /// Coding rate of all items less the mean one of classes.
@@ -50,7 +50,7 @@ fn trans_rate(centred: &Array2<f64>, items: &Items<'_>, distortion: f64) -> Resu
         (0..items.labels.len()).filter(|&row| items.labels[row] == class).collect()
     };
     let whole = rate(centred, distortion, items.threads)?;
-    let within = each((0..items.classes).collect(), items.threads, |class| {
+    let within = each_part(items.threads, 0..items.classes, |_, class| {
         let rows = rows_of(class);
         let share = rows.len() as f64 / items.labels.len() as f64;
         rate(&centred.select(Axis(0), &rows), distortion, 1).map(|rate| share * rate)
