@@ -4,6 +4,7 @@ pub mod autodiff;
 pub mod base;
 pub mod cli;
 pub mod console;
+pub mod curves;
 pub mod data;
 pub mod events;
 pub mod kernels;

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 10] = [
     &["kernels"],
     &["store", "data", "onnx", "stats", "events"],
     &["probe", "autodiff"],
-    &["train", "transferability"],
+    &["train", "transferability", "curves"],
     &["stages"],
     &["pipeline"],
     &["tables"],

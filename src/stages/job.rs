@@ -32,6 +32,11 @@ pub trait Job: Send + Sync {
         false
     }
 
+    /// What it learns from, as tables of curves want it; nothing if it learns nothing.
+    fn learns(&self) -> Option<Learning> {
+        None
+    }
+
     /// How many cores it can use.
     fn cores(&self) -> Cores {
         Cores::One
@@ -45,6 +50,15 @@ pub trait Job: Send + Sync {
 
     /// Does the work. Blocking; reads only what the context offers, so the key stays honest.
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure>;
+}
+
+/// What work learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learning {
+    /// Items that it learns from.
+    pub items: usize,
+    /// Items in a step, where it takes steps.
+    pub batch: Option<usize>,
 }
 
 /// How many cores work can use.

@@ -3,6 +3,7 @@
 mod array;
 mod beside;
 mod chosen;
+mod curves;
 mod estimates;
 mod evaluation;
 mod predictions;
@@ -13,6 +14,10 @@ mod views;
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
 pub use beside::{Beside, ChangedRow, SubgroupRow, TestRow};
 pub use chosen::Chosen;
+pub use curves::{
+    CrossingRow, CurveRow, FreezeSweeps, LawRow, LearningCurves, Mean, RisingRow, Risings, SizeRow,
+    Span, SweepRow, TimesRow,
+};
 pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use predictions::{Predictions, Selection};

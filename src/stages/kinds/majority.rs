@@ -9,7 +9,7 @@ use crate::base::{Located, Target};
 
 use super::super::artifacts::Predictions;
 use super::super::data::Sample;
-use super::super::job::{Context, Failure, Job, Outputs};
+use super::super::job::{Context, Failure, Job, Learning, Outputs};
 use super::super::names::{Name, Reference};
 use super::super::probing::{sample, told};
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
@@ -70,6 +70,10 @@ impl Job for Prior {
 
     fn parameters(&self) -> Result<Json, Failure> {
         Ok(json!({ "sample": self.sample.key()? }))
+    }
+
+    fn learns(&self) -> Option<Learning> {
+        Some(Learning { items: self.sample.train.len(), batch: None })
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {

@@ -1,10 +1,13 @@
 //! The kinds of stages: one file each, one line here.
 
+mod convergence;
 mod evaluate;
 mod extract;
 mod fine_tune;
+mod freeze_sweep;
 mod knn;
 mod lda;
+mod learning_curve;
 mod linear_probe;
 mod majority;
 mod nearest_mean;
@@ -12,6 +15,7 @@ mod pass;
 mod pixel_linear;
 mod pretrain;
 mod ridge;
+mod scored;
 mod surgery;
 mod svm;
 mod tokens;
@@ -112,6 +116,9 @@ stage_kinds! {
     Evaluate => evaluate::Evaluate,
     Transfer => transfer::Transfer,
     Transferability => transferability::Transferability,
+    LearningCurve => learning_curve::LearningCurve,
+    FreezeSweep => freeze_sweep::FreezeSweep,
+    Convergence => convergence::Convergence,
 }
 
 /// A schema that takes any one kind.

@@ -19,6 +19,8 @@ use beside::Asked;
 use compare::Compare;
 use runs::port;
 
+pub(super) use pair::{always_majority, renumbered};
+
 keys! {
     /// Compares each scored stage with a baseline over the same seeds and test items, and says
     /// whether it helps, makes no difference, hurts, or cannot be told yet.

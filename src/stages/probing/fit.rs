@@ -15,7 +15,7 @@ use crate::train::Rows as _;
 use super::super::artifacts::{ArrayRows, Chosen, Predictions, Selection, put_json};
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
-use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
+use super::super::job::{Context, Cores, Failure, Job, Learning, Outputs, Speed};
 use super::super::probabilities::best;
 use super::super::targets::{log_odds, told_columns, told_labels};
 use super::options::{Choosing, Positions};
@@ -67,6 +67,10 @@ impl Job for Fit {
             "per_class": self.per_class,
             "decide": self.decide,
         }))
+    }
+
+    fn learns(&self) -> Option<Learning> {
+        Some(Learning { items: self.trained_on(), batch: None })
     }
 
     fn cores(&self) -> Cores {

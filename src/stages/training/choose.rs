@@ -14,7 +14,7 @@ use super::super::artifacts::{
     Outcome, Predictions, Selection, TrialResult, get_json, put_json, read_vectors,
 };
 use super::super::class_weights::ClassWeights;
-use super::super::job::{Context, Failure, Job, Outputs, Speed};
+use super::super::job::{Context, Failure, Job, Learning, Outputs, Speed};
 use super::super::model::metadata;
 use super::super::probabilities::{link_word, log_probabilities, no_probabilities, shift_prior};
 use super::super::probing::told;
@@ -58,6 +58,10 @@ impl Job for Choose {
 
     fn trains(&self) -> bool {
         true
+    }
+
+    fn learns(&self) -> Option<Learning> {
+        Some(Learning { items: self.task.sample.train.len(), batch: Some(self.task.batch()) })
     }
 
     fn expected(&self, speed: Speed) -> f64 {
