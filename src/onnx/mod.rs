@@ -4,6 +4,7 @@ pub mod any_size;
 pub mod architecture;
 pub mod batch;
 pub mod build;
+pub mod control;
 pub mod example;
 pub mod external;
 pub mod fold;
