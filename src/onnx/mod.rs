@@ -8,6 +8,7 @@ pub mod control;
 pub mod example;
 pub mod external;
 pub mod fold;
+pub mod footprint;
 pub mod freeze;
 pub mod graph;
 pub mod head;
