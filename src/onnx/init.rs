@@ -39,14 +39,18 @@ pub fn randomise_above(graph: &mut Graph, kept: Option<&str>, seed: Seed, purpos
     let found: Vec<Parameter> =
         parameters(graph).into_iter().filter(|p| !stays.contains(&p.name)).collect();
     for parameter in &found {
-        let spread = spread(graph, parameter);
-        let mut stream = seed.stream(purpose, &parameter.name);
-        if let Some(tensor) = graph.initializers.get_mut(&parameter.name) {
-            fill(tensor, || spread.draw(&mut stream));
-        }
+        randomise_one(graph, parameter, &mut seed.stream(purpose, &parameter.name));
     }
     let drawn: Vec<String> = found.into_iter().map(|parameter| parameter.name).collect();
     Drawn { drawn, untouched }
+}
+
+/// Draws one parameter anew.
+pub(super) fn randomise_one(graph: &mut Graph, parameter: &Parameter, stream: &mut Stream) {
+    let spread = spread(graph, parameter);
+    if let Some(tensor) = graph.initializers.get_mut(&parameter.name) {
+        fill(tensor, || spread.draw(stream));
+    }
 }
 
 /// Float constants that are no parameters, so that nobody draws them.

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Entry, Found, Located, Origin, Place, Seed, Value, Written};
 use crate::data::Reads;
+use crate::onnx::control::{Control, disguise};
 use crate::onnx::graph::Graph;
 use crate::onnx::init::Drawn;
 use crate::onnx::observe::Observation;
@@ -141,6 +142,8 @@ pub(super) struct ModelPart {
     pub random: Option<Seed>,
     /// The tensor up to which it has its own weights where the rest is drawn.
     pub kept: Option<String>,
+    /// What stays of its own weights where they are drawn, if anything.
+    pub control: Option<Control>,
 }
 
 /// Stream of random weights of a body.
@@ -159,6 +162,9 @@ impl ModelPart {
         if let Some(kept) = &self.kept {
             key["kept"] = json!(kept);
         }
+        if let Some(control) = self.control {
+            key["control"] = json!(control.word());
+        }
         if self.base.batch == Batch::Freed {
             key["batch"] = json!("freed");
         }
@@ -174,15 +180,20 @@ impl ModelPart {
     /// The stage whose weights it has.
     pub(super) fn made_by(&self) -> Option<&Runs> {
         match &self.base.source {
-            Source::Made(runs) if self.random.is_none() || self.kept.is_some() => Some(runs),
+            Source::Made(runs) if !self.forgets_all() => Some(runs),
             // Random weights are drawn for the architecture alone, whatever the stage has learnt.
             _ => None,
         }
     }
 
+    /// Whether nothing of the weights that the model has plays a part.
+    fn forgets_all(&self) -> bool {
+        self.random.is_some() && self.kept.is_none() && self.control.is_none()
+    }
+
     /// The model with its own weights.
     pub(super) fn of(base: &Arc<BaseModel>) -> Self {
-        Self { base: Arc::clone(base), random: None, kept: None }
+        Self { base: Arc::clone(base), random: None, kept: None, control: None }
     }
 
     /// The same as far as these tensors tell: with its own weights if nothing they depend on is
@@ -214,7 +225,10 @@ impl ModelPart {
         };
         let mut graph = upgrade::upgrade(graph).map_err(|error| Failure::new(error.to_string()))?;
         let kept = self.kept.as_deref();
-        let drawn = self.random.map(|seed| init::randomise_above(&mut graph, kept, seed, BODY));
+        let drawn = self.random.map(|seed| match self.control {
+            Some(control) => disguise(&mut graph, control, seed, BODY),
+            None => init::randomise_above(&mut graph, kept, seed, BODY),
+        });
         Ok((graph, drawn.unwrap_or_default()))
     }
 }

@@ -134,6 +134,8 @@ pub struct FeaturesOffer {
     pub base: String,
     /// Whether its weights were drawn anew.
     pub random: bool,
+    /// The word for where its weights started.
+    pub init: &'static str,
 }
 
 /// Scores of features before training.
@@ -193,6 +195,8 @@ pub struct Arm {
     pub head: Option<String>,
     /// Whether its weights were random.
     pub random: bool,
+    /// The word for where its weights started, if it has any.
+    pub init: Option<String>,
     /// Factor on the learning rate below the head.
     pub body_rate: Option<f64>,
     /// Parameters of the whole model.

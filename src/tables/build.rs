@@ -13,6 +13,7 @@ use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
+use super::arms::{Advised, SCRATCH_LONG, control};
 use super::estimates::{self, Estimated};
 use super::frame::Table;
 use super::judged;
@@ -333,6 +334,7 @@ impl Gathered {
             .text("name", each().map(|(s, _)| Some(s.stage.stage.as_str())))
             .text("axes", each().map(|(s, _)| axes(&s.stage)))
             .text("kind", each().map(|(s, _)| Some(s.stage.kind.as_str())))
+            .text("control", each().map(|(s, _)| control(&s.stage)))
             .text("source", each().map(|(s, _)| text(&s.stage, "source")))
             .text("target", each().map(|(s, _)| text(&s.stage, "target")))
             .whole("seed", each().map(|(s, _)| s.seed.map(whole)))
@@ -409,6 +411,9 @@ impl Gathered {
         let each = || rows.iter().copied();
         let numbers = |row: &ArmRow| row.verdict.numbers;
         let word = |json: Json| json.as_str().map(str::to_owned);
+        let advised = |verdict: &Verdict, row: &ArmRow| {
+            (self.advised(verdict, row)? == Advised::Add).then_some(SCRATCH_LONG)
+        };
         Table::default()
             .text("pair_id", each().map(|(v, arm, base, _)| Some(v.pair_id(run, arm, base))))
             .text("source", each().map(|(_, arm, ..)| text(arm, "source")))
@@ -420,6 +425,8 @@ impl Gathered {
             .text("baseline", each().map(|(_, _, base, _)| Some(base.name.as_str())))
             .text("freeze_depth", each().map(|(_, arm, ..)| text(arm, "freeze")))
             .text("transfer_depth", each().map(|(_, arm, ..)| text(arm, "transfer_depth")))
+            .text("init", each().map(|(_, arm, ..)| text(arm, "init")))
+            .text("control", each().map(|(_, arm, base, _)| self.control(arm, base)))
             .number(
                 "lr_body",
                 each()
@@ -449,6 +456,7 @@ impl Gathered {
             .text("verdict", each().map(|(.., row)| word(json!(row.verdict.class))))
             .text("lean", each().map(|(.., row)| word(json!(row.verdict.lean))))
             .text("reason", each().map(|(.., row)| row.verdict.reason()))
+            .text("advised", each().map(|(v, .., row)| advised(v, row)))
             .whole("n01", each().map(|(.., row)| row.numbers.n01.map(|n| n as i64)))
             .whole("n10", each().map(|(.., row)| row.numbers.n10.map(|n| n as i64)))
             .number("mcnemar_p", each().map(|(.., row)| row.numbers.mcnemar_p))
@@ -545,6 +553,8 @@ impl Gathered {
             .whole("parameters", each().map(|c| stage(c, "parameters")))
             .whole("trained_parameters", each().map(|c| stage(c, "trained_parameters")))
             .text("tune", each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "tune"))))
+            .text("init", each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "init"))))
+            .text("control", each().map(|c| c.stage.as_ref().and_then(control)))
             .text(
                 "scratch_init",
                 each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "scratch_init"))),

@@ -5,6 +5,7 @@ use crate::stages::artifacts::{ArmRow, SubgroupRow};
 use crate::stats::{Class, Lean};
 use crate::store::{RunRecord, RunStage};
 
+use super::arms::Advised;
 use super::build::{Gathered, Scored};
 use super::estimates::{self, EstimateTable};
 
@@ -82,7 +83,8 @@ pub struct ScoreRow {
 pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts = gathered.verdicts.iter().map(|verdict| {
         let rows = verdict.rows.iter().map(|(arm, _, row)| {
-            let told = verdict_row(&verdict.metric, arm, row);
+            let advised = gathered.advised(verdict, row);
+            let told = verdict_row(&verdict.metric, arm, row, advised.as_ref());
             with_hurt(told, &verdict.beside.subgroups, row)
         });
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
@@ -114,7 +116,12 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     Summary { pipeline: run.pipeline.clone(), estimates, verdicts, scores }
 }
 
-fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {
+fn verdict_row(
+    metric: &str,
+    arm: &RunStage,
+    row: &ArmRow,
+    advised: Option<&Advised>,
+) -> VerdictRow {
     let numbers = row.verdict.numbers;
     // Of seeds too few for an interval, the difference alone.
     let plain = || {
@@ -132,7 +139,7 @@ fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {
         delta: numbers.map(|numbers| numbers.delta).or_else(plain),
         interval: numbers.map(|numbers| (numbers.ci_lo, numbers.ci_hi)),
         word,
-        remark: if word == Word::Open { open_remark(row) } else { flags(row) },
+        remark: if word == Word::Open { open_remark(row, advised) } else { flags(row) },
     }
 }
 
@@ -157,10 +164,10 @@ fn with_hurt(told: VerdictRow, subgroups: &[SubgroupRow], row: &ArmRow) -> Verdi
 const REACH: usize = 50;
 
 /// Why it cannot be told yet, and what would help.
-fn open_remark(row: &ArmRow) -> String {
+fn open_remark(row: &ArmRow, advised: Option<&Advised>) -> String {
     let mut parts = Vec::new();
     if let Some(reason) = row.verdict.reason() {
-        parts.push(reasons_in_words(&reason));
+        parts.push(with_advice(reasons_in_words(&reason), advised));
         // More data of the same kind would not mend any other reason.
         if row.verdict.needed.is_none() {
             return parts.join("; ");
@@ -188,6 +195,22 @@ fn open_remark(row: &ArmRow) -> String {
     parts.join("; ")
 }
 
+/// What to do about a baseline that had too few steps.
+fn with_advice(words: String, advised: Option<&Advised>) -> String {
+    match advised {
+        None => words,
+        Some(Advised::Add) => words.replace(
+            BUDGET_LIMITED,
+            "the baseline was still improving; add one with three times its steps",
+        ),
+        Some(Advised::Compare(arm)) => {
+            words.replace(BUDGET_LIMITED, &format!("the baseline was still improving; see `{arm}`"))
+        }
+    }
+}
+
+const BUDGET_LIMITED: &str = "the arm behind was still improving; train longer";
+
 pub(super) fn reasons_in_words(reasons: &str) -> String {
     let words = |reason: &str| match reason.trim() {
         "too_few_seeds" => "fewer than 3 seeds".to_owned(),
@@ -198,7 +221,7 @@ pub(super) fn reasons_in_words(reasons: &str) -> String {
         "grid_edge" => {
             "the arm behind chose a value at the end of its list; widen the list".to_owned()
         }
-        "budget_limited" => "the arm behind was still improving; train longer".to_owned(),
+        "budget_limited" => BUDGET_LIMITED.to_owned(),
         other => other.to_owned(),
     };
     reasons.split([',', ';']).map(words).collect::<Vec<_>>().join("; ")

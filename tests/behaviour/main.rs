@@ -9,6 +9,7 @@
 
 mod arrays;
 mod autograd;
+mod baselines;
 mod beside;
 mod broken_input;
 mod caching;

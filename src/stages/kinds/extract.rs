@@ -36,8 +36,8 @@ keys! {
         /// What becomes of sequences of tokens × features. If not said, models that read tokens give
         /// `mean`, all others `all`.
         tokens: Option<Located<Tokens>> = None,
-        /// Where the model's weights start: with `random`, features of the same architecture that
-        /// has learnt nothing, others for each seed.
+        /// Where the model's weights start: with anything but `pretrained`, features of the same
+        /// architecture that has learnt nothing, others for each seed.
         init: Init = Init::Pretrained,
     }
 }
@@ -122,19 +122,22 @@ impl Kind for Extract {
         let model = ModelPart::of(&base);
         let data_of = Arc::clone(&data);
         let job = Pass { data: data_of, model, tensors, spatial, pools, macs, views: None };
-        let random = self.init == Init::Random;
+        let random = self.init != Init::Pretrained;
         let runs = match random {
             false => {
                 pass_runs(&job, site, |site, seed, inputs| site.add("", seed, job.clone(), inputs))?
             }
-            true => site.for_seeds(true, |site, _, seed| {
+            true => site.for_seeds(true, |site, position, seed| {
                 let mut job = job.clone();
                 job.model.random = seed;
-                Some(site.add("", seed, job, vec![]))
+                job.model.control = self.init.control();
+                let inputs = job.model.input(position).into_iter().collect();
+                Some(site.add("", seed, job, inputs))
             })?,
         };
         let (base, layers) = (base.name.clone(), ports);
-        let features = FeaturesOffer { data, runs, layers, macs: costs, base, random };
+        let init = self.init.word();
+        let features = FeaturesOffer { data, runs, layers, macs: costs, base, random, init };
         Some(Offers { features: Some(features), ..Offers::default() })
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::base::language::{Above0, Read, Word, choice, keys, unexpected};
 use crate::base::{Found, Located, Place, Problem, Seed, Value, Written, counted};
 use crate::data::Reads;
+use crate::onnx::control::Control;
 use crate::onnx::graph::Graph;
 use crate::onnx::head::TokenPool;
 use crate::onnx::tune::Tune;
@@ -62,6 +63,33 @@ choice! {
         "pretrained" => Pretrained,
         /// Drawn anew, as for training from scratch.
         "random" => Random,
+        /// Drawn from a normal distribution with the mean and the variance of each of the base
+        /// model's tensors (Raghu et al. 2019): the scale of its weights without what they know.
+        /// Normalisations as from scratch.
+        "meanvar" => MeanVar,
+        /// The base model's, the values of each tensor in random order. Normalisations as from
+        /// scratch.
+        "permuted" => Permuted,
+    }
+}
+
+impl Init {
+    /// As it is written.
+    pub(super) fn word(&self) -> &'static str {
+        match (self, self.control()) {
+            (_, Some(control)) => control.word(),
+            (Self::Pretrained, None) => "pretrained",
+            (_, None) => "random",
+        }
+    }
+
+    /// What stays of the base model's weights where they are drawn, if anything.
+    pub(super) fn control(&self) -> Option<Control> {
+        match self {
+            Self::Pretrained | Self::Random => None,
+            Self::MeanVar => Some(Control::MeanVar),
+            Self::Permuted => Some(Control::Permuted),
+        }
     }
 }
 
@@ -142,7 +170,7 @@ impl Kind for FineTune {
         self.training.check(site)?;
         let (base, data) = (base?, data?);
         let base = site.reading(&base, &data, self.dataset.place)?;
-        let training = self.settled(&data, self.init == Init::Random, site)?;
+        let training = self.settled(&data, self.init != Init::Pretrained, site)?;
         training.check_items(&base.input, site)?;
         let head_at = self.head_at(&base, site)?;
         let tokens = self.pool(&base, &head_at, &data, site)?.0;
@@ -159,7 +187,7 @@ impl Kind for FineTune {
                 Some(scaled) => ModelPart::of(scaled),
                 None => start.part(&base, seed),
             };
-            Recipe::Transfer(Transfer {
+            Recipe::Transfer(Box::new(Transfer {
                 model,
                 head_at: head_at.clone(),
                 classes: data.outputs(),
@@ -169,7 +197,7 @@ impl Kind for FineTune {
                 tokens: tokens.clone(),
                 tuning: tuning.clone(),
                 is_scratch: start.is_scratch(),
-            })
+            }))
         };
         let network = self.structure(&recipe(Seed(0)), &body, &base, site)?;
         training.check_mixing(&network.divided.suffix.inputs, site)?;
@@ -196,6 +224,7 @@ impl Kind for FineTune {
             untouched: start.untouched(&base, &head_at),
             head: Some(head_at.clone()),
             random: start.is_scratch(),
+            init: Some(start.word().to_owned()),
             body_rate: Some(self.body_lr.get()),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),

@@ -33,6 +33,7 @@ use super::site::{Offers, Site};
 
 pub(super) use extract::resolved;
 pub(super) use pass::{Pass, fitted, pass_runs};
+pub(super) use transfer::always_majority;
 pub(super) use views::Views;
 
 /// A kind of work that a pipeline can ask for.

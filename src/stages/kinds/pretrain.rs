@@ -92,6 +92,7 @@ impl Kind for Pretrain {
             kind: Self::WORD.to_owned(),
             target: data.name.clone(),
             random: true,
+            init: Some("random".to_owned()),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(&graph, &seen, 1)),

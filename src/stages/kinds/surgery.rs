@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::base::{Located, Place, Problem, Seed};
+use crate::onnx::control::Control;
 use crate::onnx::freeze::{groups, still_until};
 use crate::onnx::graph::{Graph, Port};
 use crate::onnx::parameters::{Parameter, parameters};
@@ -24,6 +25,8 @@ pub(super) struct Start {
     random: bool,
     /// The tensor up to which weights are the source's where the rest is drawn.
     kept: Option<String>,
+    /// What stays of the source's weights where all are drawn, if anything.
+    control: Option<Control>,
 }
 
 /// A stretch of a body from the input on, perhaps empty.
@@ -42,6 +45,15 @@ impl Stretch {
 pub(super) struct Scaled(pub(super) Option<Arc<BaseModel>>);
 
 impl Start {
+    /// The word for where the weights start.
+    pub(super) fn word(&self) -> &'static str {
+        match (self.is_scratch(), self.control) {
+            (false, _) => Init::Pretrained.word(),
+            (true, None) => Init::Random.word(),
+            (true, Some(control)) => control.word(),
+        }
+    }
+
     /// Whether all weights are random.
     pub(super) fn is_scratch(&self) -> bool {
         self.random && self.kept.is_none()
@@ -50,7 +62,7 @@ impl Start {
     /// The model as a seed starts with it.
     pub(super) fn part(&self, base: &Arc<BaseModel>, seed: Seed) -> ModelPart {
         let random = self.random.then_some(seed);
-        ModelPart { base: Arc::clone(base), random, kept: self.kept.clone() }
+        ModelPart { base: Arc::clone(base), random, kept: self.kept.clone(), control: self.control }
     }
 
     /// How much of the source's weights it starts with, if not all.
@@ -107,18 +119,19 @@ impl FineTune {
     /// Which weights the body starts with.
     pub(super) fn start(&self, base: &BaseModel, head_at: &str, site: &mut Site) -> Option<Start> {
         let depth = &self.transfer_depth;
-        if self.init == Init::Random {
+        if self.init != Init::Pretrained {
             if depth.place == Place::default() {
-                return Some(Start { random: true, kept: None });
+                return Some(Start { random: true, kept: None, control: self.init.control() });
             }
-            let message = "both `init: random` and `transfer_depth` are given";
+            let init = self.init.word();
+            let message = format!("both `init: {init}` and `transfer_depth` are given");
             let help = "keep one of them: `transfer_depth: none` draws all weights, too";
             site.problem(Problem::at(depth.place, message).help(help));
             return None;
         }
         let kept = self.until(depth, base, head_at, site)?.end;
         let all = kept.as_deref() == Some(head_at);
-        Some(Start { random: !all, kept: kept.filter(|_| !all) })
+        Some(Start { random: !all, kept: kept.filter(|_| !all), control: None })
     }
 
     /// A model whose random weights are scaled on training items, where plain draws would explode.
@@ -132,7 +145,12 @@ impl FineTune {
     ) -> Option<Scaled> {
         let fixed = matches!(base.batch, Batch::Fixed { .. });
         let images = base.input.image().is_some();
-        if !start.random || fixed || !images || !lsuv::bn_folded(&base.graph) {
+        if !start.random
+            || start.control.is_some()
+            || fixed
+            || !images
+            || !lsuv::bn_folded(&base.graph)
+        {
             return Some(Scaled(None));
         }
         let size = self.training.train_size.as_ref();

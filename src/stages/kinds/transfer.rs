@@ -17,6 +17,7 @@ use super::super::site::{Input, Offers, ScoredArm, ScoresOffer, Site};
 use super::Kind;
 use beside::Asked;
 use compare::Compare;
+pub(in super::super) use pair::always_majority;
 use runs::port;
 
 pub(super) use pair::{always_majority, renumbered};

@@ -61,6 +61,7 @@ pub(super) fn fits_on_features(
         target: data.name.clone(),
         freeze: Some("all".to_owned()),
         random: layer.offer.random,
+        init: Some(layer.offer.init.to_owned()),
         macs: layer.offer.macs.get(&layer.port).copied(),
         ..Arm::default()
     };

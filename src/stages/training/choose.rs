@@ -43,8 +43,9 @@ impl Job for Choose {
 
     /// 1: first. 2: a model carries the class weights that its probabilities are to be freed of.
     /// 3: and what makes probabilities of its scores; frozen constants are proved.
+    /// 4: a baseline that has not learnt its own training items is told.
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -90,7 +91,7 @@ impl Job for Choose {
         let proved = Proof::of(&network, source.as_ref(), task.batch()).holds(&trained, &model)?;
         let predictions = self.predict(&trials, best, &prepared, &weights, &statistics, context)?;
         let (all, learning) = network.parameters();
-        let warnings = gates::warnings(task, &network, &trials[best], context)?;
+        let warnings = gates::warnings(task, &network, (&trials[best], &predictions), context)?;
         let mut outputs = Outputs::default()
             .with("model", context.store.put("model", &model)?)
             .with("predictions", predictions.save(context.store)?)

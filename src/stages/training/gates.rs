@@ -3,11 +3,14 @@
 
 use crate::autodiff::Loss;
 use crate::base::Target;
+use crate::data::Part;
 use crate::onnx::lsuv::{Layer, normalises, variances};
+use crate::stats::Measure;
 use crate::train::gather;
 
-use super::super::artifacts::{Outcome, TrialResult};
+use super::super::artifacts::{Outcome, Predictions, TrialResult};
 use super::super::job::{Context, Failure};
+use super::super::kinds::always_majority;
 use super::{Network, Recipe, Task};
 
 /// Variances that a layer's output may have at the start.
@@ -23,7 +26,7 @@ const ITEMS: usize = 32;
 pub(super) fn warnings(
     task: &Task,
     network: &Network,
-    trial: &TrialResult,
+    (trial, predictions): (&TrialResult, &Predictions),
     context: &Context<'_>,
 ) -> Result<Vec<String>, Failure> {
     let Recipe::Transfer(transfer) = &task.recipe else { return Ok(vec![]) };
@@ -39,7 +42,38 @@ pub(super) fn warnings(
         layers.retain(|layer| !network.graph.outputs.iter().any(|port| port.name == layer.output));
         told.extend(of_variances(&layers));
     }
+    let (_, steps) = task.lengths();
+    if steps > 0 {
+        told.extend(of_training(&predictions.of(Part::Train))?);
+    }
     Ok(told)
+}
+
+/// A baseline that has not learnt even the items it was trained on is none.
+fn of_training(trained: &Predictions) -> Result<Option<String>, Failure> {
+    let metric = match trained.target {
+        Target::Classes => "balanced_accuracy",
+        Target::Labels => "log_loss",
+        Target::Values => "mse",
+    };
+    let Some(measure) = Measure::find(metric, trained.target) else { return Ok(None) };
+    let majority = always_majority(trained);
+    let value = |of: &Predictions| Ok::<_, Failure>(measure.value(&of.judged()?).value());
+    let (Some(own), Some(floor)) = (value(trained)?, value(&majority)?) else { return Ok(None) };
+    let ahead = (own - floor) * measure.direction().sign();
+    Ok((ahead <= 0.0).then(|| {
+        let metric = metric.replace('_', " ");
+        let floor = match trained.target {
+            Target::Classes => "the majority class",
+            Target::Labels => "the share of each label",
+            Target::Values => "the mean of each number",
+        };
+        format!(
+            "trained from random weights, it is no better than {floor} on its own training items \
+             ({metric} {own:.3}): it has not learnt anything yet; train longer, or \
+             at other rates"
+        )
+    }))
 }
 
 /// How many answers there are between which a network that knows nothing stands: its loss is the

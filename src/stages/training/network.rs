@@ -26,7 +26,7 @@ use super::probe_head;
 #[derive(Clone, Debug)]
 pub(in super::super) enum Recipe {
     /// A base model with a new head.
-    Transfer(Transfer),
+    Transfer(Box<Transfer>),
     /// An architecture of ours, from random weights.
     Pretrain(Pretraining),
 }

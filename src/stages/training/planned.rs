@@ -270,6 +270,10 @@ impl Plan<'_> {
             (Some(_), None) => " (random)".to_owned(),
             (Some(_), Some(kept)) => format!(" (random above {kept})"),
         };
+        let drawn = match model.control {
+            Some(control) => format!(" ({})", control.word()),
+            None => drawn,
+        };
         let mut label = format!(
             "{} of {}{} on {} up to {}{pooled}",
             if spatial.is_some() { "features" } else { "prefix" },

@@ -48,7 +48,8 @@ impl Scratch {
         let mut nodes = Vec::new();
         for (position, (seed, sample)) in samples.iter().enumerate() {
             let kept = kept.map(str::to_owned);
-            let model = ModelPart { base: Arc::clone(base), random: Some(*seed), kept };
+            let model =
+                ModelPart { base: Arc::clone(base), random: Some(*seed), kept, control: None };
             let inputs = model.input(position).into_iter().collect();
             let head_at = head_at.to_owned();
             let job = Self { model, sample: sample.clone(), head_at, macs };

@@ -42,11 +42,12 @@ pub(super) fn twins(arms: &[ScoredArm], pairs: &[(usize, usize)]) -> Vec<Option<
             // What follows from random weights alone is no difference.
             let alike = Arm {
                 random: false,
+                init: arm.arm.init.clone(),
                 untouched: arm.arm.untouched.clone(),
                 transfer_depth: arm.arm.transfer_depth.clone(),
                 ..other.clone()
             };
-            other.random && alike == arm.arm
+            other.init.as_deref() == Some("random") && alike == arm.arm
         };
         let fitting: Vec<usize> = (0..arms.len()).filter(like).collect();
         match fitting[..] {

@@ -225,7 +225,7 @@ fn discordant(pairs: &[(Scored, Scored)]) -> Option<Discordant> {
 
 /// The same items, all given the most frequent training class; or the shares of labels, or the means
 /// of numbers.
-pub(in super::super) fn always_majority(like: &Predictions) -> Predictions {
+pub(in super::super::super) fn always_majority(like: &Predictions) -> Predictions {
     let most = like.prior.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let class = like.prior.iter().position(|share| *share >= most).unwrap_or_default();
     let shape = (like.ids.len(), like.prior.len());
