@@ -1,5 +1,6 @@
 //! The kinds of stages: one file each, one line here.
 
+mod advise;
 mod evaluate;
 mod extract;
 mod fine_tune;
@@ -112,6 +113,7 @@ stage_kinds! {
     Evaluate => evaluate::Evaluate,
     Transfer => transfer::Transfer,
     Transferability => transferability::Transferability,
+    Advise => advise::Advise,
 }
 
 /// A schema that takes any one kind.
