@@ -71,6 +71,9 @@ pub(super) enum Command {
     Runs {
         /// Those of this pipeline alone.
         pipeline: Option<String>,
+        /// Tells instead how often scores and advice before training were wrong so far.
+        #[arg(long, conflicts_with = "pipeline")]
+        scores: bool,
     },
     /// Compares runs with the first that is named, arm by arm.
     Compare {

@@ -10,6 +10,8 @@ use crate::onnx::runtime::{self, Backend, Runtime, RuntimeError};
 use crate::pipeline::plan::{self, Plan, Request};
 use crate::pipeline::spec::Source;
 use crate::store::Store;
+use crate::tables;
+use crate::transferability::advisor::Outcome;
 
 use super::Exit;
 use super::arguments::Common;
@@ -40,11 +42,20 @@ pub(super) fn read(
         limit: common.limit,
         only: &common.only,
         look: look(runtime, store.clone()),
-        survey: survey(store),
+        survey: survey(store.clone()),
         runtime,
+        outcomes: store.map(|store| learnt(&store)).unwrap_or_default(),
     };
     let plan = plan::build(&request)?;
     Ok((source, plan))
+}
+
+/// What came of earlier advice. A record that cannot be read teaches nothing.
+fn learnt(store: &Store) -> Vec<Outcome> {
+    tables::outcomes(store).unwrap_or_else(|error| {
+        console::err(&format!("warning: the record of earlier advice is not used: {error}"));
+        vec![]
+    })
 }
 
 /// Prints problems and how many there are.

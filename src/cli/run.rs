@@ -20,7 +20,7 @@ use crate::pipeline::forecast;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::spec::Source;
 use crate::store::{RUN_FORMAT, RunNode, RunOutcome, RunRecord, Store};
-use crate::tables;
+use crate::tables::{self, Summary, Tally};
 use crate::train::Workshop;
 
 use super::Exit;
@@ -80,15 +80,34 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     // What was cut short is no result to go by.
     if exit == Exit::Good && common.limit.is_none() && common.only.is_empty() {
         point_latest(&folder)?;
+        summary.lines.keep(&store)?;
     }
     let text = console::render(&summary);
     if !common.json && !text.is_empty() {
         console::out(&format!("\n{text}\n"));
     }
+    let record = recorded(&summary, &store)?;
+    if !common.json && !record.is_empty() {
+        console::out(&format!("so far, in this store:\n{record}\n"));
+    }
     if !common.json {
         console::out(&format!("tables in {}", folder.display()));
     }
     Ok(exit)
+}
+
+/// How often the scores that this run judged were wrong so far.
+fn recorded(summary: &Summary, store: &Store) -> anyhow::Result<String> {
+    let judged = |tally: &Tally| {
+        let lines = summary.lines.scores.iter().map(|(_, line)| line);
+        lines.into_iter().any(|l| l.score == tally.score && l.question == tally.question)
+    };
+    if summary.lines.scores.is_empty() {
+        return Ok(String::new());
+    }
+    let record = tables::running_record(store)?;
+    let tallies: Vec<Tally> = record.scores.into_iter().filter(judged).collect();
+    Ok(console::render_tallies(&tallies))
 }
 
 /// Runs thought to be over sooner than this begin without a word.

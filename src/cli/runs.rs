@@ -3,11 +3,27 @@
 use anyhow::Context as _;
 
 use crate::console;
-use crate::tables::{self, RunRow};
+use crate::store::Store;
+use crate::tables::{self, RunRow, RunningRecord};
 
 use super::Exit;
 use super::arguments::Common;
 use super::resolve::known_pipeline;
+
+/// Tells what scores and advice before training turned out to be worth in this store.
+pub(super) fn scores(common: &Common) -> anyhow::Result<Exit> {
+    let folder = common.store_folder();
+    // Looking makes no store where there is none.
+    let record = match folder.is_dir() {
+        true => tables::running_record(&Store::open(&folder)?)?,
+        false => RunningRecord::default(),
+    };
+    match common.json {
+        true => console::out(&serde_json::to_string(&record)?),
+        false => console::out(&console::render_record(&record)),
+    }
+    Ok(Exit::Good)
+}
 
 /// Lists the runs of a pipeline or of all.
 pub(super) fn runs(pipeline: Option<&str>, common: &Common) -> anyhow::Result<Exit> {

@@ -1,5 +1,6 @@
 //! What a person sees: progress while it runs, tables at its end. The only room that prints.
 
+mod advice;
 mod bars;
 mod compare;
 mod estimates;
@@ -7,6 +8,7 @@ mod forecast;
 mod lines;
 mod model;
 mod model_check;
+mod record;
 mod summary;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -19,6 +21,7 @@ pub use compare::{render_comparison, render_runs};
 pub use forecast::{forecast, time};
 pub use model::{InspectedPort, Inspection, inspection};
 pub use model_check::{Found, ModelCheck, NodeState, Obstacle, model_check};
+pub use record::{render_record, render_tallies};
 pub use summary::render;
 
 /// How progress is shown.

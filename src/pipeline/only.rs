@@ -28,17 +28,22 @@ pub(super) fn keep(named: &[String], site: &mut Site, stages: &mut Vec<RunStage>
         input.from = NodeId(position[&input.from.0]);
     }
     stages.retain(|stage| stage.nodes.iter().all(|node| kept.contains(node)));
-    let renumber = |nodes: &mut Vec<usize>| nodes.iter_mut().for_each(|n| *n = position[n]);
     for stage in stages {
-        renumber(&mut stage.nodes);
-        stage.scored.retain(|(_, nodes)| nodes.iter().all(|node| kept.contains(node)));
-        stage.scored.iter_mut().for_each(|(_, nodes)| renumber(nodes));
         let all = |nodes: &[usize]| nodes.iter().all(|node| kept.contains(node));
+        stage.scored.retain(|(_, nodes)| all(nodes));
         stage.estimated.retain(|entry| all(&entry.nodes) && all(&entry.random));
-        for entry in &mut stage.estimated {
-            renumber(&mut entry.nodes);
-            renumber(&mut entry.random);
-        }
+        renumber(stage, &position);
+    }
+}
+
+/// Gives a stage's nodes their new positions, of which each has one.
+pub(super) fn renumber(stage: &mut RunStage, position: &BTreeMap<usize, usize>) {
+    let renumber = |nodes: &mut Vec<usize>| nodes.iter_mut().for_each(|n| *n = position[n]);
+    renumber(&mut stage.nodes);
+    stage.scored.iter_mut().for_each(|(_, nodes)| renumber(nodes));
+    for entry in &mut stage.estimated {
+        renumber(&mut entry.nodes);
+        renumber(&mut entry.random);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::data::{Dataset, OnBad, OpenError, Survey};
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
 use crate::store::{RunSkipped, RunStage};
+use crate::transferability::advisor::Outcome;
 
 use super::models::open_model;
 use super::spec::{Combination, DatasetSpec, Document, Source, StageSpec};
@@ -55,6 +56,8 @@ pub struct Request<'a> {
     pub survey: Survey,
     /// What will compute; it is told the device of the file.
     pub runtime: &'a Runtime,
+    /// What came of earlier advice.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// Builds a plan, or tells everything that is wrong.
@@ -68,6 +71,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     let mut builder = Builder::open(&document, request, found);
     builder.plan_stages(&document);
     let Builder { mut site, mut stages } = builder;
+    sealed::advise_first(&mut site, &mut stages);
     only::keep(request.only, &mut site, &mut stages);
     let facts = facts::of(&site);
     let skipped = skipped(&site);
@@ -121,6 +125,7 @@ impl Builder {
             seeds = (0..count as u64).map(Seed).collect();
         }
         let mut site = Site::new(seeds, found, Arc::clone(&request.look));
+        site.outcomes.clone_from(&request.outcomes);
         if document.stages.entries.is_empty() && document.stages.broken.is_empty() {
             let help = "write `stages:` with at least one stage";
             site.problem(Problem::anywhere("the pipeline has no stages").help(help));
@@ -330,6 +335,7 @@ fn describe(
             .collect(),
         compared: offers.verdict_of.clone(),
         estimated: offers.estimates.iter().flat_map(sealed::recorded).collect(),
+        advised: offers.advice.as_ref().map(sealed::advised),
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::Place;
-use crate::stages::{Estimated, EstimatesOffer, Input, Offers, Runs, Site};
-use crate::store::RunEstimated;
+use crate::base::{Place, Problem};
+use crate::stages::{
+    AdviceOffer, Estimated, EstimatesOffer, Input, NodeId, Offers, Planned, Runs, Site, full_name,
+};
+use crate::store::{RunAdvised, RunEstimated, RunStage};
+
+use super::only::renumber;
 
 /// The kind of stage that scores before training.
 const KIND: &str = "transferability";
@@ -48,6 +52,101 @@ pub(super) fn recorded(offer: &EstimatesOffer) -> Vec<RunEstimated> {
         random: estimated.random.as_ref().map(nodes).unwrap_or_default(),
     };
     offer.features.iter().map(entry).collect()
+}
+
+/// What advice is about, for the run's record.
+pub(super) fn advised(offer: &AdviceOffer) -> RunAdvised {
+    RunAdvised { target: offer.target.clone(), models: offer.models.clone() }
+}
+
+/// Whoever predicts for a target begins once the advice on that target stands. Advice is planned
+/// after the arms it speaks of, so its work is moved before theirs.
+pub(super) fn advise_first(site: &mut Site, stages: &mut [RunStage]) {
+    let all = site.planned.clone();
+    let advice: Vec<(&Planned, &AdviceOffer)> = all
+        .iter()
+        .filter_map(|planned| Some((planned, planned.offers.as_ref()?.advice.as_ref()?)))
+        .collect();
+    if advice.is_empty() {
+        return;
+    }
+    for (planned, offer) in advice {
+        let read = read_by(offer.node, site);
+        tell_read_arms(planned, &read, site);
+        let waits = |planned: &&Planned| {
+            let classifier = planned.offers.as_ref().and_then(|o| o.classifier.as_ref());
+            classifier.is_some_and(|classifier| classifier.arm.target == offer.target)
+        };
+        let waiting: BTreeSet<String> =
+            all.iter().filter(waits).map(|p| full_name(&p.stage, &p.axes)).collect();
+        for index in (0..site.nodes.len()).filter(|index| !read.contains(index)) {
+            if waiting.contains(&site.nodes[index].stage) {
+                let order = Input { optional: true, ..Input::order(offer.node) };
+                site.nodes[index].inputs.push(order);
+            }
+        }
+    }
+    reorder(site, stages);
+}
+
+/// The nodes that a node reads from, directly or not, and itself.
+fn read_by(node: NodeId, site: &Site) -> BTreeSet<usize> {
+    let mut read = BTreeSet::from([node.0]);
+    let mut open = vec![node.0];
+    while let Some(index) = open.pop() {
+        let inputs = site.nodes[index].inputs.iter().map(|input| input.from.0);
+        open.extend(inputs.filter(|from| read.insert(*from)).collect::<Vec<_>>());
+    }
+    read
+}
+
+/// Refuses advice on an arm that has to be trained before it can be given.
+fn tell_read_arms(advice: &Planned, read: &BTreeSet<usize>, site: &mut Site) {
+    let own: BTreeSet<&str> = read.iter().map(|&node| site.nodes[node].stage.as_str()).collect();
+    let arms = advice.offers.iter().flat_map(|offers| &offers.verdict_of);
+    let trained: Vec<String> = arms.filter(|arm| own.contains(arm.as_str())).cloned().collect();
+    for arm in trained {
+        let stage = full_name(&advice.stage, &advice.axes);
+        let message = format!("`{stage}` advises on `{arm}`, whose model it looks at");
+        let problem = Problem::anywhere(message);
+        site.problem(problem.help("leave that arm away: it is trained before anything is said"));
+    }
+}
+
+/// Puts nodes in an order in which each comes after those it waits for, otherwise as they were.
+fn reorder(site: &mut Site, stages: &mut [RunStage]) {
+    let count = site.nodes.len();
+    let mut left: Vec<usize> = vec![0; count];
+    let mut after: Vec<Vec<usize>> = vec![vec![]; count];
+    for (index, node) in site.nodes.iter().enumerate() {
+        let from: BTreeSet<usize> = node.inputs.iter().map(|input| input.from.0).collect();
+        left[index] = from.len();
+        for from in from {
+            after[from].push(index);
+        }
+    }
+    let mut ready: BTreeSet<usize> = (0..count).filter(|&index| left[index] == 0).collect();
+    let mut position = BTreeMap::new();
+    let mut order = Vec::new();
+    while let Some(index) = ready.pop_first() {
+        position.insert(index, order.len());
+        order.push(index);
+        for &next in &after[index] {
+            left[next] -= 1;
+            if left[next] == 0 {
+                ready.insert(next);
+            }
+        }
+    }
+    // Arms that advice reads are told as a problem and wait for nothing, so there is no circle.
+    let nodes = std::mem::take(&mut site.nodes);
+    site.nodes = order.iter().map(|&index| nodes[index].clone()).collect();
+    for input in site.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+        input.from = NodeId(position[&input.from.0]);
+    }
+    for stage in stages {
+        renumber(stage, &position);
+    }
 }
 
 #[cfg(test)]

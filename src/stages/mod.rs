@@ -1,6 +1,7 @@
 //! What a pipeline can ask for: the contract of work, what travels between stages, and one file
 //! for each kind of stage.
 
+mod advice;
 pub mod artifacts;
 mod class_weights;
 mod data;
@@ -26,6 +27,6 @@ pub use model::{BaseModel, Batch, Source, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
 pub use predictor::{Answer, Given as Asked, Items, Labelled, NoPredictor, Predictor};
 pub use site::{
-    Arm, ClassifierOffer, Estimated, EstimatesOffer, FeaturesOffer, Input, Look, Looker, Node,
-    NodeId, Offers, Planned, Runs, ScoredArm, ScoresOffer, Site,
+    AdviceOffer, Arm, ClassifierOffer, Estimated, EstimatesOffer, FeaturesOffer, Input, LayerOffer,
+    Look, Looker, Manner, Node, NodeId, Offers, Planned, Runs, ScoredArm, ScoresOffer, Site,
 };

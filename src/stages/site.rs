@@ -11,6 +11,9 @@ use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::tensor::Shape;
 
+use crate::base::language::Count;
+use crate::transferability::advisor::Outcome as AdviceOutcome;
+
 use super::data::OpenDataset;
 use super::job::Job;
 use super::model::BaseModel;
@@ -115,8 +118,10 @@ pub struct Offers {
     pub scores: Option<ScoresOffer>,
     /// Scores of features before training.
     pub estimates: Option<EstimatesOffer>,
-    /// The arms of a verdict, in the order of its rows' numbers.
+    /// The arms of a verdict or of advice, in the order of their numbers.
     pub verdict_of: Vec<String>,
+    /// Advice before training.
+    pub advice: Option<AdviceOffer>,
 }
 
 /// Features of layers.
@@ -138,11 +143,24 @@ pub struct FeaturesOffer {
     pub init: &'static str,
 }
 
+/// Advice before training.
+#[derive(Clone)]
+pub struct AdviceOffer {
+    /// The data set that arms are advised for.
+    pub target: String,
+    /// The node that offers `advice`.
+    pub node: NodeId,
+    /// Each source model with its layers as they are written, the lowest first.
+    pub models: Vec<(String, Vec<String>)>,
+}
+
 /// Scores of features before training.
 #[derive(Clone)]
 pub struct EstimatesOffer {
     /// The data set whose labels they are for.
     pub target: String,
+    /// Training items that were looked at; all of the split's if nothing is said.
+    pub train_size: Option<Located<Count>>,
     /// Each layer that was scored.
     pub features: Vec<Estimated>,
 }
@@ -158,6 +176,19 @@ pub struct Estimated {
     pub runs: Runs,
     /// The same for the model with random weights.
     pub random: Option<Runs>,
+    /// The features themselves.
+    pub layer: LayerOffer,
+    /// Those of the model with random weights.
+    pub random_layer: Option<LayerOffer>,
+}
+
+/// Features of one layer.
+#[derive(Clone)]
+pub struct LayerOffer {
+    /// All layers that came with it.
+    pub features: FeaturesOffer,
+    /// What this one is called.
+    pub port: String,
 }
 
 /// Predictions.
@@ -205,6 +236,22 @@ pub struct Arm {
     pub trained_parameters: Option<usize>,
     /// Multiply–accumulates of one prediction.
     pub macs: Option<u64>,
+    /// How it uses its source, for advice.
+    #[serde(skip)]
+    pub manner: Manner,
+}
+
+/// How an arm uses its source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manner {
+    /// The features it reads, by what their node calls them.
+    pub layer: Option<String>,
+    /// Share of the layer groups below its head that are frozen, if it is trained.
+    pub frozen: Option<f64>,
+    /// Whether what lies below the head is tuned gently.
+    pub gentle: bool,
+    /// Whether upper layers were cut off.
+    pub cut: bool,
 }
 
 /// Scores of other stages' predictions.
@@ -290,6 +337,8 @@ pub struct Site {
     pub place: Place,
     /// Looks at models.
     pub look: Look,
+    /// What came of earlier advice.
+    pub outcomes: Vec<AdviceOutcome>,
 }
 
 impl Site {
@@ -309,6 +358,7 @@ impl Site {
             notes: vec![],
             stage: String::new(),
             place: Place::default(),
+            outcomes: vec![],
         }
     }
 

@@ -1,12 +1,14 @@
 //! Content-addressed results that survive a crash: blobs by digest, records by key.
 //!
 //! Layout below the root: `v1/blobs`, `v1/records`, `v1/locks`, `v1/tmp`, `v1/quarantine`, and
-//! `v1/unfinished` for work that a later run can go on with, which is never a result. Blobs
+//! `v1/unfinished` for work that a later run can go on with, which is never a result, and
+//! `v1/journals` for what runs have in common. Blobs
 //! are written first, the record last; a record that exists implies its blobs. Knows nothing of
 //! what the bytes mean.
 
 mod blob;
 mod draft;
+mod journal;
 mod lock;
 mod record;
 mod run;
@@ -22,11 +24,12 @@ use thiserror::Error;
 use crate::base::Digest;
 
 pub use blob::{BlobWriter, Mapped};
+pub use journal::{Journal, Line};
 pub use lock::KeyLock;
 pub use record::{ArtifactRef, Cost, Key, Record};
 pub use run::{
-    RUN_FILE, RUN_FORMAT, RunEstimated, RunNode, RunOutcome, RunRecord, RunSkipped, RunStage,
-    RunTest,
+    RUN_FILE, RUN_FORMAT, RunAdvised, RunEstimated, RunNode, RunOutcome, RunRecord, RunSkipped,
+    RunStage, RunTest,
 };
 
 /// What can go wrong in the store.

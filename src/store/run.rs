@@ -107,6 +107,18 @@ pub struct RunStage {
     /// For scores before training: each layer that was scored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub estimated: Vec<RunEstimated>,
+    /// For advice before training: what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advised: Option<RunAdvised>,
+}
+
+/// What advice before training is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunAdvised {
+    /// The data set that arms are advised for.
+    pub target: String,
+    /// Each source model with its layers as they are written, the lowest first.
+    pub models: Vec<(String, Vec<String>)>,
 }
 
 /// A layer that was scored before training.

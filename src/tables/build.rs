@@ -13,10 +13,12 @@ use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
+use super::advice::{self, Told};
+use super::advice_judged::{self, AdviceJudged};
 use super::arms::{Advised, SCRATCH_LONG, control};
 use super::estimates::{self, Estimated};
 use super::frame::Table;
-use super::judged;
+use super::judged::{self, Judged};
 
 /// Everything a run left, in the order of its plan.
 #[derive(Default)]
@@ -26,6 +28,7 @@ pub(super) struct Gathered {
     pub(super) trained: Vec<Trained>,
     pub(super) probed: Vec<Probed>,
     pub(super) estimated: Vec<Estimated>,
+    pub(super) advice: Vec<Told>,
     pub(super) costs: Vec<NodeCost>,
 }
 
@@ -130,6 +133,7 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
         for entry in &stage.estimated {
             gathered.estimated.extend(reader.estimated(stage, entry)?);
         }
+        gathered.advice.extend(reader.advice(stage)?);
         for &node in &stage.nodes {
             gathered.trained.extend(reader.trained(stage, node)?);
             gathered.probed.extend(reader.probed(stage, node)?);
@@ -243,6 +247,15 @@ impl<'a> Reader<'a> {
         Ok(all)
     }
 
+    fn advice(&self, stage: &RunStage) -> Result<Option<Told>, TableError> {
+        let (Some(about), Some(&node)) = (&stage.advised, stage.nodes.last()) else {
+            return Ok(None);
+        };
+        let (advice, record) = (self.json(node, "advice")?, self.records[node].clone());
+        let (Some(advice), Some(record)) = (advice, record) else { return Ok(None) };
+        Ok(Some(Told { stage: stage.clone(), about: about.clone(), advice, record }))
+    }
+
     fn cost(&self, node: usize) -> Option<NodeCost> {
         let record = self.records[node].clone()?;
         let entry = self.run.nodes[node].clone();
@@ -292,7 +305,11 @@ fn axes(stage: &RunStage) -> Option<String> {
 
 impl Gathered {
     /// All tables by name.
-    pub(super) fn tables(&self, run: &RunRecord) -> Vec<(&'static str, Table)> {
+    pub(super) fn tables(
+        &self,
+        run: &RunRecord,
+        (judged, advised): (&[Judged], &[AdviceJudged]),
+    ) -> Vec<(&'static str, Table)> {
         let tables = vec![
             ("scores", self.score_table()),
             ("confusion", self.confusion_table()),
@@ -310,8 +327,10 @@ impl Gathered {
         // Nor scores before training, and less often what they were worth.
         let scored = !self.estimated.is_empty();
         let scored = scored.then(|| ("transferability", estimates::table(&self.estimated)));
-        let judged = judged::judged(&self.estimated, &self.scores);
-        let judged = (!judged.is_empty()).then(|| ("judged", judged::table(&judged)));
+        let judged = (!judged.is_empty()).then(|| ("judged", judged::table(judged)));
+        let advice = (!self.advice.is_empty()).then(|| ("advice", advice::table(&self.advice)));
+        let advised =
+            (!advised.is_empty()).then(|| ("advice_judged", advice_judged::table(advised)));
         tables
             .into_iter()
             .chain(beside)
@@ -319,6 +338,8 @@ impl Gathered {
             .chain(range)
             .chain(scored)
             .chain(judged)
+            .chain(advice)
+            .chain(advised)
             .collect()
     }
 

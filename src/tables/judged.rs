@@ -13,20 +13,24 @@ use super::frame::Table;
 pub(super) struct Judged {
     /// The stage that scored.
     stage: String,
-    target: String,
-    score: String,
+    pub(super) target: String,
+    pub(super) score: String,
     /// Whether the value counts, or its difference to random weights.
     reading: &'static str,
+    /// Whether this is the reading that counts where there are both: the difference.
+    pub(super) is_final: bool,
     /// How the models were used: the best stage of this kind counts for each.
-    kind: String,
-    metric: String,
-    part: String,
+    pub(super) kind: String,
+    pub(super) metric: String,
+    pub(super) part: String,
     models: usize,
     tau: Option<f64>,
-    regret: Option<f64>,
+    pub(super) regret: Option<f64>,
     /// The model with the highest score, and the one that did best.
     chosen: String,
     best: String,
+    /// Score and outcome of each model.
+    pub(super) pairs: Vec<(f64, f64)>,
 }
 
 /// A number for each model.
@@ -35,8 +39,11 @@ type ByModel = BTreeMap<String, f64>;
 /// Every score that at least two models have, against every outcome that all of these have.
 pub(super) fn judged(estimated: &[Estimated], scored: &[Scored]) -> Vec<Judged> {
     let mut all = Vec::new();
-    for ((stage, target, score, reading), scores) in predicted(estimated) {
-        for ((kind, metric, part), outcomes) in outcomes(scored, &target) {
+    let predicted = predicted(estimated);
+    for ((stage, target, score, reading), scores) in &predicted {
+        let other = (stage.clone(), target.clone(), score.clone(), "difference");
+        let is_final = *reading == "difference" || !predicted.contains_key(&other);
+        for ((kind, metric, part), outcomes) in outcomes(scored, target) {
             let known = scores
                 .iter()
                 .filter_map(|(model, score)| Some((model.clone(), *score, *outcomes.get(model)?)));
@@ -55,6 +62,7 @@ pub(super) fn judged(estimated: &[Estimated], scored: &[Scored]) -> Vec<Judged> 
                 target: target.clone(),
                 score: score.clone(),
                 reading,
+                is_final,
                 kind,
                 metric,
                 part,
@@ -63,6 +71,7 @@ pub(super) fn judged(estimated: &[Estimated], scored: &[Scored]) -> Vec<Judged> 
                 regret: regret(&values, &did),
                 chosen: first(&values),
                 best: first(&did),
+                pairs: values.iter().copied().zip(did.iter().copied()).collect(),
             });
         }
     }

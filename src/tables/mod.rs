@@ -1,6 +1,9 @@
 //! From the record of a run to its tables. The only door to polars. Reads records and blobs from
 //! disk, so that tables of last month's run need no new run.
 
+mod advice;
+mod advice_judged;
+mod advice_summary;
 mod arms;
 mod beside;
 mod build;
@@ -9,6 +12,7 @@ mod estimates;
 mod frame;
 mod judged;
 mod read;
+mod record;
 mod runs;
 mod summary;
 
@@ -20,10 +24,15 @@ use thiserror::Error;
 use crate::base::atomic;
 use crate::store::{RunRecord, Store};
 
+pub use advice_summary::AdviceTable;
 pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
 };
 pub use estimates::{EstimateRow, EstimateTable};
+pub use record::{
+    AdviceLine, CalibrationBin, CaseTally, Lines, Question, RunningRecord, ScoreLine, Tally,
+    outcomes, running_record,
+};
 pub use runs::{BestArm, Ended, RunEntry, RunRow, list, row, word_of};
 pub use summary::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
@@ -63,7 +72,9 @@ pub enum TableError {
 /// form of DVC's metrics commands; tells what a person reads at the end.
 pub fn write(run: &RunRecord, store: &Store, folder: &Path) -> Result<Summary, TableError> {
     let gathered = build::gather(run, store)?;
-    for (name, table) in gathered.tables(run) {
+    let judged = judged::judged(&gathered.estimated, &gathered.scores);
+    let advised = advice_judged::judged(&gathered.advice, &gathered.verdicts, &gathered.scores);
+    for (name, table) in gathered.tables(run, (&judged, &advised)) {
         let refused = |cause: String| TableError::Write { table: name.to_owned(), cause };
         let (parquet, csv) = table.files().map_err(refused)?;
         atomic::write(&folder.join(format!("{name}.parquet")), &parquet)?;
@@ -72,5 +83,10 @@ pub fn write(run: &RunRecord, store: &Store, folder: &Path) -> Result<Summary, T
     let metrics = serde_json::to_vec_pretty(&gathered.metrics())
         .map_err(|error| TableError::Io(error.into()))?;
     atomic::write(&folder.join("metrics.json"), &metrics)?;
-    Ok(summary::summarise(run, &gathered))
+    let lines = record::lines(&gathered, &judged, &advised);
+    Ok(Summary {
+        advice: advice_summary::summaries(&gathered.advice, &advised),
+        lines,
+        ..summary::summarise(run, &gathered)
+    })
 }

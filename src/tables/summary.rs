@@ -5,9 +5,11 @@ use crate::stages::artifacts::{ArmRow, SubgroupRow};
 use crate::stats::{Class, Lean};
 use crate::store::{RunRecord, RunStage};
 
+use super::advice_summary::AdviceTable;
 use super::arms::Advised;
 use super::build::{Gathered, Scored};
 use super::estimates::{self, EstimateTable};
+use super::record::Lines;
 
 /// What a person reads at the end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +18,10 @@ pub struct Summary {
     pub pipeline: String,
     /// Scores before training, if there are any.
     pub estimates: Vec<EstimateTable>,
+    /// Advice before training, if there is any.
+    pub advice: Vec<AdviceTable>,
+    /// What the run adds to the running record.
+    pub lines: Lines,
     /// Verdicts, if there are any.
     pub verdicts: Vec<VerdictTable>,
     /// Mean scores of each stage, where there is no verdict.
@@ -113,7 +119,8 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts: Vec<VerdictTable> = verdicts.collect();
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
     let estimates = estimates::summaries(&gathered.estimated);
-    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, scores }
+    let pipeline = run.pipeline.clone();
+    Summary { pipeline, estimates, verdicts, scores, ..Summary::default() }
 }
 
 fn verdict_row(

@@ -7,6 +7,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a view of an array is a reference itself")]
 
+pub mod advisor;
 mod distances;
 mod items;
 mod judged;

@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on ends its test")]
 
+mod advice;
 mod arrays;
 mod autograd;
 mod baselines;

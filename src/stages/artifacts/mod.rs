@@ -1,5 +1,6 @@
 //! What travels between stages, and how it is kept.
 
+mod advice;
 mod array;
 mod beside;
 mod chosen;
@@ -11,6 +12,7 @@ mod trial;
 mod verdict;
 mod views;
 
+pub use advice::{Advice, Advised, Evidence, Measured};
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
 pub use beside::{Beside, ChangedRow, SubgroupRow, TestRow};
 pub use chosen::Chosen;

@@ -178,6 +178,7 @@ impl Kind for FineTune {
         let start = self.start(&base, &head_at, site);
         let body = self.raised(&base, site)?;
         let (frozen, start) = (frozen?.end, start?);
+        let manner = self.manner(&training, &base, &head_at, frozen.as_deref());
         let tuning = self.tuning(&body, &base, &head_at, frozen.as_deref(), site)?;
         let until = lowest_still(&body, &head_at, frozen, &tuning);
         self.check_batch(&base, &head_at, until.as_deref(), site)?;
@@ -229,6 +230,7 @@ impl Kind for FineTune {
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(network.base(), &base.seen, base.items())),
+            manner,
         };
         let model = trained(&network, &base, &runs, site);
         let classifier = ClassifierOffer { data, runs, arm };

@@ -1,5 +1,6 @@
 //! The kinds of stages: one file each, one line here.
 
+mod advise;
 mod convergence;
 mod evaluate;
 mod extract;
@@ -120,6 +121,7 @@ stage_kinds! {
     LearningCurve => learning_curve::LearningCurve,
     FreezeSweep => freeze_sweep::FreezeSweep,
     Convergence => convergence::Convergence,
+    Advise => advise::Advise,
 }
 
 /// A schema that takes any one kind.

@@ -10,12 +10,13 @@ use crate::onnx::graph::{Graph, Port};
 use crate::onnx::parameters::{Parameter, parameters};
 use crate::onnx::tune::{Lora, Tune};
 use crate::onnx::{init, lora, lsuv, macs};
+use crate::train::Unfreeze;
 
 use super::super::data::OpenDataset;
 use super::super::model::{BaseModel, Batch, ModelPart, Source};
 use super::super::probing::sample;
-use super::super::site::{Runs, Site};
-use super::super::training::{Network, Scratch, Tuning};
+use super::super::site::{Manner, Runs, Site};
+use super::super::training::{HeadInit, Network, Scratch, Training, Tuning};
 use super::fine_tune::{Depth, FineTune, Init};
 use super::resolved;
 
@@ -78,6 +79,29 @@ impl Start {
 }
 
 impl FineTune {
+    /// How it uses its source.
+    pub(super) fn manner(
+        &self,
+        training: &Training,
+        base: &BaseModel,
+        head_at: &str,
+        frozen: Option<&str>,
+    ) -> Manner {
+        let groups = groups(&base.graph, head_at);
+        let is_frozen =
+            |end: &str| frozen.is_some_and(|until| end == until || base.graph.leads_to(end, until));
+        let still = groups.iter().filter(|group| is_frozen(&group.end)).count();
+        let slower = training.decay_per_group.is_some() || training.lowest_lr.is_some();
+        let first = training.head_init.value == HeadInit::Probe;
+        let later = training.unfreeze.value != Unfreeze::AtOnce;
+        Manner {
+            layer: None,
+            frozen: Some(still as f64 / groups.len().max(1) as f64),
+            gentle: self.body_lr.get() < 1.0 || slower || first || later,
+            cut: self.head.is_some(),
+        }
+    }
+
     /// The tensor that a stretch of the body ends in; nothing if it is no layer.
     pub(super) fn until(
         &self,

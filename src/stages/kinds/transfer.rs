@@ -20,7 +20,7 @@ use compare::Compare;
 pub(in super::super) use pair::always_majority;
 use runs::port;
 
-pub(super) use pair::{always_majority, renumbered};
+pub(super) use pair::renumbered;
 
 keys! {
     /// Compares each scored stage with a baseline over the same seeds and test items, and says

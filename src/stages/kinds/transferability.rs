@@ -8,7 +8,7 @@ use super::super::data::Sample;
 use super::super::estimate::{EstimateJob, OTHER, SOURCE};
 use super::super::names::Reference;
 use super::super::probing::{FEATURES, Layer, layer, sample};
-use super::super::site::{Estimated, EstimatesOffer, Input, Offers, Runs, Site};
+use super::super::site::{Estimated, EstimatesOffer, Input, LayerOffer, Offers, Runs, Site};
 use super::Kind;
 
 keys! {
@@ -70,7 +70,8 @@ impl Kind for Transferability {
             features.push(self.estimated(layer, &beside, written, &scores, site)?);
         }
         let target = of[0].offer.data.name.clone();
-        let estimates = Some(EstimatesOffer { target, features });
+        let train_size = self.train_size.clone();
+        let estimates = Some(EstimatesOffer { target, train_size, features });
         Some(Offers { estimates, ..Offers::default() })
     }
 }
@@ -193,7 +194,16 @@ impl Transferability {
                 Some(self.nodes(&role, random, &nothing, &scores, site)?)
             }
         };
-        Some(Estimated { features: name, base: layer.offer.base.clone(), runs, random })
+        let offered =
+            |layer: &Layer| LayerOffer { features: layer.offer.clone(), port: layer.port.clone() };
+        Some(Estimated {
+            features: name,
+            base: layer.offer.base.clone(),
+            runs,
+            random,
+            layer: offered(layer),
+            random_layer: beside.random.as_ref().map(offered),
+        })
     }
 
     fn nodes(

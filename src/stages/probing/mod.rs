@@ -13,7 +13,7 @@ use crate::base::{Located, Place, Problem, Seed, Target};
 
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
-use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
+use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Manner, Offers, Runs, Site};
 use super::targets::needs_one_of;
 
 /// The features that a stage reads: one layer of an `extract`.
@@ -63,6 +63,7 @@ pub(super) fn fits_on_features(
         random: layer.offer.random,
         init: Some(layer.offer.init.to_owned()),
         macs: layer.offer.macs.get(&layer.port).copied(),
+        manner: Manner { layer: Some(layer.port.clone()), ..Manner::default() },
         ..Arm::default()
     };
     Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
