@@ -2,6 +2,7 @@
 
 mod bars;
 mod compare;
+mod curves;
 mod estimates;
 mod forecast;
 mod lines;

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use crate::base::counted;
 use crate::tables::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
-use super::estimates;
+use super::{curves, estimates};
 
 /// The summary as lines of text, without a line break at its end.
 pub fn render(summary: &Summary) -> String {
     let before = summary.estimates.iter().map(|table| estimates::render(&summary.pipeline, table));
     let verdicts = summary.verdicts.iter().map(|table| verdict(&summary.pipeline, table));
-    let mut parts: Vec<String> = before.chain(verdicts).collect();
+    let curves = curves::render(&summary.pipeline, &summary.curves);
+    let mut parts: Vec<String> = before.chain(verdicts).chain(curves).collect();
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }

@@ -13,6 +13,7 @@ use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
+use super::curves::{self, Curves};
 use super::estimates::{self, Estimated};
 use super::frame::Table;
 use super::judged;
@@ -25,6 +26,7 @@ pub(super) struct Gathered {
     pub(super) trained: Vec<Trained>,
     pub(super) probed: Vec<Probed>,
     pub(super) estimated: Vec<Estimated>,
+    pub(super) curves: Curves,
     pub(super) costs: Vec<NodeCost>,
 }
 
@@ -126,6 +128,7 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
         if stage.kind == "transfer" {
             gathered.verdicts.extend(reader.verdict(stage)?);
         }
+        gathered.curves.add(stage, &reader)?;
         for entry in &stage.estimated {
             gathered.estimated.extend(reader.estimated(stage, entry)?);
         }
@@ -138,7 +141,8 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
     Ok(gathered)
 }
 
-struct Reader<'a> {
+/// Reads what the nodes of a run left.
+pub(super) struct Reader<'a> {
     run: &'a RunRecord,
     store: &'a Store,
     records: Vec<Option<Record>>,
@@ -156,7 +160,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn stage(&self, name: &str) -> RunStage {
+    /// A stage by its name with axes.
+    pub(super) fn stage(&self, name: &str) -> RunStage {
         let known = self.stages.get(name).copied().cloned();
         known.unwrap_or_else(|| RunStage { name: name.to_owned(), ..RunStage::default() })
     }
@@ -169,7 +174,12 @@ impl<'a> Reader<'a> {
         self.store.map(artifact).map(Some).map_err(|error| self.broken(node, &error))
     }
 
-    fn json<T: DeserializeOwned>(&self, node: usize, port: &str) -> Result<Option<T>, TableError> {
+    /// An artifact of a node from JSON, if the node has a result with one.
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        node: usize,
+        port: &str,
+    ) -> Result<Option<T>, TableError> {
         let Some(bytes) = self.bytes(node, port)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| self.broken(node, &error))
     }
@@ -318,6 +328,7 @@ impl Gathered {
             .chain(range)
             .chain(scored)
             .chain(judged)
+            .chain(curves::tables(self))
             .collect()
     }
 

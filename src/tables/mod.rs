@@ -4,6 +4,7 @@
 mod beside;
 mod build;
 mod compare;
+mod curves;
 mod estimates;
 mod frame;
 mod judged;
@@ -21,6 +22,9 @@ use crate::store::{RunRecord, Store};
 
 pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
+};
+pub use curves::{
+    ConvergenceRow, ConvergenceTable, CurveSummary, CurveTable, DepthRow, FreezingTable,
 };
 pub use estimates::{EstimateRow, EstimateTable};
 pub use runs::{BestArm, Ended, RunEntry, RunRow, list, row, word_of};

@@ -6,6 +6,7 @@ use crate::stats::{Class, Lean};
 use crate::store::{RunRecord, RunStage};
 
 use super::build::{Gathered, Scored};
+use super::curves::{self, CurveSummary};
 use super::estimates::{self, EstimateTable};
 
 /// What a person reads at the end.
@@ -17,6 +18,8 @@ pub struct Summary {
     pub estimates: Vec<EstimateTable>,
     /// Verdicts, if there are any.
     pub verdicts: Vec<VerdictTable>,
+    /// Curves, if there are any.
+    pub curves: CurveSummary,
     /// Mean scores of each stage, where there is no verdict.
     pub scores: Vec<ScoreRow>,
 }
@@ -111,7 +114,8 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts: Vec<VerdictTable> = verdicts.collect();
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
     let estimates = estimates::summaries(&gathered.estimated);
-    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, scores }
+    let curves = curves::summaries(gathered);
+    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, curves, scores }
 }
 
 fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {
