@@ -3,6 +3,7 @@
 mod advice;
 mod bars;
 mod compare;
+mod curves;
 mod estimates;
 mod forecast;
 mod lines;

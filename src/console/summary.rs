@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::base::counted;
 use crate::tables::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
-use super::{advice, estimates};
+use super::{advice, curves, estimates};
 
 /// The summary as lines of text, without a line break at its end.
 pub fn render(summary: &Summary) -> String {
@@ -13,7 +13,9 @@ pub fn render(summary: &Summary) -> String {
     let verdicts = summary.verdicts.iter().map(|table| verdict(&summary.pipeline, table));
     let advice = summary.advice.iter().map(|table| advice::render(&summary.pipeline, table));
     let worth = summary.advice.iter().filter_map(|table| advice::worth(&summary.pipeline, table));
-    let mut parts: Vec<String> = before.chain(advice).chain(verdicts).chain(worth).collect();
+    let curves = curves::render(&summary.pipeline, &summary.curves);
+    let mut parts: Vec<String> =
+        before.chain(advice).chain(verdicts).chain(curves).chain(worth).collect();
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }

@@ -215,7 +215,7 @@ pub struct Arm {
     pub freeze: Option<String>,
     /// Which parameters learn.
     pub tune: Option<String>,
-    /// How much of the source's weights it starts with, if not all.
+    /// How much of the source's weights it starts with; nothing if that is all and nobody said so.
     pub transfer_depth: Option<String>,
     /// How random weights were scaled, if not by their layer alone.
     pub scratch_init: Option<String>,

@@ -16,6 +16,7 @@ use super::TableError;
 use super::advice::{self, Told};
 use super::advice_judged::{self, AdviceJudged};
 use super::arms::{Advised, SCRATCH_LONG, control};
+use super::curves::{self, Curves};
 use super::estimates::{self, Estimated};
 use super::frame::Table;
 use super::judged::{self, Judged};
@@ -29,6 +30,7 @@ pub(super) struct Gathered {
     pub(super) probed: Vec<Probed>,
     pub(super) estimated: Vec<Estimated>,
     pub(super) advice: Vec<Told>,
+    pub(super) curves: Curves,
     pub(super) costs: Vec<NodeCost>,
 }
 
@@ -130,6 +132,7 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
         if stage.kind == "transfer" {
             gathered.verdicts.extend(reader.verdict(stage)?);
         }
+        gathered.curves.add(stage, &reader)?;
         for entry in &stage.estimated {
             gathered.estimated.extend(reader.estimated(stage, entry)?);
         }
@@ -143,7 +146,8 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
     Ok(gathered)
 }
 
-struct Reader<'a> {
+/// Reads what the nodes of a run left.
+pub(super) struct Reader<'a> {
     run: &'a RunRecord,
     store: &'a Store,
     records: Vec<Option<Record>>,
@@ -161,7 +165,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn stage(&self, name: &str) -> RunStage {
+    /// A stage by its name with axes.
+    pub(super) fn stage(&self, name: &str) -> RunStage {
         let known = self.stages.get(name).copied().cloned();
         known.unwrap_or_else(|| RunStage { name: name.to_owned(), ..RunStage::default() })
     }
@@ -174,7 +179,12 @@ impl<'a> Reader<'a> {
         self.store.map(artifact).map(Some).map_err(|error| self.broken(node, &error))
     }
 
-    fn json<T: DeserializeOwned>(&self, node: usize, port: &str) -> Result<Option<T>, TableError> {
+    /// An artifact of a node from JSON, if the node has a result with one.
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        node: usize,
+        port: &str,
+    ) -> Result<Option<T>, TableError> {
         let Some(bytes) = self.bytes(node, port)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| self.broken(node, &error))
     }
@@ -340,6 +350,7 @@ impl Gathered {
             .chain(judged)
             .chain(advice)
             .chain(advised)
+            .chain(curves::tables(self))
             .collect()
     }
 

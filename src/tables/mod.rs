@@ -8,6 +8,7 @@ mod arms;
 mod beside;
 mod build;
 mod compare;
+mod curves;
 mod estimates;
 mod frame;
 mod judged;
@@ -27,6 +28,9 @@ use crate::store::{RunRecord, Store};
 pub use advice_summary::AdviceTable;
 pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
+};
+pub use curves::{
+    ConvergenceRow, ConvergenceTable, CurveSummary, CurveTable, DepthRow, FreezingTable,
 };
 pub use estimates::{EstimateRow, EstimateTable};
 pub use record::{

@@ -8,6 +8,7 @@ use crate::store::{RunRecord, RunStage};
 use super::advice_summary::AdviceTable;
 use super::arms::Advised;
 use super::build::{Gathered, Scored};
+use super::curves::{self, CurveSummary};
 use super::estimates::{self, EstimateTable};
 use super::record::Lines;
 
@@ -24,6 +25,8 @@ pub struct Summary {
     pub lines: Lines,
     /// Verdicts, if there are any.
     pub verdicts: Vec<VerdictTable>,
+    /// Curves, if there are any.
+    pub curves: CurveSummary,
     /// Mean scores of each stage, where there is no verdict.
     pub scores: Vec<ScoreRow>,
 }
@@ -119,8 +122,9 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts: Vec<VerdictTable> = verdicts.collect();
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
     let estimates = estimates::summaries(&gathered.estimated);
+    let curves = curves::summaries(gathered);
     let pipeline = run.pipeline.clone();
-    Summary { pipeline, estimates, verdicts, scores, ..Summary::default() }
+    Summary { pipeline, estimates, verdicts, curves, scores, ..Summary::default() }
 }
 
 fn verdict_row(

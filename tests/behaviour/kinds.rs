@@ -50,6 +50,31 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
         &["extract"],
         "transferability: { of: a_extract.dense1, scores: [log_me, h_score] }",
     ),
+    (
+        "learning_curve",
+        &[],
+        "learning_curve: { of: sized_scores, baseline: sized }
+  sized:
+    majority: { dataset: digits, train_size: \"${matrix.n}\" }
+    matrix: { n: [20, 40, 80] }
+  sized_scores:
+    evaluate: { of: [sized], metrics: [balanced_accuracy] }",
+    ),
+    (
+        "freeze_sweep",
+        &["pretrain"],
+        "freeze_sweep: { of: deep_scores, base: a_pretrain, frozen: deep }
+  deep:
+    fine_tune: { model: a_pretrain, dataset: digits, transfer_depth: block1, freeze: block1, \
+         steps: 5, lr: 1e-2 }
+  deep_scores:
+    evaluate: { of: [a_pretrain, deep], metrics: [balanced_accuracy] }",
+    ),
+    (
+        "convergence",
+        &["fine_tune", "pretrain"],
+        "convergence: { of: a_fine_tune, baseline: a_pretrain }",
+    ),
 ];
 
 fn example(kind: &str) -> Option<(&'static [&'static str], &'static str)> {
@@ -334,8 +359,8 @@ fn digits_as(target: &str, kind: &str) -> Study {
 
 #[test]
 fn every_kind_takes_labels_and_numbers_or_says_with_a_place_that_it_does_not() {
-    // The example of a verdict compares accuracies.
-    let of_classes = ["nearest_mean", "lda", "transfer"];
+    // The examples of a verdict, of a learning curve and of a sweep compare accuracies.
+    let of_classes = ["nearest_mean", "lda", "transfer", "learning_curve", "freeze_sweep"];
     let of_labels = ["linear_probe", "pixel_linear"];
     for (target, words, further) in [
         ("labels", "several labels each", &[][..]),

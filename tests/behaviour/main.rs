@@ -15,6 +15,7 @@ mod beside;
 mod broken_input;
 mod caching;
 mod compare;
+mod curves;
 mod determinism;
 mod diverging;
 mod foreign_forms;

@@ -150,6 +150,25 @@ fn subsets_of_one_seed_are_nested() {
 }
 
 #[test]
+fn subsets_are_nested_within_every_seed_whatever_their_strata_and_differ_between_seeds() {
+    let everyone: Vec<usize> = (0..300).collect();
+    let uneven: Vec<usize> = everyone.iter().map(|row| usize::from(row % 30 == 7)).collect();
+    let tenths: Vec<usize> = everyone.iter().map(|row| row / 30).collect();
+    let sizes = [12, 25, 50, 100, 200, 300];
+    for strata in [dataset(false, |_| None).labels(), uneven, tenths] {
+        let draw = |count, seed| -> BTreeSet<usize> {
+            subset(&everyone, &strata, count, Seed(seed)).unwrap().into_iter().collect()
+        };
+        for seed in 0..5 {
+            for pair in sizes.windows(2) {
+                assert!(draw(pair[0], seed).is_subset(&draw(pair[1], seed)), "{pair:?}");
+            }
+            assert_ne!(draw(50, seed), draw(50, seed + 1));
+        }
+    }
+}
+
+#[test]
 fn a_class_without_training_items_is_an_error() {
     let rows = |start, end| Some(Amount::Rows(Range { start, end }));
     let sorted = Dataset::new(

@@ -66,9 +66,10 @@ impl Start {
         ModelPart { base: Arc::clone(base), random, kept: self.kept.clone(), control: self.control }
     }
 
-    /// How much of the source's weights it starts with, if not all.
+    /// How much of the source's weights it starts with; nothing if that is all and nobody said so.
     pub(super) fn depth(&self, written: &Located<Depth>) -> Option<String> {
-        self.kept.is_some().then(|| written.word())
+        let is_said = !self.random && written.place != Place::default();
+        (self.kept.is_some() || is_said).then(|| written.word())
     }
 
     /// Float constants of the body that are no parameters and thus stay the source's.
