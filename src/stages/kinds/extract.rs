@@ -133,8 +133,9 @@ impl Kind for Extract {
                 Some(site.add("", seed, job, vec![]))
             })?,
         };
-        let (base, layers) = (base.name.clone(), ports);
-        let features = FeaturesOffer { data, runs, layers, macs: costs, base, random };
+        let origin = base.origin.clone().or_else(|| Some(base.name.clone()));
+        let (base, layers) = (Some(base.name.clone()), ports);
+        let features = FeaturesOffer { data, runs, layers, macs: costs, base, origin, random };
         Some(Offers { features: Some(features), ..Offers::default() })
     }
 }

@@ -1,5 +1,8 @@
 //! The kinds of stages: one file each, one line here.
 
+mod adapt_batch_norm;
+mod concat;
+mod direct;
 mod evaluate;
 mod extract;
 mod fine_tune;
@@ -10,6 +13,7 @@ mod majority;
 mod nearest_mean;
 mod pass;
 mod pixel_linear;
+mod pixels;
 mod pretrain;
 mod ridge;
 mod surgery;
@@ -99,6 +103,9 @@ macro_rules! stage_kinds {
 
 stage_kinds! {
     Extract => extract::Extract,
+    Pixels => pixels::Pixels,
+    Concat => concat::Concat,
+    Direct => direct::Direct,
     LinearProbe => linear_probe::LinearProbe,
     Svm => svm::Svm,
     Ridge => ridge::Ridge,
@@ -107,6 +114,7 @@ stage_kinds! {
     Lda => lda::Lda,
     FineTune => fine_tune::FineTune,
     Pretrain => pretrain::Pretrain,
+    AdaptBatchNorm => adapt_batch_norm::AdaptBatchNorm,
     Majority => majority::Majority,
     PixelLinear => pixel_linear::PixelLinear,
     Evaluate => evaluate::Evaluate,

@@ -11,7 +11,7 @@ use crate::onnx::tune::{Lora, Tune};
 use crate::onnx::{init, lora, lsuv, macs};
 
 use super::super::data::OpenDataset;
-use super::super::model::{BaseModel, Batch, ModelPart, Source};
+use super::super::model::{BaseModel, Batch, ModelPart, Source, Tells};
 use super::super::probing::sample;
 use super::super::site::{Runs, Site};
 use super::super::training::{Network, Scratch, Tuning};
@@ -248,6 +248,7 @@ pub(super) fn lowest_still(
 pub(super) fn trained(
     network: &Network,
     base: &BaseModel,
+    data: &OpenDataset,
     runs: &Runs,
     site: &Site,
 ) -> Arc<BaseModel> {
@@ -277,6 +278,8 @@ pub(super) fn trained(
         graph,
         output: None,
         seen,
+        tells: Some(Tells::of(data)),
+        origin: None,
         ..base.clone()
     })
 }

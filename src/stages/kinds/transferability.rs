@@ -193,7 +193,12 @@ impl Transferability {
                 Some(self.nodes(&role, random, &nothing, &scores, site)?)
             }
         };
-        Some(Estimated { features: name, base: layer.offer.base.clone(), runs, random })
+        Some(Estimated {
+            features: name,
+            base: layer.offer.base.clone().unwrap_or_default(),
+            runs,
+            random,
+        })
     }
 
     fn nodes(
