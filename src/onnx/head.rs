@@ -144,7 +144,8 @@ fn stuck(node: &Node) -> NoHead {
     NoHead::Stuck { node: node.name.clone(), op: node.op.clone() }
 }
 
-fn choose_output(graph: &Graph, output: Option<&str>) -> Result<String, NoHead> {
+/// The output of that name, or the only one.
+pub fn choose_output(graph: &Graph, output: Option<&str>) -> Result<String, NoHead> {
     let names: Vec<String> = graph.outputs.iter().map(|port| port.name.clone()).collect();
     match output {
         Some(name) if names.iter().any(|known| known == name) => Ok(name.to_owned()),

@@ -13,7 +13,7 @@ use crate::onnx::observe::Observation;
 use crate::onnx::precision::kind_name;
 use crate::onnx::tensor::{Data, Shape, Tensor};
 use crate::onnx::{any_size, batch, external, layers, precision};
-use crate::stages::{BaseModel, Batch, Name, Site, Source, carried_input, is_fed};
+use crate::stages::{BaseModel, Batch, Name, Site, Source, Tells, carried_input, is_fed};
 
 use super::plan::Request;
 use super::spec::ModelSpec;
@@ -50,6 +50,7 @@ pub(super) fn open_model(
         .iter()
         .map(|(alias, target)| (alias.value.clone(), target.scalar().unwrap_or_default()))
         .collect();
+    let tells = Tells::carried(&graph);
     let model = BaseModel {
         name: name.0.clone(),
         source: Source::File(digest),
@@ -59,6 +60,8 @@ pub(super) fn open_model(
         aliases,
         output: spec.output.as_ref().map(|output| output.0.clone()),
         seen,
+        tells,
+        origin: None,
         batch,
         is_fully_convolutional: spec.fully_convolutional,
     };

@@ -10,7 +10,8 @@ use crate::data::{Dataset, NamedArray, Numbers, Split, SplitError, SplitRule, st
 
 use crate::store::RunTest;
 
-use super::job::Failure;
+use super::job::{Failure, Outputs};
+use super::label_noise::Flipped;
 use super::targets::means;
 
 /// An open data set with the rule that splits it.
@@ -151,6 +152,8 @@ pub struct Sample {
     pub split: Arc<Split>,
     /// Items trained on: all of the split's, or a subset of them.
     pub train: Vec<usize>,
+    /// Labels of theirs that training is told wrongly.
+    pub flipped: Flipped,
 }
 
 impl Sample {
@@ -169,29 +172,66 @@ impl Sample {
             }
         };
         every_class(&data.dataset, &train, "train_size")?;
-        Ok(Self { data: Arc::clone(data), split, train })
+        Ok(Self { data: Arc::clone(data), split, train, flipped: Flipped::default() })
+    }
+
+    /// The same with another class told of a share of the training items; never of others.
+    pub fn with_label_noise(mut self, share: f64, seed: Seed) -> Result<Self, SplitError> {
+        self.flipped = Flipped::draw(&self, share, seed);
+        let labels = self.labels();
+        let told: BTreeSet<usize> = self.train.iter().map(|&item| labels[item]).collect();
+        match (0..self.data.classes()).find(|class| !told.contains(class)) {
+            None => Ok(self),
+            Some(class) => Err(SplitError {
+                message: format!(
+                    "no training item is told to be `{}` once {} labels are others",
+                    self.data.dataset.classes()[class],
+                    self.flipped.count()
+                ),
+                help: "train on more items, or lower `label_noise`".to_owned(),
+            }),
+        }
+    }
+
+    /// Results with how many labels were told wrongly, if any were.
+    pub(super) fn with_flipped(&self, outputs: Outputs) -> Outputs {
+        match self.flipped.count() {
+            0 => outputs,
+            count => outputs.fact("flipped", count),
+        }
+    }
+
+    /// The class of each item as training is told it: the true one but for those flipped.
+    pub fn labels(&self) -> Vec<usize> {
+        let told = |(index, label): (usize, usize)| self.flipped.of(index).unwrap_or(label);
+        self.data.dataset.labels().into_iter().enumerate().map(told).collect()
     }
 
     /// Identity of content and membership, for keys.
     pub fn key(&self) -> Result<Json, Failure> {
         let trained: Vec<&str> =
             self.train.iter().map(|&i| self.data.dataset.items()[i].id.as_str()).collect();
-        Ok(json!({
+        let mut key = json!({
             "dataset": self.data.fingerprint()?,
             "split": self.split.digest(&self.data.dataset),
             "train": Digest::of_json(&trained),
-        }))
+        });
+        if !self.flipped.is_empty() {
+            key["flipped"] = json!(self.flipped.digest(self));
+        }
+        Ok(key)
     }
 
-    /// Share of each class among the training items; or of those that have each label; or the mean
+    /// Share of each class among the training items, as training is told; or of those that have each label; or the mean
     /// of each number.
     pub fn prior(&self) -> Vec<f64> {
         if self.data.dataset.target() != Target::Classes {
             return means(self);
         }
+        let labels = self.labels();
         let mut counts = vec![0.0; self.data.classes()];
         for &index in &self.train {
-            counts[self.data.dataset.items()[index].label] += 1.0;
+            counts[labels[index]] += 1.0;
         }
         counts.iter().map(|count| count / self.train.len() as f64).collect()
     }

@@ -165,7 +165,7 @@ fn estimated(score: &dyn Score, items: &Items<'_>) -> Vec<Estimate> {
 }
 
 /// Rows as probabilities: as they are if all of them are, else their softmax.
-fn probabilities(mut rows: Array2<f64>) -> Array2<f64> {
+pub(super) fn probabilities(mut rows: Array2<f64>) -> Array2<f64> {
     let fits = |row: ndarray::ArrayView1<'_, f64>| {
         row.iter().all(|value| *value >= 0.0) && (row.sum() - 1.0).abs() < 1e-4
     };

@@ -9,6 +9,7 @@ mod estimate;
 mod feeding;
 mod job;
 mod kinds;
+mod label_noise;
 mod model;
 mod names;
 mod predictor;
@@ -23,10 +24,11 @@ pub use data::{OpenDataset, Sample};
 pub use feeding::is_fed;
 pub use job::{Context, Cores, Failure, Given, Job, Learning, Outputs, Speed};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
-pub use model::{BaseModel, Batch, Source, carried_input, metadata};
+pub use model::{BaseModel, Batch, Source, Tells, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
 pub use predictor::{Answer, Given as Asked, Items, Labelled, NoPredictor, Predictor};
 pub use site::{
-    AdviceOffer, Arm, ClassifierOffer, Estimated, EstimatesOffer, FeaturesOffer, Input, LayerOffer,
-    Look, Looker, Manner, Node, NodeId, Offers, Planned, Runs, ScoredArm, ScoresOffer, Site,
+    AdviceOffer, Arm, Beside, ClassifierOffer, Estimated, EstimatesOffer, FeaturesOffer, Input,
+    LayerOffer, Look, Looker, Manner, Node, NodeId, Offers, Planned, Runs, ScoredArm, ScoresOffer,
+    Setting, Site,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use crate::base::{Digest, Entry, Found, Located, Origin, Place, Seed, Value, Written};
+use crate::base::{Digest, Entry, Found, Located, Origin, Place, Seed, Target, Value, Written};
 use crate::data::Reads;
 use crate::onnx::control::{Control, disguise};
 use crate::onnx::graph::Graph;
@@ -13,6 +13,7 @@ use crate::onnx::init::Drawn;
 use crate::onnx::observe::Observation;
 use crate::onnx::{init, layers, proto, upgrade};
 
+use super::data::OpenDataset;
 use super::job::{Context, Failure};
 use super::site::{Input, Runs};
 
@@ -55,10 +56,37 @@ pub struct BaseModel {
     pub output: Option<String>,
     /// Shapes of its tensors for one item, or for its fixed batch.
     pub seen: Observation,
+    /// What its scores are of, as far as that is known.
+    pub tells: Option<Tells>,
+    /// The model that it was adapted from, whose features mean the same.
+    pub origin: Option<String>,
     /// How many items it takes at a time.
     pub batch: Batch,
     /// Whether it was rewritten to take images of any size.
     pub is_fully_convolutional: bool,
+}
+
+/// What the scores of a model are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tells {
+    /// What is told of an item.
+    pub target: Target,
+    /// Names of the classes, labels or numbers, in the order of the scores.
+    pub names: Vec<String>,
+}
+
+impl Tells {
+    /// What a model of ours carries in its metadata.
+    pub fn carried(graph: &Graph) -> Option<Self> {
+        let names = serde_json::from_str(graph.metadata.get(metadata::CLASSES)?).ok()?;
+        let word = graph.metadata.get(metadata::TARGET).map(String::as_str);
+        Some(Self { target: Target::of_word(word), names })
+    }
+
+    /// What a model tells that was trained on a data set.
+    pub(super) fn of(data: &OpenDataset) -> Self {
+        Self { target: data.dataset.target(), names: data.dataset.names().to_vec() }
+    }
 }
 
 /// How many items a model takes at a time.

@@ -135,12 +135,14 @@ pub struct FeaturesOffer {
     pub layers: BTreeMap<String, String>,
     /// Multiply–accumulates per item up to each layer, by port.
     pub macs: BTreeMap<String, u64>,
-    /// What they were computed with.
-    pub base: String,
+    /// What they were computed with; nothing if no model was needed.
+    pub base: Option<String>,
+    /// The model that this one was adapted from, or else itself.
+    pub origin: Option<String>,
     /// Whether its weights were drawn anew.
     pub random: bool,
-    /// The word for where its weights started.
-    pub init: &'static str,
+    /// The word for where its weights started, if there is one model.
+    pub init: Option<&'static str>,
 }
 
 /// Advice before training.
@@ -200,6 +202,27 @@ pub struct ClassifierOffer {
     pub runs: Runs,
     /// What tables tell about the arm.
     pub arm: Arm,
+    /// Further predictions that it is compared with at once.
+    pub beside: Option<Beside>,
+}
+
+/// Predictions beside those of an arm: scored on the same part, and what lies between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Beside {
+    /// Where they come out.
+    pub port: &'static str,
+    /// What their scores are called: `accuracy_on_source` for `on_source`.
+    pub own: &'static str,
+    /// What lies between is called: `accuracy_drop` for `drop`.
+    pub between: &'static str,
+    /// Whether it says how much better the arm is; if not, how much worse.
+    pub is_gain: bool,
+}
+
+impl Beside {
+    /// What a probe says of the items that it has learnt on, and how much is lost on others.
+    pub const AT_HOME: Self =
+        Self { port: super::probing::AT_HOME, own: "on_source", between: "drop", is_gain: false };
 }
 
 /// What tables tell about an arm.
@@ -228,6 +251,18 @@ pub struct Arm {
     pub random: bool,
     /// The word for where its weights started, if it has any.
     pub init: Option<String>,
+    /// Which labels it has seen, where that is not the usual: those of the target's training items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting: Option<Setting>,
+    /// The data set it has learnt on, if not on its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_on: Option<String>,
+    /// How features of that data set were brought nearer to its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapt: Option<String>,
+    /// Share of the labels of its training items that were flipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_noise: Option<f64>,
     /// Factor on the learning rate below the head.
     pub body_rate: Option<f64>,
     /// Parameters of the whole model.
@@ -252,6 +287,16 @@ pub struct Manner {
     pub gentle: bool,
     /// Whether upper layers were cut off.
     pub cut: bool,
+}
+
+/// Which labels an arm has seen (Pan & Yang 2010), where these are none of the target's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// Those of the source alone.
+    Transductive,
+    /// None at all.
+    Unsupervised,
 }
 
 /// Scores of other stages' predictions.

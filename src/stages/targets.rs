@@ -30,7 +30,7 @@ impl Known {
     /// Of a sample, with these weights.
     pub(super) fn of(sample: &Sample, weights: &ClassWeights) -> Self {
         match sample.data.dataset.target() {
-            Target::Classes => Self::Classes(sample.data.dataset.labels(), weights.of(sample)),
+            Target::Classes => Self::Classes(sample.labels(), weights.of(sample)),
             Target::Labels => {
                 let weights = label_weights(sample, weights);
                 Self::Cells(cells(sample, |column, value| {

@@ -299,6 +299,11 @@ fn text(stage: &RunStage, name: &str) -> Option<String> {
     arm_fact(stage, name)?.as_str().map(str::to_owned)
 }
 
+/// Which labels an arm has seen; those of the target's training items if nothing else is said.
+fn setting(stage: &RunStage) -> String {
+    text(stage, "setting").unwrap_or_else(|| "inductive".to_owned())
+}
+
 fn number(stage: &RunStage, name: &str) -> Option<f64> {
     arm_fact(stage, name)?.as_f64()
 }
@@ -369,6 +374,10 @@ impl Gathered {
             .text("control", each().map(|(s, _)| control(&s.stage)))
             .text("source", each().map(|(s, _)| text(&s.stage, "source")))
             .text("target", each().map(|(s, _)| text(&s.stage, "target")))
+            .text("setting", each().map(|(s, _)| Some(setting(&s.stage))))
+            .text("train_on", each().map(|(s, _)| text(&s.stage, "train_on")))
+            .text("adapt", each().map(|(s, _)| text(&s.stage, "adapt")))
+            .number("label_noise", each().map(|(s, _)| number(&s.stage, "label_noise")))
             .whole("seed", each().map(|(s, _)| s.seed.map(whole)))
             .text("split", each().map(|(s, _)| Some(s.evaluation.part.as_str())))
             .whole("n_train", each().map(|(s, _)| Some(s.items.trained_on as i64)))
@@ -450,8 +459,10 @@ impl Gathered {
             .text("pair_id", each().map(|(v, arm, base, _)| Some(v.pair_id(run, arm, base))))
             .text("source", each().map(|(_, arm, ..)| text(arm, "source")))
             .text("target", each().map(|(_, arm, ..)| text(arm, "target")))
-            // Both tasks have labels here; other settings come with the stages that need them.
-            .text("setting", each().map(|_| Some("inductive")))
+            .text("setting", each().map(|(_, arm, ..)| Some(setting(arm))))
+            .text("train_on", each().map(|(_, arm, ..)| text(arm, "train_on")))
+            .text("adapt", each().map(|(_, arm, ..)| text(arm, "adapt")))
+            .number("label_noise", each().map(|(_, arm, ..)| number(arm, "label_noise")))
             .whole("n_train", each().map(|(.., row)| row.numbers.n_train.map(|n| n as i64)))
             .text("arm", each().map(|(_, arm, ..)| Some(arm.name.as_str())))
             .text("baseline", each().map(|(_, _, base, _)| Some(base.name.as_str())))

@@ -8,6 +8,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "a view of an array is a reference itself")]
 
 pub mod advisor;
+mod align;
 mod distances;
 mod items;
 mod judged;
@@ -20,6 +21,7 @@ mod suite;
 #[cfg(test)]
 mod testing;
 
+pub use align::{Alignment, Unalignable};
 pub use items::{Items, Refusal};
 pub use judged::{regret, weighted_tau};
 pub use score::{Change, Needs, Number, SCORES, Score, score};

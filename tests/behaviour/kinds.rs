@@ -26,6 +26,9 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
          input: { size: 8, channels: 1, scale: 16 }, steps: 20, lr: [1e-2, 3e-2] }",
     ),
     ("extract", &["pretrain"], "extract: { model: a_pretrain, dataset: digits, layers: dense1 }"),
+    ("pixels", &[], "pixels: { dataset: digits }"),
+    ("concat", &["extract", "pixels"], "concat: { of: [a_extract.dense1, a_pixels] }"),
+    ("direct", &["pretrain"], "direct: { model: a_pretrain, dataset: digits, map: learnt }"),
     ("linear_probe", &["extract"], "linear_probe: { features: a_extract.dense1, c: [0.1, 1] }"),
     ("svm", &["extract"], "svm: { features: a_extract.dense1, c: [0.1, 1] }"),
     ("ridge", &["extract"], "ridge: { features: a_extract.dense1, lambda: [0.1, 1] }"),
@@ -36,6 +39,14 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
         "fine_tune",
         &["pretrain"],
         "fine_tune: { model: a_pretrain, dataset: digits, freeze: block1, steps: 20, lr: 1e-2 }",
+    ),
+    (
+        "adapt_batch_norm",
+        &[],
+        "adapt_batch_norm: { model: normalised, dataset: digits }
+  normalised:
+    pretrain: { dataset: digits, architecture: { residual_cnn: { width: 4, blocks: 1 } }, \
+         input: { size: 8, channels: 1, scale: 16 }, steps: 5, lr: 1e-2 }",
     ),
     ("majority", &[], "majority: { dataset: digits }"),
     ("pixel_linear", &[], "pixel_linear: { dataset: digits, c: [0.1, 1] }"),
@@ -145,8 +156,8 @@ fn all_kinds() -> Study {
     study
 }
 
-const ARMS: [&str; 6] =
-    ["pretrain", "linear_probe", "svm", "fine_tune", "majority", "pixel_linear"];
+const ARMS: [&str; 7] =
+    ["pretrain", "direct", "linear_probe", "svm", "fine_tune", "majority", "pixel_linear"];
 
 fn assert_one_row_for_each_arm_and_seed(backend: &Backend) {
     let study = all_kinds();
@@ -360,7 +371,8 @@ fn digits_as(target: &str, kind: &str) -> Study {
 #[test]
 fn every_kind_takes_labels_and_numbers_or_says_with_a_place_that_it_does_not() {
     // The examples of a verdict, of a learning curve and of a sweep compare accuracies.
-    let of_classes = ["nearest_mean", "lda", "transfer", "learning_curve", "freeze_sweep"];
+    let of_classes =
+        ["direct", "nearest_mean", "lda", "transfer", "learning_curve", "freeze_sweep"];
     let of_labels = ["linear_probe", "pixel_linear"];
     for (target, words, further) in [
         ("labels", "several labels each", &[][..]),

@@ -40,6 +40,7 @@ mod results;
 mod runs;
 mod runtime;
 mod scheduling;
+mod settings;
 mod skipping;
 mod surgery;
 mod sweep;

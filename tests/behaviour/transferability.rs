@@ -198,7 +198,7 @@ fn what_cannot_be_scored_is_refused_with_a_way_out() {
     ");
     assert_snapshot!(refused("of: codes.dense1", "of: source"), @"
     error: `source` has no features
-      help: features come from an `extract` stage, as in `codes.gap`
+      help: features come from an `extract`, `pixels` or `concat` stage, as in `codes.gap`
     ");
 }
 

@@ -33,6 +33,9 @@ impl Above0 {
 pub struct Share(f64);
 
 impl Share {
+    /// Nothing of it.
+    pub const ZERO: Self = Self(0.0);
+
     /// `None` outside [0, 1).
     pub fn new(value: f64) -> Option<Self> {
         (0.0..1.0).contains(&value).then_some(Self(value))

@@ -14,6 +14,8 @@ use super::super::job::Failure;
 
 /// Name of the one tensor in the file.
 const NAME: &str = "rows";
+/// What its metadata call the widths of the parts that a row is put together of.
+const BLOCKS: &str = "blocks";
 
 /// Type of an array's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +41,33 @@ impl<'a> ArrayWriter<'a> {
         rows: usize,
         item: &[usize],
     ) -> Result<Self, Failure> {
+        Self::begin(store, element, rows, item, None)
+    }
+
+    /// Begins an array of floats whose rows are put together of parts of these widths.
+    pub fn of_blocks(store: &'a Store, rows: usize, widths: &[usize]) -> Result<Self, Failure> {
+        Self::begin(store, Element::F32, rows, &[widths.iter().sum()], Some(widths))
+    }
+
+    fn begin(
+        store: &'a Store,
+        element: Element,
+        rows: usize,
+        item: &[usize],
+        widths: Option<&[usize]>,
+    ) -> Result<Self, Failure> {
         let length: usize = item.iter().product();
         let (word, size) = match element {
             Element::U8 => ("U8", 1),
             Element::F32 => ("F32", 4),
         };
         let shape: Vec<usize> = std::iter::once(rows).chain(item.iter().copied()).collect();
-        let header = json!({
+        let mut header = json!({
             NAME: { "dtype": word, "shape": shape, "data_offsets": [0, rows * length * size] },
         });
+        if let Some(widths) = widths {
+            header["__metadata__"] = json!({ BLOCKS: json!(widths).to_string() });
+        }
         let mut header = header.to_string();
         // Values begin at a multiple of eight bytes.
         header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
@@ -88,6 +108,7 @@ pub struct ArrayRows {
     start: usize,
     element: Element,
     shape: Vec<usize>,
+    blocks: Vec<usize>,
 }
 
 impl ArrayRows {
@@ -104,7 +125,14 @@ impl ArrayRows {
             };
             (map.len() - view.data().len(), element, view.shape().to_vec())
         };
-        Ok(Self { map, start, element, shape })
+        let (_, header) =
+            SafeTensors::read_metadata(&map).map_err(|error| broken(error.to_string()))?;
+        let widths = header.metadata().as_ref().and_then(|texts| texts.get(BLOCKS));
+        let blocks = match widths {
+            Some(text) => serde_json::from_str(text).map_err(|error| broken(error.to_string()))?,
+            None => vec![shape.iter().skip(1).product()],
+        };
+        Ok(Self { map, start, element, shape, blocks })
     }
 
     /// Number of rows.
@@ -115,6 +143,11 @@ impl ArrayRows {
     /// Shape of a row.
     pub fn item(&self) -> &[usize] {
         self.shape.get(1..).unwrap_or_default()
+    }
+
+    /// Widths of the parts that a row is put together of; one if it is of one piece.
+    pub fn blocks(&self) -> Vec<usize> {
+        self.blocks.clone()
     }
 
     /// Type of its values.
@@ -201,6 +234,20 @@ mod tests {
         let mut row = [0.0; 2];
         rows.copy(2, &mut row);
         assert_eq!(row, [5.0, 6.0]);
+    }
+
+    #[test]
+    fn the_parts_of_a_row_are_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut writer = ArrayWriter::of_blocks(&store, 2, &[1, 3]).unwrap();
+        writer.floats(&[0.0; 8]).unwrap();
+        let rows = ArrayRows::open(store.map(&writer.finish().unwrap()).unwrap()).unwrap();
+        assert_eq!((rows.blocks(), rows.item()), (vec![1, 3], [4].as_slice()));
+        let mut writer = ArrayWriter::new(&store, Element::U8, 1, &[2, 3]).unwrap();
+        writer.bytes(&[0; 6]).unwrap();
+        let rows = ArrayRows::open(store.map(&writer.finish().unwrap()).unwrap()).unwrap();
+        assert_eq!(rows.blocks(), [6]);
     }
 
     #[test]

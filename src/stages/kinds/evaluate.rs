@@ -16,7 +16,7 @@ use super::super::artifacts::{ClassScore, Evaluation, Predictions, Score, put_js
 use super::super::data::OpenDataset;
 use super::super::job::{Context, Failure, Job, Outputs};
 use super::super::names::{Reference, full_name};
-use super::super::site::{Input, Offers, Planned, ScoredArm, ScoresOffer, Site};
+use super::super::site::{Beside, Input, Offers, Planned, ScoredArm, ScoresOffer, Site};
 use super::Kind;
 
 keys! {
@@ -174,9 +174,12 @@ impl Evaluate {
         let metrics = &self.fitting(&offer.data, asked, unfit, site)?;
         let name = full_name(&planned.stage, &planned.axes);
         let runs = site.for_seeds(offer.runs.differ(), |site, position, seed| {
-            let job = Judge { part: self.split.part(), metrics: metrics.clone() };
-            let input = Input::new("predictions", offer.runs.of(position), "predictions");
-            Some(site.add(&format!("of {name}"), seed, job, vec![input]))
+            let (part, metrics, beside) = (self.split.part(), metrics.clone(), offer.beside);
+            let from = offer.runs.of(position);
+            let others = beside.map(|beside| Input::new(BESIDE, from, beside.port));
+            let own = Input::new("predictions", from, "predictions");
+            let inputs = std::iter::once(own).chain(others).collect();
+            Some(site.add(&format!("of {name}"), seed, Judge { part, metrics, beside }, inputs))
         })?;
         Some(ScoredArm {
             stage: planned.stage.clone(),
@@ -201,9 +204,13 @@ fn all_names() -> Vec<&'static str> {
     names
 }
 
+/// The port of predictions beside those of an arm.
+const BESIDE: &str = "beside";
+
 struct Judge {
     part: data::Part,
     metrics: Vec<&'static str>,
+    beside: Option<Beside>,
 }
 
 impl Job for Judge {
@@ -217,12 +224,20 @@ impl Job for Judge {
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
-        Ok(json!({ "part": self.part.name(), "metrics": self.metrics }))
+        let mut key = json!({ "part": self.part.name(), "metrics": self.metrics });
+        if let Some(beside) = self.beside {
+            key["beside"] = json!(beside);
+        }
+        Ok(key)
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let predictions = Predictions::load(&context.bytes("predictions")?)?.of(self.part);
-        let evaluation = self.evaluate(&predictions)?;
+        let mut evaluation = self.evaluate(&predictions)?;
+        if let Some(beside) = self.beside {
+            let others = Predictions::load(&context.bytes(BESIDE)?)?.of(self.part);
+            evaluation.scores.extend(self.between(beside, &predictions, &others)?);
+        }
         Ok(Outputs::default()
             .with("scores", put_json(context.store, "scores", &evaluation)?)
             .with("items", predictions.save(context.store)?))
@@ -249,6 +264,30 @@ impl Judge {
             scores,
             confusion,
         })
+    }
+
+    /// What is scored beside an arm, and how much better or worse the arm is than that.
+    fn between(
+        &self,
+        beside: Beside,
+        own: &Predictions,
+        others: &Predictions,
+    ) -> Result<Vec<Score>, Failure> {
+        let (own_view, others_view) = (own.judged()?, others.judged()?);
+        let mut scores = Vec::new();
+        for measure in self.measures(own.target) {
+            let (mine, theirs) = (measure.value(&own_view), measure.value(&others_view));
+            let sign = measure.direction().sign() * if beside.is_gain { 1.0 } else { -1.0 };
+            let between = match (mine.value(), theirs.value()) {
+                (Some(mine), Some(theirs)) => Measured::Defined(sign * (mine - theirs)),
+                (None, _) => mine.clone(),
+                (_, None) => theirs.clone(),
+            };
+            let name = |word: &str| format!("{}_{word}", measure.name());
+            scores.push(Score::new(&name(beside.own), None, &theirs));
+            scores.push(Score::new(&name(beside.between), None, &between));
+        }
+        Ok(scores)
     }
 
     fn measures(&self, target: Target) -> impl Iterator<Item = Measure> {

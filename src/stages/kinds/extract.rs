@@ -135,9 +135,11 @@ impl Kind for Extract {
                 Some(site.add("", seed, job, inputs))
             })?,
         };
-        let (base, layers) = (base.name.clone(), ports);
-        let init = self.init.word();
-        let features = FeaturesOffer { data, runs, layers, macs: costs, base, random, init };
+        let origin = base.origin.clone().or_else(|| Some(base.name.clone()));
+        let (base, layers) = (Some(base.name.clone()), ports);
+        let init = Some(self.init.word());
+        let features =
+            FeaturesOffer { data, runs, layers, macs: costs, base, origin, random, init };
         Some(Offers { features: Some(features), ..Offers::default() })
     }
 }

@@ -18,7 +18,7 @@ use super::super::data::OpenDataset;
 use super::super::model::{BaseModel, Batch, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
-use super::super::probing::sample;
+use super::super::probing::{sample, told_noise};
 use super::super::site::{Arm, ClassifierOffer, Offers, Site};
 use super::super::training::{LSUV, Network, Plan, Recipe, Training, Transfer};
 use super::surgery::{lowest_still, trained};
@@ -226,14 +226,18 @@ impl Kind for FineTune {
             head: Some(head_at.clone()),
             random: start.is_scratch(),
             init: Some(start.word().to_owned()),
+            setting: None,
+            train_on: None,
+            adapt: None,
+            label_noise: told_noise(self.training.label_noise.value),
             body_rate: Some(self.body_lr.get()),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(network.base(), &base.seen, base.items())),
             manner,
         };
-        let model = trained(&network, &base, &runs, site);
-        let classifier = ClassifierOffer { data, runs, arm };
+        let model = trained(&network, &base, &data, &runs, site);
+        let classifier = ClassifierOffer { data, runs, arm, beside: None };
         Some(Offers { classifier: Some(classifier), model: Some(model), ..Offers::default() })
     }
 }

@@ -9,7 +9,7 @@ use crate::base::language::{Above0, Count, OneOrMore, choice, keys};
 use crate::probe::{self, Counts, Neighbourhood};
 
 use super::super::names::Reference;
-use super::super::probing::{ANYTHING, Choosing, Fit, fits_on_features};
+use super::super::probing::{ANYTHING, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -25,7 +25,7 @@ keys! {
         distance: Distance = Distance::L2,
         /// What each neighbour counts.
         votes: Votes = Votes::Majority,
-        ; .. choosing: Choosing
+        ; .. probing: Probing
     }
 }
 
@@ -71,7 +71,7 @@ impl Kind for Knn {
     const WORD: &'static str = "knn";
 
     fn references(&self) -> Vec<&Located<Reference>> {
-        vec![&self.features]
+        self.probing.references(&self.features)
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
@@ -87,8 +87,8 @@ impl Kind for Knn {
         let settings = json!({ "distance": self.distance, "votes": self.votes });
         let job = |sample| {
             let (family, values) = (Arc::new(probe::Knn(how)), Arc::new(counts.clone()));
-            Fit::new(Self::WORD, sample, family, settings.clone(), values, &self.choosing)
+            Fit::new(Self::WORD, sample, family, settings.clone(), values, &self.probing)
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.probing, job, site)
     }
 }

@@ -9,7 +9,7 @@ use crate::base::language::{Share, choice, keys};
 use crate::probe;
 
 use super::super::names::Reference;
-use super::super::probing::{CLASSES, Choosing, Fit, fits_on_features};
+use super::super::probing::{CLASSES, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -21,7 +21,7 @@ keys! {
         features: Located<Reference>,
         /// How far the covariance is pulled towards a multiple of the identity.
         shrinkage: Shrinkage = Shrinkage::Auto,
-        ; .. choosing: Choosing
+        ; .. probing: Probing
     }
 }
 
@@ -41,7 +41,7 @@ impl Kind for Lda {
     const WORD: &'static str = "lda";
 
     fn references(&self) -> Vec<&Located<Reference>> {
-        vec![&self.features]
+        self.probing.references(&self.features)
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
@@ -53,8 +53,8 @@ impl Kind for Lda {
         let settings = json!({ "shrinkage": self.shrinkage });
         let job = |sample| {
             let (family, nothing) = (Arc::new(probe::Lda { shrinkage }), Arc::new(vec![0.0]));
-            Fit::new(Self::WORD, sample, family, settings.clone(), nothing, &self.choosing)
+            Fit::new(Self::WORD, sample, family, settings.clone(), nothing, &self.probing)
         };
-        fits_on_features(Self::WORD, CLASSES, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, CLASSES, &self.features, &self.probing, job, site)
     }
 }

@@ -6,7 +6,7 @@ use crate::probe::{Grid, Named};
 
 use super::super::class_weights::ClassWeights;
 use super::super::names::Reference;
-use super::super::probing::{Choosing, Fit, LABELS, fits_on_features};
+use super::super::probing::{Fit, LABELS, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -20,7 +20,7 @@ keys! {
         c: Grid = Grid::Named(Named::Default),
         /// How much each class counts when it is decided; probabilities stay those of the data.
         class_weights: ClassWeights = ClassWeights::None,
-        ; .. choosing: Choosing
+        ; .. probing: Probing
     }
 }
 
@@ -28,14 +28,14 @@ impl Kind for LinearProbe {
     const WORD: &'static str = "linear_probe";
 
     fn references(&self) -> Vec<&Located<Reference>> {
-        vec![&self.features]
+        self.probing.references(&self.features)
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let job = |sample| {
-            let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.choosing);
+            let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.probing);
             Fit { decide: self.class_weights.clone(), ..fit }
         };
-        fits_on_features(Self::WORD, LABELS, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, LABELS, &self.features, &self.probing, job, site)
     }
 }

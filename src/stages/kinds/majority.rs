@@ -50,7 +50,8 @@ impl Kind for Majority {
             parameters: Some(0),
             ..Arm::default()
         };
-        Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
+        let classifier = ClassifierOffer { data, runs, arm, beside: None };
+        Some(Offers { classifier: Some(classifier), ..Offers::default() })
     }
 }
 

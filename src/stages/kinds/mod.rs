@@ -1,7 +1,10 @@
 //! The kinds of stages: one file each, one line here.
 
+mod adapt_batch_norm;
 mod advise;
+mod concat;
 mod convergence;
+mod direct;
 mod evaluate;
 mod extract;
 mod fine_tune;
@@ -14,6 +17,7 @@ mod majority;
 mod nearest_mean;
 mod pass;
 mod pixel_linear;
+mod pixels;
 mod pretrain;
 mod ridge;
 mod scored;
@@ -105,6 +109,9 @@ macro_rules! stage_kinds {
 
 stage_kinds! {
     Extract => extract::Extract,
+    Pixels => pixels::Pixels,
+    Concat => concat::Concat,
+    Direct => direct::Direct,
     LinearProbe => linear_probe::LinearProbe,
     Svm => svm::Svm,
     Ridge => ridge::Ridge,
@@ -113,6 +120,7 @@ stage_kinds! {
     Lda => lda::Lda,
     FineTune => fine_tune::FineTune,
     Pretrain => pretrain::Pretrain,
+    AdaptBatchNorm => adapt_batch_norm::AdaptBatchNorm,
     Majority => majority::Majority,
     PixelLinear => pixel_linear::PixelLinear,
     Evaluate => evaluate::Evaluate,

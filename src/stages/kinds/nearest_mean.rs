@@ -9,7 +9,7 @@ use crate::base::language::keys;
 use crate::probe;
 
 use super::super::names::Reference;
-use super::super::probing::{CLASSES, Choosing, Fit, fits_on_features};
+use super::super::probing::{CLASSES, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 use super::knn::Distance;
@@ -22,7 +22,7 @@ keys! {
         features: Located<Reference>,
         /// How far items are from means.
         distance: Distance = Distance::L2,
-        ; .. choosing: Choosing
+        ; .. probing: Probing
     }
 }
 
@@ -30,7 +30,7 @@ impl Kind for NearestMean {
     const WORD: &'static str = "nearest_mean";
 
     fn references(&self) -> Vec<&Located<Reference>> {
-        vec![&self.features]
+        self.probing.references(&self.features)
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
@@ -38,8 +38,8 @@ impl Kind for NearestMean {
         let job = |sample| {
             let family = Arc::new(probe::NearestMean { distance: self.distance.measure() });
             let nothing = Arc::new(vec![0.0]);
-            Fit::new(Self::WORD, sample, family, settings.clone(), nothing, &self.choosing)
+            Fit::new(Self::WORD, sample, family, settings.clone(), nothing, &self.probing)
         };
-        fits_on_features(Self::WORD, CLASSES, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, CLASSES, &self.features, &self.probing, job, site)
     }
 }

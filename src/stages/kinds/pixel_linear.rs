@@ -1,19 +1,19 @@
 //! `pixel_linear`: logistic regression on pixels. Does any deep arm earn its cost?
 
-use std::sync::Arc;
-
+use crate::base::Located;
 use crate::base::language::{Count, keys};
-use crate::base::{Located, Problem};
-use crate::data::{InputRule, Size};
+use crate::data::Size;
 use crate::probe::{Grid, Named};
 
 use super::super::class_weights::ClassWeights;
-use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
-use super::super::probing::{Choosing, FEATURES, Fit, LABELS, fits_target, sample};
+use super::super::probing::{
+    Choosing, FEATURES, Fit, LABELS, fits_target, noisy, sample, told_noise,
+};
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
 use super::super::training::Pixelate;
 use super::Kind;
+use super::pixels::plain_rule;
 
 keys! {
     /// Multinomial logistic regression on pixels, its strength chosen on items it was not fitted
@@ -43,13 +43,14 @@ impl Kind for PixelLinear {
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let data = site.dataset(&self.dataset)?;
         fits_target(Self::WORD, LABELS, &self.choosing, &data, self.dataset.place, site)?;
-        let rule = self.rule(&data, site)?;
-        site.fitting(&data, &rule, self.dataset.place)?;
+        let rule = plain_rule(&data, self.size, self.channels, self.dataset.place, site)?;
         let pixels = Pixelate::shared(&data, &rule, site);
         let size = self.choosing.train_size.as_ref();
-        let differ = data.is_drawn(size.map(|size| size.0));
+        let noise = &self.choosing.label_noise;
+        let differ = noise.get() > 0.0 || data.is_drawn(size.map(|size| size.0));
         let runs = site.for_seeds(differ, |site, _, seed| {
             let sample = sample(site, &data, size, seed)?;
+            let sample = noisy(site, sample, noise, seed)?;
             let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.choosing);
             let job = Fit { decide: self.class_weights.clone(), ..fit };
             Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
@@ -58,29 +59,13 @@ impl Kind for PixelLinear {
         let arm = Arm {
             kind: Self::WORD.to_owned(),
             target: data.name.clone(),
+            label_noise: told_noise(noise.value),
             parameters: Some(weights + data.outputs()),
             trained_parameters: Some(weights + data.outputs()),
             macs: Some(weights as u64),
             ..Arm::default()
         };
-        Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
-    }
-}
-
-impl PixelLinear {
-    /// Images at the asked size; numbers at their own.
-    fn rule(&self, data: &Arc<OpenDataset>, site: &mut Site) -> Option<InputRule> {
-        let (size, channels) = if data.is_images {
-            (self.size, self.channels.0)
-        } else {
-            match data.dataset.pixels(0) {
-                Ok(first) => (Size { height: first.height, width: first.width }, first.channels),
-                Err(error) => {
-                    site.problem(Problem::at(self.dataset.place, error.to_string()));
-                    return None;
-                }
-            }
-        };
-        Some(InputRule::plain(size, channels))
+        let classifier = ClassifierOffer { data, runs, arm, beside: None };
+        Some(Offers { classifier: Some(classifier), ..Offers::default() })
     }
 }

@@ -12,9 +12,9 @@ use crate::onnx::macs;
 use crate::onnx::observe::Observation;
 
 use super::super::data::OpenDataset;
-use super::super::model::{BaseModel, Batch, Source};
+use super::super::model::{BaseModel, Batch, Source, Tells};
 use super::super::names::{Name, Reference};
-use super::super::probing::sample;
+use super::super::probing::{sample, told_noise};
 use super::super::site::{Arm, ClassifierOffer, Offers, Runs, Site};
 use super::super::training::{HeadInit, Network, Plan, Pretraining, Recipe, Training};
 use super::Kind;
@@ -71,6 +71,8 @@ impl Kind for Pretrain {
             aliases: BTreeMap::new(),
             output: None,
             seen: seen.clone(),
+            tells: Some(Tells::of(&data)),
+            origin: None,
             batch: Batch::Free,
             is_fully_convolutional: false,
         };
@@ -93,6 +95,7 @@ impl Kind for Pretrain {
             target: data.name.clone(),
             random: true,
             init: Some("random".to_owned()),
+            label_noise: told_noise(self.training.label_noise.value),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(&graph, &seen, 1)),
@@ -101,7 +104,7 @@ impl Kind for Pretrain {
         let model = Arc::new(model(Source::Made(runs.clone())));
         Some(Offers {
             model: Some(model),
-            classifier: Some(ClassifierOffer { data, runs, arm }),
+            classifier: Some(ClassifierOffer { data, runs, arm, beside: None }),
             ..Offers::default()
         })
     }

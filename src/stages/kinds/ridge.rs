@@ -9,7 +9,7 @@ use crate::base::language::keys;
 use crate::probe::{Grid, Named, Ridge as Family};
 
 use super::super::names::Reference;
-use super::super::probing::{ANYTHING, Choosing, Fit, fits_on_features};
+use super::super::probing::{ANYTHING, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -23,7 +23,7 @@ keys! {
         lambda: Grid = Grid::Named(Named::Ridge),
         /// Whether each class has a strength of its own.
         per_class: bool = false,
-        ; .. choosing: Choosing
+        ; .. probing: Probing
     }
 }
 
@@ -31,15 +31,15 @@ impl Kind for Ridge {
     const WORD: &'static str = "ridge";
 
     fn references(&self) -> Vec<&Located<Reference>> {
-        vec![&self.features]
+        self.probing.references(&self.features)
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let job = |sample| {
             let (family, values) = (Arc::new(Family), Arc::new(self.lambda.clone()));
-            let fit = Fit::new(Self::WORD, sample, family, Json::Null, values, &self.choosing);
+            let fit = Fit::new(Self::WORD, sample, family, Json::Null, values, &self.probing);
             Fit { per_class: self.per_class, ..fit }
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.probing, job, site)
     }
 }

@@ -13,7 +13,7 @@ use crate::onnx::{init, lora, lsuv, macs};
 use crate::train::Unfreeze;
 
 use super::super::data::OpenDataset;
-use super::super::model::{BaseModel, Batch, ModelPart, Source};
+use super::super::model::{BaseModel, Batch, ModelPart, Source, Tells};
 use super::super::probing::sample;
 use super::super::site::{Manner, Runs, Site};
 use super::super::training::{HeadInit, Network, Scratch, Training, Tuning};
@@ -291,6 +291,7 @@ pub(super) fn lowest_still(
 pub(super) fn trained(
     network: &Network,
     base: &BaseModel,
+    data: &OpenDataset,
     runs: &Runs,
     site: &Site,
 ) -> Arc<BaseModel> {
@@ -320,6 +321,8 @@ pub(super) fn trained(
         graph,
         output: None,
         seen,
+        tells: Some(Tells::of(data)),
+        origin: None,
         ..base.clone()
     })
 }

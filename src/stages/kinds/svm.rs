@@ -11,7 +11,7 @@ use crate::probe::{self, Cost, Family, Grid, KernelShape, KernelSvm};
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
 use super::super::names::Reference;
-use super::super::probing::{ANYTHING, Choosing, Fit, fits_on_features};
+use super::super::probing::{ANYTHING, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -32,7 +32,7 @@ keys! {
         per_class: bool = false,
         /// How much a violated margin costs in each class.
         class_weights: ClassWeights = ClassWeights::None,
-        ; .. choosing: Choosing
+        ; .. probing: Probing
     }
 }
 
@@ -82,7 +82,7 @@ impl Kind for Svm {
     const WORD: &'static str = "svm";
 
     fn references(&self) -> Vec<&Located<Reference>> {
-        vec![&self.features]
+        self.probing.references(&self.features)
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
@@ -98,10 +98,10 @@ impl Kind for Svm {
         let job = |sample: Sample| {
             let (family, values) = (self.family(&sample), Arc::new(self.c.clone()));
             let settings = settings.clone();
-            let fit = Fit::new(Self::WORD, sample, family, settings, values, &self.choosing);
+            let fit = Fit::new(Self::WORD, sample, family, settings, values, &self.probing);
             Fit { per_class: self.per_class, ..fit }
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)
+        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.probing, job, site)
     }
 }
 

@@ -198,7 +198,7 @@ impl Transferability {
             |layer: &Layer| LayerOffer { features: layer.offer.clone(), port: layer.port.clone() };
         Some(Estimated {
             features: name,
-            base: layer.offer.base.clone(),
+            base: layer.offer.base.clone().unwrap_or_default(),
             runs,
             random,
             layer: offered(layer),

@@ -11,6 +11,7 @@ use crate::probe::{
     Settings, Targets, Unfit, Values, select,
 };
 use crate::train::Rows as _;
+use crate::transferability::Alignment;
 
 use super::super::artifacts::{ArrayRows, Chosen, Predictions, Selection, put_json};
 use super::super::class_weights::ClassWeights;
@@ -18,6 +19,7 @@ use super::super::data::Sample;
 use super::super::job::{Context, Cores, Failure, Job, Learning, Outputs, Speed};
 use super::super::probabilities::best;
 use super::super::targets::{log_odds, told_columns, told_labels};
+use super::across::{Adapt, Bridge, Elsewhere, unalignable};
 use super::options::{Choosing, Positions};
 use super::{FEATURES, told};
 
@@ -37,11 +39,19 @@ pub(crate) struct Fit {
     pub(crate) per_class: bool,
     /// What decisions are weighed with; probabilities stay what they are.
     pub(crate) decide: ClassWeights,
+    /// Whom it speaks of, if not of the items that it learns on.
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
+
+/// The port of features that a probe speaks of, if not of those it learns on.
+pub(super) const TOLD: &str = "told";
+/// The port of what it says of those it learns on, if it speaks of others.
+pub(crate) const AT_HOME: &str = "at_home";
 
 /// What a fit leaves.
 pub(crate) struct Fitting {
     pub(crate) scaler: Scaler,
+    bridge: Option<Bridge>,
     pool: Pool,
     pub(crate) selected: Selected,
     /// What a reader should know of the items held out.
@@ -59,14 +69,18 @@ impl Job for Fit {
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
-        Ok(json!({
+        let mut key = json!({
             "sample": self.sample.key()?,
             "family": self.settings,
             "values": self.values.key(),
             "choosing": self.choosing.key(),
             "per_class": self.per_class,
             "decide": self.decide,
-        }))
+        });
+        if let Some(elsewhere) = &self.elsewhere {
+            key["elsewhere"] = elsewhere.key()?;
+        }
+        Ok(key)
     }
 
     fn learns(&self) -> Option<Learning> {
@@ -84,21 +98,23 @@ impl Job for Fit {
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
         let rows = ArrayRows::open(context.bytes(FEATURES)?)?;
-        let Fitting { scaler, pool, selected, notes } = self.on(&rows, context)?;
-        let calibrator = self.calibrator(&pool, &selected)?;
-        let Selected { fitted, choice, .. } = selected;
-        let everyone: Vec<usize> = self.sample.everyone().iter().map(|(item, _)| *item).collect();
-        let features = scaler.apply(matrix(&rows, &everyone));
-        self.finite(&features, &everyone)?;
-        let scores = fitted.scores(features.view());
-        let calibrated = calibrator.map(|c| c.probabilities(&scores.view())).transpose();
-        let calibrated = calibrated.map_err(|error| self.failure(&error))?;
-        let mut told = self.weighed(self.told(scores, fitted.no_probabilities()));
-        told.probabilities = calibrated.map_or(told.probabilities, Ok);
+        let fitting = self.on(&rows, context)?;
+        let calibrator = self.calibrator(&fitting.pool, &fitting.selected)?;
+        let own = fitting.of_learnt(everyone(&rows, &self.sample), context.cores);
+        let mut told = self.predictions(&self.sample, own, &fitting, calibrator.as_ref())?;
+        let mut outputs = Outputs::default();
+        if let Some(elsewhere) = &self.elsewhere {
+            outputs = outputs.with(AT_HOME, told.save(context.store)?);
+            let rows = ArrayRows::open(context.bytes(TOLD)?)?;
+            let others = fitting.of_told(everyone(&rows, &elsewhere.sample), context.cores);
+            told = self.predictions(&elsewhere.sample, others, &fitting, calibrator.as_ref())?;
+        }
+        let Fitting { selected: Selected { fitted, choice, .. }, notes, .. } = fitting;
         told.selection = choice.as_ref().map(selection);
-        let outputs = Outputs::default().with("predictions", told.save(context.store)?);
+        let outputs = outputs.with("predictions", told.save(context.store)?);
         let mut outputs = outputs.fact("trained_on", self.trained_on());
         outputs.warnings.extend(notes.into_iter().chain(fitted.note()));
+        let outputs = self.sample.with_flipped(outputs);
         Ok(match choice {
             Some(choice) => {
                 let outputs = with_choice(outputs, &choice);
@@ -136,14 +152,93 @@ impl Fit {
     ) -> Self {
         let choosing = choosing.clone();
         let (of, per_class, decide) = (String::new(), false, ClassWeights::None);
-        Self { kind, of, sample, family, settings, values, choosing, per_class, decide }
+        let elsewhere = None;
+        Self { kind, of, sample, family, settings, values, choosing, per_class, decide, elsewhere }
     }
 
     /// Scales, chooses, fits.
     pub(crate) fn on(&self, rows: &ArrayRows, context: &Context<'_>) -> Result<Fitting, Failure> {
-        let (scaler, pool) = self.pool(rows, context.cores);
+        let threads = context.cores;
+        let train = matrix(rows, &self.sample.train);
+        let scaler = Scaler::of_parts(&self.choosing.normalize, &train.view(), &rows.blocks());
+        let bridge = match &self.elsewhere {
+            Some(elsewhere) => Some(self.bridge(elsewhere, rows, &scaler, context)?),
+            None => None,
+        };
+        let val = matrix(rows, &self.sample.split.val);
+        let features = concatenate(Axis(0), &[train.view(), val.view()]);
+        let features = scaler.apply(features.expect("both have the features of one layer"));
+        let features = match bridge.as_ref().and_then(|bridge| bridge.alignment.as_ref()) {
+            Some(alignment) => alignment.of_source(features, threads),
+            None => features,
+        };
+        let (targets, train) = (self.targets(), self.sample.train.len());
+        let pool = Pool { features, targets, train, threads };
         let (selected, notes) = self.selected(&pool, context)?;
-        Ok(Fitting { scaler, pool, selected, notes })
+        Ok(Fitting { scaler, bridge, pool, selected, notes })
+    }
+
+    /// What brings the features that are learnt on and those that are spoken of together: from
+    /// training items of both.
+    fn bridge(
+        &self,
+        elsewhere: &Elsewhere,
+        rows: &ArrayRows,
+        scaler: &Scaler,
+        context: &Context<'_>,
+    ) -> Result<Bridge, Failure> {
+        let told = ArrayRows::open(context.bytes(TOLD)?)?;
+        let (here, there) = (told.length(), rows.length());
+        if here != there {
+            let message = format!("fit: {here} features are spoken of, but {there} learnt on");
+            let help = "both data sets need images of one size, or one `spatial`";
+            return Err(Failure::with_help(message, help));
+        }
+        if elsewhere.adapt == Adapt::None {
+            return Ok(Bridge { scaler: scaler.clone(), alignment: None });
+        }
+        let target = matrix(&told, &elsewhere.sample.train);
+        let own = Scaler::of_parts(&self.choosing.normalize, &target.view(), &told.blocks());
+        let target = own.apply(target);
+        let source = scaler.apply(matrix(rows, &self.sample.train));
+        self.finite(&source, &self.sample.train, &self.sample)?;
+        self.finite(&target, &elsewhere.sample.train, &elsewhere.sample)?;
+        let (source, target, threads) = (source.view(), target.view(), context.cores);
+        let alignment = match &elsewhere.adapt {
+            Adapt::Subspace(subspace) => {
+                Alignment::subspace(source, target, subspace.dim.0, threads)
+            }
+            Adapt::None | Adapt::Coral => Alignment::coral(source, target, threads),
+        };
+        let alignment = alignment.map_err(|error| unalignable(&elsewhere.adapt, &error))?;
+        Ok(Bridge { scaler: own, alignment: Some(alignment) })
+    }
+
+    /// What the probe says of everyone in a sample, from features as it knows them.
+    fn predictions(
+        &self,
+        sample: &Sample,
+        features: Array2<f64>,
+        fitting: &Fitting,
+        calibrator: Option<&Calibrator>,
+    ) -> Result<Predictions, Failure> {
+        let items: Vec<usize> = sample.everyone().iter().map(|(item, _)| *item).collect();
+        self.finite(&features, &items, sample)?;
+        let fitted = &fitting.selected.fitted;
+        // Another data set may have the same classes in another order.
+        let order = self.elsewhere.as_ref().map(|elsewhere| &elsewhere.order);
+        let order = order.filter(|_| sample.data.name != self.sample.data.name);
+        let own = |scores: Array2<f64>| match order {
+            Some(order) => scores.select(Axis(1), order),
+            None => scores,
+        };
+        let scores = fitted.scores(features.view());
+        let calibrated = calibrator.map(|c| c.probabilities(&scores.view())).transpose();
+        let calibrated = calibrated.map_err(|error| self.failure(&error))?;
+        let told = self.told(sample, own(scores), fitted.no_probabilities());
+        let mut told = self.weighed(told, order);
+        told.probabilities = calibrated.map_or(told.probabilities, |all| Ok(own(all)));
+        Ok(told)
     }
 
     /// What makes probabilities of the scores, if they are not the probe's own.
@@ -153,18 +248,6 @@ impl Fit {
         let how = self.choosing.probabilities.clone();
         let made = how.calibrator(has_own, &selected.held_scores, &held);
         made.map_err(|error| self.failure(&error))
-    }
-
-    /// Training items, then those of val, scaled as the training items ask for.
-    fn pool(&self, rows: &ArrayRows, threads: usize) -> (Scaler, Pool) {
-        let train = matrix(rows, &self.sample.train);
-        let scaler = Scaler::fit(&self.choosing.normalize, &train.view());
-        let val = matrix(rows, &self.sample.split.val);
-        let features = concatenate(Axis(0), &[train.view(), val.view()]);
-        let features = scaler.apply(features.expect("both have the features of one layer"));
-        let targets = self.targets();
-        let train = self.sample.train.len();
-        (scaler, Pool { features, targets, train, threads })
     }
 
     /// What is to be said of the training items, then of those of val.
@@ -179,10 +262,13 @@ impl Fit {
             })
         };
         match dataset.target() {
-            Target::Classes => Targets::Classes {
-                labels: items.iter().map(|&item| dataset.items()[item].label).collect(),
-                classes: self.sample.data.classes(),
-            },
+            Target::Classes => {
+                let labels = self.sample.labels();
+                Targets::Classes {
+                    labels: items.iter().map(|&item| labels[item]).collect(),
+                    classes: self.sample.data.classes(),
+                }
+            }
             Target::Labels => Targets::Labels(values()),
             Target::Values => Targets::Values(values()),
         }
@@ -220,16 +306,21 @@ impl Fit {
 
     /// Predictions of everyone from scores, which are logarithms of probabilities if nothing is said
     /// against it.
-    fn told(&self, scores: Array2<f64>, no_probabilities: Option<&str>) -> Predictions {
+    fn told(
+        &self,
+        sample: &Sample,
+        scores: Array2<f64>,
+        no_probabilities: Option<&str>,
+    ) -> Predictions {
         match (self.sample.data.dataset.target(), no_probabilities) {
-            (Target::Classes, _) => told(&self.sample, scores, no_probabilities),
+            (Target::Classes, _) => told(sample, scores, no_probabilities),
             (Target::Labels, None) => {
                 let probabilities = scores.mapv(|score| score.exp().min(1.0));
-                told_labels(&self.sample, probabilities.mapv(log_odds), probabilities)
+                told_labels(sample, probabilities.mapv(log_odds), probabilities)
             }
             (_, why) => {
                 let why = why.unwrap_or("numbers have no probabilities").to_owned();
-                Predictions { probabilities: Err(why), ..told_columns(&self.sample, scores) }
+                Predictions { probabilities: Err(why), ..told_columns(sample, scores) }
             }
         }
     }
@@ -238,12 +329,16 @@ impl Fit {
     /// learnt from items that count the same; deciding by p·w instead of p is what a cost of w for
     /// each item of a class asks for, and leaves the probabilities what they are. Distances have
     /// been learnt with the weights.
-    fn weighed(&self, mut told: Predictions) -> Predictions {
+    fn weighed(&self, mut told: Predictions, order: Option<&Vec<usize>>) -> Predictions {
         told.trained_on = self.trained_on();
         if self.decide == ClassWeights::None || told.probabilities.is_err() {
             return told;
         }
         let weights = self.decide.of(&self.sample);
+        let weights = match order {
+            Some(order) => order.iter().map(|&class| weights[class]).collect(),
+            None => weights,
+        };
         for mut row in told.scores.rows_mut() {
             row.iter_mut().zip(&weights).for_each(|(score, weight)| *score += weight.ln());
             let total = row.fold(0.0, |sum, score| sum + score.exp()).ln();
@@ -254,18 +349,23 @@ impl Fit {
     }
 
     /// Refuses features that are no numbers, wherever they stand.
-    fn finite(&self, features: &Array2<f64>, items: &[usize]) -> Result<(), Failure> {
+    fn finite(
+        &self,
+        features: &Array2<f64>,
+        items: &[usize],
+        sample: &Sample,
+    ) -> Result<(), Failure> {
         let bad = features.indexed_iter().find(|(_, value)| !value.is_finite());
         match bad {
             None => Ok(()),
             Some(((row, column), value)) => {
-                Err(self.no_number(items[row], column, &value.to_string()))
+                Err(self.no_number(sample, items[row], column, &value.to_string()))
             }
         }
     }
 
-    fn no_number(&self, item: usize, column: usize, value: &str) -> Failure {
-        let id = &self.sample.data.dataset.items()[item].id;
+    fn no_number(&self, sample: &Sample, item: usize, column: usize, value: &str) -> Failure {
+        let id = &sample.data.dataset.items()[item].id;
         let of = if self.of.is_empty() { String::new() } else { format!(" in `{}`", self.of) };
         Failure::with_help(
             format!("fit: feature {column} of `{id}`{of} is {value}"),
@@ -277,7 +377,7 @@ impl Fit {
         let mut all = self.sample.train.iter().chain(&self.sample.split.val);
         match error {
             ProbeError::Unfit(Unfit::NotFinite { row, column, value }) => match all.nth(*row) {
-                Some(&item) => self.no_number(item, *column, value),
+                Some(&item) => self.no_number(&self.sample, item, *column, value),
                 None => Failure::new(format!("fit: {error}")),
             },
             ProbeError::TooMany { .. } => Failure::with_help(
@@ -295,6 +395,35 @@ fn exactness(c: &Grid) -> Settings {
         Grid::Named(Named::Dinov2) => Settings { tolerance: 1e-12, ..Settings::default() },
         _ => Settings::default(),
     }
+}
+
+impl Fitting {
+    /// Features of the data set that was learnt on, as the probe knows them.
+    fn of_learnt(&self, features: Array2<f64>, threads: usize) -> Array2<f64> {
+        let features = self.scaler.apply(features);
+        match self.bridge.as_ref().and_then(|bridge| bridge.alignment.as_ref()) {
+            Some(alignment) => alignment.of_source(features, threads),
+            None => features,
+        }
+    }
+
+    /// The same of the data set that is spoken of.
+    fn of_told(&self, features: Array2<f64>, threads: usize) -> Array2<f64> {
+        let Some(Bridge { scaler, alignment }) = &self.bridge else {
+            return self.of_learnt(features, threads);
+        };
+        let features = scaler.apply(features);
+        match alignment {
+            Some(alignment) => alignment.of_target(features, threads),
+            None => features,
+        }
+    }
+}
+
+/// Features of everyone in a sample.
+fn everyone(rows: &ArrayRows, sample: &Sample) -> Array2<f64> {
+    let items: Vec<usize> = sample.everyone().iter().map(|(item, _)| *item).collect();
+    matrix(rows, &items)
 }
 
 /// Rows of an array as a matrix.

@@ -1,19 +1,24 @@
 //! What probes have in common: features and samples in, predictions out.
 
+mod across;
 mod fit;
 mod options;
 mod told;
 
-pub(super) use fit::{Fit, Fitting, matrix};
+pub(super) use across::Probing;
+use fit::TOLD;
+pub(super) use fit::{AT_HOME, Fit, Fitting, matrix};
 pub(super) use options::Choosing;
 pub(super) use told::told;
 
-use crate::base::language::Count;
+use crate::base::language::{Count, Share};
 use crate::base::{Located, Place, Problem, Seed, Target};
 
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
-use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Manner, Offers, Runs, Site};
+use super::site::{
+    Arm, Beside, ClassifierOffer, FeaturesOffer, Input, Manner, Offers, Runs, Setting, Site,
+};
 use super::targets::needs_one_of;
 
 /// The features that a stage reads: one layer of an `extract`.
@@ -41,32 +46,53 @@ pub(super) fn fits_on_features(
     word: &str,
     tells: &[Target],
     features: &Located<Reference>,
-    choosing: &Choosing,
+    probing: &Probing,
     job: impl Fn(Sample) -> Fit,
     site: &mut Site,
 ) -> Option<Offers> {
-    let layer = layer(features, site)?;
-    let train_size = choosing.train_size.as_ref();
-    let data = layer.offer.data.clone();
-    fits_target(word, tells, choosing, &data, features.place, site)?;
-    let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
+    let told = layer(features, site)?;
+    let data = told.offer.data.clone();
+    fits_target(word, tells, probing, &data, features.place, site)?;
+    let other = probing.learns(&told, site)?.0;
+    let learnt = other.as_ref().map_or(&told, |other| &other.layer);
+    let of = probing.train_on.as_ref().filter(|_| other.is_some()).unwrap_or(features);
+    let source = learnt.offer.data.clone();
+    let (size, noise) = (probing.train_size.as_ref(), &probing.label_noise);
+    let differ = told.differs()
+        || learnt.differs()
+        || noise.get() > 0.0
+        || source.is_drawn(size.map(|size| size.0))
+        || data.is_drawn(None);
     let runs = site.for_seeds(differ, |site, position, seed| {
-        let sample = sample(site, &data, train_size, seed)?;
-        let fit = Fit { of: features.to_string(), ..job(sample) };
-        Some(site.add("", seed, fit, vec![layer.input(position)]))
+        let taught = sample(site, &source, size, seed)?;
+        let taught = noisy(site, taught, noise, seed)?;
+        let mut inputs = vec![learnt.input(FEATURES, position)];
+        let mut fit = Fit { of: of.to_string(), ..job(taught) };
+        if let Some(other) = &other {
+            let spoken_of = sample(site, &data, None, seed)?;
+            fit.elsewhere = Some(other.elsewhere(spoken_of, &probing.adapt));
+            inputs.push(told.input(TOLD, position));
+        }
+        Some(site.add("", seed, fit, inputs))
     })?;
     let arm = Arm {
         kind: word.to_owned(),
-        source: Some(layer.offer.base.clone()),
+        source: told.offer.base.clone(),
         target: data.name.clone(),
-        freeze: Some("all".to_owned()),
-        random: layer.offer.random,
-        init: Some(layer.offer.init.to_owned()),
-        macs: layer.offer.macs.get(&layer.port).copied(),
-        manner: Manner { layer: Some(layer.port.clone()), ..Manner::default() },
+        freeze: told.offer.base.is_some().then(|| "all".to_owned()),
+        random: told.offer.random,
+        init: told.offer.init.map(str::to_owned),
+        setting: other.is_some().then_some(Setting::Transductive),
+        train_on: other.is_some().then(|| source.name.clone()),
+        adapt: other.is_some().then(|| probing.adapt.word().to_owned()),
+        label_noise: told_noise(noise.value),
+        macs: told.offer.macs.get(&told.port).copied(),
+        manner: Manner { layer: Some(told.port.clone()), ..Manner::default() },
         ..Arm::default()
     };
-    Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
+    let beside = other.is_some().then_some(Beside::AT_HOME);
+    let classifier = ClassifierOffer { data, runs, arm, beside };
+    Some(Offers { classifier: Some(classifier), ..Offers::default() })
 }
 
 /// Tells at once what a kind of probe cannot do with the items of a data set.
@@ -95,7 +121,7 @@ pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<L
     let planned = site.one(reference)?;
     let Some(offer) = planned.offers?.features else {
         let message = format!("`{}` has no features", reference.stage);
-        let help = "features come from an `extract` stage, as in `codes.gap`";
+        let help = "features come from an `extract`, `pixels` or `concat` stage, as in `codes.gap`";
         site.problem(Problem::at(reference.place, message).help(help));
         return None;
     };
@@ -123,8 +149,8 @@ pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<L
 
 impl Layer {
     /// The input of a node of this seed.
-    fn input(&self, seed: usize) -> Input {
-        Input::new(FEATURES, self.offer.runs.of(seed), &self.port)
+    fn input(&self, port: &str, seed: usize) -> Input {
+        Input::new(port, self.offer.runs.of(seed), &self.port)
     }
 
     /// Whether features differ between seeds.
@@ -155,4 +181,36 @@ pub(super) fn sample(
             None
         }
     }
+}
+
+/// The sample with labels of training items told wrongly, or a problem where that cannot be.
+pub(super) fn noisy(
+    site: &mut Site,
+    sample: Sample,
+    share: &Located<Share>,
+    seed: Option<Seed>,
+) -> Option<Sample> {
+    if share.get() <= 0.0 {
+        return Some(sample);
+    }
+    let problem = |message: String| Problem::at(share.place, message);
+    let (name, target) = (sample.data.name.clone(), sample.data.dataset.target());
+    if target != Target::Classes {
+        let message = format!(
+            "`label_noise` makes classes wrong, but items of `{name}` have {}",
+            target.told()
+        );
+        site.problem(problem(message).help("leave `label_noise` out"));
+        return None;
+    }
+    let noisy = sample.with_label_noise(share.get(), seed.unwrap_or(Seed(0)));
+    let told = |error: crate::data::SplitError| {
+        problem(format!("data set `{name}`: {}", error.message)).help(error.help)
+    };
+    site.found.keep(noisy.map_err(told))
+}
+
+/// The share of labels that are told wrongly, as tables have it.
+pub(super) fn told_noise(share: Share) -> Option<f64> {
+    Some(share.get()).filter(|share| *share > 0.0)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::base::language::{Count, choice, keys};
+use crate::base::language::{Count, Share, choice, keys};
 use crate::base::{Located, Place, Problem, Seed, Target};
 use crate::probe::{Criterion, Normalise, Plan, Pool, Probabilities, ProbeError, Round};
 
@@ -21,6 +21,9 @@ keys! {
         refit: Refit = Refit::Train,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
+        /// Share of the training items whose label is another when the probe is fitted: drawn for
+        /// each seed, each other class being as likely. Labels of val and test stay true.
+        label_noise: Located<Share> = Located::new(Share::ZERO, Place::default()),
     }
 }
 

@@ -112,7 +112,7 @@ impl Job for Choose {
                 .fact("steps", *total);
         }
         outputs.warnings = warnings;
-        Ok(outputs)
+        Ok(task.sample.with_flipped(outputs))
     }
 }
 

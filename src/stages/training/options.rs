@@ -77,6 +77,9 @@ keys! {
         augment: Option<Located<Augment>> = None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
+        /// Share of the training items whose label is another in training: drawn for each seed, each
+        /// other class being as likely. Labels of val and test stay true.
+        label_noise: Located<Share> = nowhere(Share::ZERO),
         /// A published protocol, which fills in whatever is not said here. `check` tells what it
         /// fills in, and what of it is not done.
         protocol: Option<Located<Protocol>> = None,
@@ -115,11 +118,12 @@ fn nowhere<T>(value: T) -> Located<T> {
 }
 
 /// Options that came later: where they are as if not said, keys are those of before.
-const LATER: [&str; 11] = [
+const LATER: [&str; 12] = [
     "augment",
     "micro_batch",
     "loss",
     "label_smoothing",
+    "label_noise",
     "mixup",
     "l2_sp",
     "unfreeze",

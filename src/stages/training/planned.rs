@@ -11,7 +11,7 @@ use crate::onnx::macs;
 use super::super::data::{OpenDataset, Sample};
 use super::super::kinds::{Pass, Views, pass_runs};
 use super::super::model::ModelPart;
-use super::super::probing::{FEATURES, sample};
+use super::super::probing::{FEATURES, noisy, sample};
 use super::super::site::{Input, NodeId, Runs, Site};
 use super::choose::trial_ports;
 use super::options::HeadInit;
@@ -58,6 +58,7 @@ impl Plan<'_> {
         let mut chosen = Vec::new();
         for (position, seed) in seeds.iter().enumerate() {
             let sample = sample(site, &self.data, size, Some(*seed))?;
+            let sample = noisy(site, sample, &self.training.label_noise, Some(*seed))?;
             chosen.push(self.add_seed(site, position, *seed, sample, &cuts)?);
         }
         Some(Runs::Each(chosen))
