@@ -7,6 +7,7 @@ mod advice_summary;
 mod beside;
 mod build;
 mod compare;
+mod energy;
 mod estimates;
 mod frame;
 mod judged;
@@ -27,6 +28,7 @@ pub use advice_summary::AdviceTable;
 pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
 };
+pub use energy::EnergyTotal;
 pub use estimates::{EstimateRow, EstimateTable};
 pub use record::{
     AdviceLine, CalibrationBin, CaseTally, Lines, Question, RunningRecord, ScoreLine, Tally,
@@ -86,6 +88,7 @@ pub fn write(run: &RunRecord, store: &Store, folder: &Path) -> Result<Summary, T
     Ok(Summary {
         advice: advice_summary::summaries(&gathered.advice, &advised),
         lines,
+        energy: energy::total(run),
         ..summary::summarise(run, &gathered)
     })
 }

@@ -7,6 +7,7 @@ use crate::store::{RunRecord, RunStage};
 
 use super::advice_summary::AdviceTable;
 use super::build::{Gathered, Scored};
+use super::energy::EnergyTotal;
 use super::estimates::{self, EstimateTable};
 use super::record::Lines;
 
@@ -21,6 +22,8 @@ pub struct Summary {
     pub advice: Vec<AdviceTable>,
     /// What the run adds to the running record.
     pub lines: Lines,
+    /// Energy of the run, if it was measured.
+    pub energy: Option<EnergyTotal>,
     /// Verdicts, if there are any.
     pub verdicts: Vec<VerdictTable>,
     /// Mean scores of each stage, where there is no verdict.

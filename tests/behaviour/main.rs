@@ -16,6 +16,7 @@ mod caching;
 mod compare;
 mod determinism;
 mod diverging;
+mod energy;
 mod foreign_forms;
 mod formats;
 mod frozen;
