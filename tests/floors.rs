@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Dependencies whose changes must not ripple through the house, and the files that may name them.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 15] = [
     ("dagrs", &["src/pipeline/engine/dagrs_engine.rs"]),
     ("fearless_simd", &["src/kernels/lanes.rs", "src/kernels/wide.rs"]),
     ("indicatif", &["src/console/bars.rs"]),
@@ -29,6 +29,7 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("linfa_svm", &["src/probe/oracles.rs"]),
     ("ndarray_linfa", &["src/probe/oracles.rs"]),
     ("ndarray_npy", &["src/data/formats/npz.rs"]),
+    ("nvml_wrapper", &["src/pipeline/energy/gpu.rs"]),
     ("ort", &["src/onnx/operators.rs", "src/onnx/runtime.rs"]),
     ("ort_tract", &["src/onnx/runtime.rs"]),
     ("polars", &["src/tables/frame.rs"]),

@@ -14,12 +14,13 @@ use crate::base::Digest;
 use crate::console::{self, Style};
 use crate::events::{Event, Everyone, Listener};
 use crate::onnx::runtime::Runtime;
+use crate::pipeline::energy::Meter;
 use crate::pipeline::engine::{Engine as _, Parallel};
 use crate::pipeline::execute::{Execution, Outcome};
 use crate::pipeline::forecast;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::spec::Source;
-use crate::store::{RUN_FORMAT, RunNode, RunOutcome, RunRecord, Store};
+use crate::store::{RUN_FORMAT, RunEnergy, RunNode, RunOutcome, RunRecord, Store};
 use crate::tables::{self, Summary, Tally};
 use crate::train::Workshop;
 
@@ -58,15 +59,23 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     }
     let stop = stop_on_interrupt()?;
     let datasets = plan.datasets.clone();
-    let execution = Arc::new(Execution::new(
+    let meter = Meter::of_machine(plan.on_gpu);
+    let measured = Instant::now();
+    let execution = Execution::new(
         plan,
         Arc::clone(&store),
         Workshop::new(runtime),
         Arc::clone(&listener),
         Arc::clone(&stop),
         common.cores(),
-    ));
+    );
+    let execution = Arc::new(execution.metered(meter));
     let outcomes = Parallel { cores: common.cores() }.run(&execution);
+    record.energy.seconds = measured.elapsed().as_secs_f64();
+    match execution.energy() {
+        Ok(energy) => record.energy.measured = Some(energy),
+        Err(reason) => record.energy.reason = Some(reason),
+    }
     record.nodes = execution.run_nodes(&outcomes);
     // Whoever was interrupted does not wait for files to be read.
     if !stop.load(Ordering::Relaxed) {
@@ -146,6 +155,11 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         stages: plan.stages.clone(),
         nodes: vec![],
         tests: vec![],
+        energy: RunEnergy {
+            carbon: plan.energy.as_ref().and_then(|energy| Some(energy.carbon?.get())),
+            allow_estimate: plan.energy.as_ref().is_some_and(|energy| energy.allow_estimate),
+            ..RunEnergy::default()
+        },
     }
 }
 

@@ -11,7 +11,10 @@ pub(super) fn render(pipeline: &str, table: &AdviceTable) -> String {
         [arm.clone(), chance.map_or("–".to_owned(), |chance| format!("{chance:.2}"))]
     }));
     let struck = table.struck.iter().map(|why| format!("  not advised: {why}"));
-    let reasons = table.reasons.iter().map(|reason| format!("  {reason}"));
+    let reasons = table.reasons.iter().flat_map(|(model, reasons)| {
+        let reasons = reasons.iter().map(|reason| format!("    {reason}"));
+        std::iter::once(format!("  {model}")).chain(reasons)
+    });
     let notes: Vec<String> =
         struck.chain(reasons).chain([format!("  {}", table.chances)]).collect();
     format!(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::base::counted;
-use crate::tables::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
+use crate::tables::{EnergyTotal, ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
 use super::{advice, curves, estimates};
 
@@ -19,7 +19,21 @@ pub fn render(summary: &Summary) -> String {
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }
+    parts.extend(summary.energy.as_ref().map(|total| energy(&summary.pipeline, total)));
     parts.join("\n\n")
+}
+
+/// What the machine used while the run went on.
+fn energy(pipeline: &str, total: &EnergyTotal) -> String {
+    let joules = match total.joules {
+        joules if joules < 1e4 => format!("{joules:.1} J"),
+        joules => format!("{:.4} kWh", joules / 3.6e6),
+    };
+    let carbon = total.carbon_g.map(|grams| format!(", {grams:.3} g CO₂e")).unwrap_or_default();
+    format!(
+        "{pipeline} · energy of the machine\n\n  {joules} in {:.1} s, {:.1} W on average{carbon} ({})",
+        total.seconds, total.watts, total.scope
+    )
 }
 
 fn verdict(pipeline: &str, table: &VerdictTable) -> String {

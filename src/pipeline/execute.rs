@@ -13,6 +13,7 @@ use crate::stages::{Context, Cores, Failure, Given, Node, Outputs};
 use crate::store::{Cost, Key, Record, RunNode, RunOutcome, Store, StoreError};
 use crate::train::Workshop;
 
+use super::energy::{Meter, Reading, Span};
 use super::engine::Work;
 use super::forecast::speed;
 use super::key;
@@ -51,6 +52,7 @@ pub struct Execution {
     listener: Arc<dyn Listener>,
     stop: Arc<AtomicBool>,
     jobs: usize,
+    meter: Meter,
     /// Outcomes so far, for repairing a damaged input.
     outcomes: Mutex<BTreeMap<usize, Outcome>>,
 }
@@ -65,7 +67,19 @@ impl Execution {
         stop: Arc<AtomicBool>,
         jobs: usize,
     ) -> Self {
-        Self { plan, store, workshop, listener, stop, jobs, outcomes: Mutex::default() }
+        let (meter, outcomes) = (Meter::none(), Mutex::default());
+        Self { plan, store, workshop, listener, stop, jobs, meter, outcomes }
+    }
+
+    /// With what measures energy.
+    #[must_use]
+    pub fn metered(self, meter: Meter) -> Self {
+        Self { meter, ..self }
+    }
+
+    /// What the machine used so far.
+    pub fn energy(&self) -> Reading {
+        self.meter.whole()
     }
 
     fn node(&self, index: usize) -> &Node {
@@ -195,14 +209,14 @@ impl Execution {
         self.repair_inputs(index, &given)?;
         self.listener.hear(&Event::Started { node: index, label: self.label(index) });
         let expected = self.node(index).job.expected(speed(self.workshop.runtime().backend));
-        let clock = Clock::start(cores);
+        let clock = Clock::start(cores, &self.meter);
         let outputs = self.work(index, &given, cores, Some(key))?;
         let record = Record {
             fields,
             outputs: outputs.artifacts,
             facts: outputs.facts,
             warnings: outputs.warnings,
-            cost: Cost { expected: Some(expected), ..clock.cost() },
+            cost: Cost { expected: Some(expected), ..clock.stop() },
         };
         lock.save(&record)?;
         Ok(Outcome::Done { key, record: Arc::new(record), hit: false })
@@ -348,26 +362,35 @@ pub(super) fn share(nodes: &[Node], jobs: usize) -> usize {
 }
 
 /// Measures what work costs.
-struct Clock {
+struct Clock<'a> {
     cores: usize,
+    energy: Span<'a>,
     wall: Instant,
     /// Of this thread; tells nothing if others worked too.
     cpu: Option<Duration>,
 }
 
-impl Clock {
-    fn start(cores: usize) -> Self {
-        Self { cores, wall: Instant::now(), cpu: (cores == 1).then(thread_cpu) }
+impl<'a> Clock<'a> {
+    fn start(cores: usize, meter: &'a Meter) -> Self {
+        let energy = meter.start(cores);
+        Self { cores, energy, wall: Instant::now(), cpu: (cores == 1).then(thread_cpu) }
     }
 
-    fn cost(&self) -> Cost {
+    fn stop(self) -> Cost {
         let cpu = self.cpu.map(|before| thread_cpu().saturating_sub(before).as_secs_f64());
+        let seconds = self.wall.elapsed().as_secs_f64();
+        let (energy, energy_reason) = match self.energy.finish() {
+            Ok(energy) => (Some(energy), None),
+            Err(reason) => (None, Some(reason)),
+        };
         Cost {
-            seconds: self.wall.elapsed().as_secs_f64(),
+            seconds,
             cpu_seconds: cpu,
             peak_bytes: peak_bytes(),
             cores: self.cores,
             expected: None,
+            energy,
+            energy_reason,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::store::{RunSkipped, RunStage};
 use crate::transferability::advisor::Outcome;
 
 use super::models::open_model;
-use super::spec::{Combination, DatasetSpec, Document, Source, StageSpec};
+use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Source, StageSpec};
 use super::{facts, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
@@ -34,6 +34,10 @@ pub struct Plan {
     pub skipped: Vec<RunSkipped>,
     /// The data sets.
     pub datasets: Vec<Arc<OpenDataset>>,
+    /// What is told of energy beside what the machine counts.
+    pub energy: Option<EnergySpec>,
+    /// Whether a GPU computes.
+    pub on_gpu: bool,
 }
 
 /// What a plan is built from.
@@ -89,6 +93,8 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         stages,
         skipped,
         datasets: site.datasets.into_values().flatten().collect(),
+        energy: document.energy.clone(),
+        on_gpu: document.device.value == Device::Cuda,
     })
 }
 

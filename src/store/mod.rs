@@ -26,10 +26,10 @@ use crate::base::Digest;
 pub use blob::{BlobWriter, Mapped};
 pub use journal::{Journal, Line};
 pub use lock::KeyLock;
-pub use record::{ArtifactRef, Cost, Key, Record};
+pub use record::{ArtifactRef, Cost, Energy, Key, Record};
 pub use run::{
-    RUN_FILE, RUN_FORMAT, RunAdvised, RunEstimated, RunNode, RunOutcome, RunRecord, RunSkipped,
-    RunStage, RunTest,
+    RUN_FILE, RUN_FORMAT, RunAdvised, RunEnergy, RunEstimated, RunNode, RunOutcome, RunRecord,
+    RunSkipped, RunStage, RunTest,
 };
 
 /// What can go wrong in the store.

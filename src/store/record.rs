@@ -65,6 +65,24 @@ pub struct Cost {
     /// Seconds on one core that it was thought to take.
     #[serde(default)]
     pub expected: Option<f64>,
+    /// Energy, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
+    /// Why it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_reason: Option<String>,
+}
+
+/// Energy that was measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// Joules.
+    pub joules: f64,
+    /// Of what: `processors`, `GPU` or both; `shared by cores` where other work went on beside it and
+    /// each got its share, `shared machine` where other programs used more than 5 % of the cores.
+    pub scope: String,
+    /// What told it.
+    pub source: String,
 }
 
 /// What a finished piece of work left.

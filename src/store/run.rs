@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use crate::base::atomic;
 
-use super::Key;
+use super::{Energy, Key};
 
 /// One run, as `run.json` keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,24 @@ pub struct RunRecord {
     /// Who was tested, for each data set that could be read; runs of older versions do not say.
     #[serde(default)]
     pub tests: Vec<RunTest>,
+    /// Energy of the machine while it went on.
+    #[serde(default)]
+    pub energy: RunEnergy,
+}
+
+/// Energy of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunEnergy {
+    /// What the machine used, whoever used it.
+    pub measured: Option<Energy>,
+    /// Why that is not known.
+    pub reason: Option<String>,
+    /// Seconds that it was measured for.
+    pub seconds: f64,
+    /// Grams of CO₂ equivalent for each kilowatt-hour, if the file says.
+    pub carbon: Option<f64>,
+    /// Whether the file allows guesses.
+    pub allow_estimate: bool,
 }
 
 /// The test part of a data set.

@@ -55,18 +55,18 @@ impl Told {
             return format!("not advised: {struck}");
         }
         match (advised.model, advised.way) {
-            (Some(model), _) => self.reasons(model),
+            (Some(model), _) => self.reasons(model).join("; "),
             (None, Way::Scratch) => "the control: the same network from random weights".to_owned(),
             _ => "no transfer of features that were scored: not advised".to_owned(),
         }
     }
 
     /// What is known of a source model, in words.
-    pub(super) fn reasons(&self, model: usize) -> String {
+    pub(super) fn reasons(&self, model: usize) -> Vec<String> {
         let evidence = &self.advice.models[model];
         let parts = [Some(data(evidence)), Some(alike(evidence)), self.depth(model)];
         let far = far(evidence);
-        parts.into_iter().flatten().chain(far).collect::<Vec<_>>().join("; ")
+        parts.into_iter().flatten().chain(far).collect()
     }
 
     fn depth(&self, model: usize) -> Option<String> {

@@ -12,8 +12,8 @@ pub struct AdviceTable {
     pub rows: Vec<(String, Option<f64>)>,
     /// Arms that cannot be had, each with the reason.
     pub struck: Vec<String>,
-    /// The numbers it rests on, a line for each source model.
-    pub reasons: Vec<String>,
+    /// Each source model with the numbers that the advice rests on.
+    pub reasons: Vec<(String, Vec<String>)>,
     /// Where the chances come from.
     pub chances: String,
     /// What it was worth, a line for each verdict and each judgement.
@@ -39,7 +39,7 @@ fn summary(told: &Told, judged: &[AdviceJudged]) -> AdviceTable {
         target: told.about.target.clone(),
         rows: can.map(|arm| (told.arm(arm).to_owned(), advice.arms[arm].p_neg)).collect(),
         struck: struck.collect(),
-        reasons: models.map(|model| format!("{}: {}", name(model), told.reasons(model))).collect(),
+        reasons: models.map(|model| (name(model).to_owned(), told.reasons(model))).collect(),
         chances: match advice.learnt_from {
             None => "chances are those of a table of textbook cases".to_owned(),
             Some(rows) => format!("chances are learnt from {rows} outcomes for other targets"),

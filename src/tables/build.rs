@@ -17,6 +17,7 @@ use super::advice::{self, Told};
 use super::advice_judged::{self, AdviceJudged};
 use super::arms::{Advised, SCRATCH_LONG, control};
 use super::curves::{self, Curves};
+use super::energy;
 use super::estimates::{self, Estimated};
 use super::frame::Table;
 use super::judged::{self, Judged};
@@ -332,7 +333,7 @@ impl Gathered {
             ("transfer", self.transfer_table(run)),
             ("convergence", self.convergence_table()),
             ("skipped", skipped_table(run)),
-            ("costs", self.cost_table()),
+            ("costs", self.cost_table(run)),
         ];
         // Not every study has probes or range tests: there is no table without them.
         let probed = (!self.probed.is_empty()).then(|| ("selection", self.selection_table()));
@@ -571,7 +572,7 @@ impl Gathered {
             .number("smoothed", each().map(|(_, step)| Some(step.smoothed)))
     }
 
-    fn cost_table(&self) -> Table {
+    fn cost_table(&self, run: &RunRecord) -> Table {
         let each = || self.costs.iter();
         let stage = |cost: &NodeCost, name: &str| {
             cost.stage.as_ref().and_then(|stage| number(stage, name)).map(|value| value as i64)
@@ -603,8 +604,7 @@ impl Gathered {
                 each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "scratch_init"))),
             )
             .whole("frozen_tensors_proved", each().map(proved))
-            .number("energy_j", each().map(|_| None))
-            .text("energy_reason", each().map(|_| Some("not measured by this version")))
+            .also(energy::columns(&self.costs, run))
     }
 
     /// Means over seeds by stage and metric, nested as DVC's metrics commands read them.

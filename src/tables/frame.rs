@@ -76,6 +76,12 @@ impl Table {
         self
     }
 
+    /// Adds the columns of another table with as many rows.
+    pub(super) fn also(mut self, other: Self) -> Self {
+        self.columns.extend(other.columns);
+        self
+    }
+
     /// This name for a column, or `data.` before it while the table has such a column already.
     pub(super) fn free_name(&self, name: &str) -> String {
         match self.columns.iter().any(|(known, _)| known == name) {

@@ -9,6 +9,7 @@ mod beside;
 mod build;
 mod compare;
 mod curves;
+mod energy;
 mod estimates;
 mod frame;
 mod judged;
@@ -32,6 +33,7 @@ pub use compare::{
 pub use curves::{
     ConvergenceRow, ConvergenceTable, CurveSummary, CurveTable, DepthRow, FreezingTable,
 };
+pub use energy::EnergyTotal;
 pub use estimates::{EstimateRow, EstimateTable};
 pub use record::{
     AdviceLine, CalibrationBin, CaseTally, Lines, Question, RunningRecord, ScoreLine, Tally,
@@ -91,6 +93,7 @@ pub fn write(run: &RunRecord, store: &Store, folder: &Path) -> Result<Summary, T
     Ok(Summary {
         advice: advice_summary::summaries(&gathered.advice, &advised),
         lines,
+        energy: energy::total(run),
         ..summary::summarise(run, &gathered)
     })
 }

@@ -9,6 +9,7 @@ use super::advice_summary::AdviceTable;
 use super::arms::Advised;
 use super::build::{Gathered, Scored};
 use super::curves::{self, CurveSummary};
+use super::energy::EnergyTotal;
 use super::estimates::{self, EstimateTable};
 use super::record::Lines;
 
@@ -23,6 +24,8 @@ pub struct Summary {
     pub advice: Vec<AdviceTable>,
     /// What the run adds to the running record.
     pub lines: Lines,
+    /// Energy of the run, if it was measured.
+    pub energy: Option<EnergyTotal>,
     /// Verdicts, if there are any.
     pub verdicts: Vec<VerdictTable>,
     /// Curves, if there are any.

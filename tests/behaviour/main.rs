@@ -18,6 +18,7 @@ mod compare;
 mod curves;
 mod determinism;
 mod diverging;
+mod energy;
 mod foreign_forms;
 mod formats;
 mod frozen;

@@ -8,6 +8,8 @@ use crate::data::{Format, OnBad, Reads, Select, SplitRule, format_words};
 use crate::onnx::runtime::Device;
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
+use super::energy::EnergySpec;
+
 keys! {
     /// One experiment. Everything is named; the order of names means nothing.
     pub struct Document {
@@ -17,6 +19,8 @@ keys! {
         seeds: Seeds = Seeds((0..5).collect()),
         /// What computes.
         device: Located<Device> = Located::new(Device::Cpu, Place::default()),
+        /// What is told of energy beside what the machine counts.
+        energy: Option<EnergySpec> = None,
         /// Values that `${name}` stands for; `--set name=value` replaces them.
         vars: Vars = Vars(vec![]),
         /// Data sets by name.

@@ -2,6 +2,7 @@
 
 mod changes;
 mod document;
+mod energy;
 mod substitute;
 mod yaml;
 
@@ -16,6 +17,7 @@ use crate::stages::Name;
 pub use document::{DatasetSpec, Document, ModelSpec, Seeds, StageSpec, Table, Vars, schema};
 
 pub use changes::Setting;
+pub use energy::EnergySpec;
 use substitute::{Names, substitute};
 
 /// A file that was read: its text for messages, and what it says.
@@ -96,6 +98,7 @@ fn readable_rest(root: &Written) -> Document {
         name: Located::new(Name("unnamed".to_owned()), root.place),
         seeds: Seeds(vec![0]),
         device: Located::new(Device::Cpu, root.place),
+        energy: None,
         vars: Vars(vec![]),
         datasets: table(root, "datasets"),
         models: table(root, "models"),
