@@ -4,6 +4,7 @@
 pub mod artifacts;
 mod class_weights;
 mod data;
+mod effort;
 mod estimate;
 mod feeding;
 mod job;

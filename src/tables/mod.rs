@@ -1,6 +1,7 @@
 //! From the record of a run to its tables. The only door to polars. Reads records and blobs from
 //! disk, so that tables of last month's run need no new run.
 
+mod audit;
 mod beside;
 mod build;
 mod compare;

@@ -42,6 +42,7 @@ mod surgery;
 mod sweep;
 mod targets;
 mod transferability;
+mod verdicts;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod document;
+mod seeds;
 mod substitute;
 mod yaml;
 
@@ -13,7 +14,8 @@ use crate::base::{Found, Located, Problem, Problems, Value, Written};
 use crate::onnx::runtime::Device;
 use crate::stages::Name;
 
-pub use document::{DatasetSpec, Document, ModelSpec, Seeds, StageSpec, Table, Vars, schema};
+pub use document::{DatasetSpec, Document, ModelSpec, StageSpec, Table, Vars, schema};
+pub use seeds::{Seeds, UntilDecided};
 
 pub use changes::Setting;
 use substitute::{Names, substitute};
@@ -94,7 +96,7 @@ fn readable_rest(root: &Written) -> Document {
     }
     Document {
         name: Located::new(Name("unnamed".to_owned()), root.place),
-        seeds: Seeds(vec![0]),
+        seeds: Seeds::counted(1),
         device: Located::new(Device::Cpu, root.place),
         vars: Vars(vec![]),
         datasets: table(root, "datasets"),

@@ -11,13 +11,13 @@ mod verdict;
 mod views;
 
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
-pub use beside::{Beside, ChangedRow, SubgroupRow, TestRow};
+pub use beside::{Beside, ChangedRow, LabelRow, SubgroupRow, TestRow};
 pub use chosen::Chosen;
 pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use predictions::{Predictions, Selection};
 pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};
-pub use verdict::{ArmNumbers, ArmRow, Verdicts};
+pub use verdict::{ArmNumbers, ArmRow, MethodRow, Verdicts};
 pub use views::{ChangedRows, ViewRows};
 
 use serde::Serialize;

@@ -182,6 +182,7 @@ impl Evaluate {
             stage: planned.stage.clone(),
             axes: planned.axes.clone(),
             runs,
+            predictions: offer.runs,
             data: offer.data,
             arm: offer.arm,
         })

@@ -184,6 +184,7 @@ impl Kind for FineTune {
             network: &network,
         };
         let runs = plan.add(site)?;
+        let effort = plan.effort(site)?;
         let (parameters, trained_parameters) = network.parameters();
         let arm = Arm {
             kind: Self::WORD.to_owned(),
@@ -200,6 +201,7 @@ impl Kind for FineTune {
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(network.base(), &base.seen, base.items())),
+            effort,
         };
         let model = trained(&network, &base, &runs, site);
         let classifier = ClassifierOffer { data, runs, arm };

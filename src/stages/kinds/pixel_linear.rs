@@ -10,7 +10,7 @@ use crate::probe::{Grid, Named};
 use super::super::class_weights::ClassWeights;
 use super::super::data::OpenDataset;
 use super::super::names::{Name, Reference};
-use super::super::probing::{Choosing, FEATURES, Fit, LABELS, fits_target, sample};
+use super::super::probing::{Asked, Choosing, FEATURES, Fit, LABELS, fits_target, sample};
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
 use super::super::training::Pixelate;
 use super::Kind;
@@ -28,7 +28,7 @@ keys! {
         /// Inverse strength of the L2 penalty: values to choose from.
         c: Grid = Grid::Named(Named::Default),
         /// How much each class counts when it is decided; probabilities stay those of the data.
-        class_weights: ClassWeights = ClassWeights::None,
+        class_weights: Located<ClassWeights> = ClassWeights::by_default(),
         ; .. choosing: Choosing
     }
 }
@@ -42,16 +42,20 @@ impl Kind for PixelLinear {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let data = site.dataset(&self.dataset)?;
-        fits_target(Self::WORD, LABELS, &self.choosing, &data, self.dataset.place, site)?;
+        let asked = Asked { choosing: &self.choosing, class_weights: Some(&self.class_weights) };
+        fits_target(Self::WORD, LABELS, asked, &data, self.dataset.place, site)?;
         let rule = self.rule(&data, site)?;
         site.fitting(&data, &rule, self.dataset.place)?;
         let pixels = Pixelate::shared(&data, &rule, site);
         let size = self.choosing.train_size.as_ref();
         let differ = data.is_drawn(size.map(|size| size.0));
+        let first = site.seeds.first().copied();
+        let first = sample(site, &data, size, first)?;
+        let effort = Fit::logistic(Self::WORD, first, &self.c, &self.choosing).effort();
         let runs = site.for_seeds(differ, |site, _, seed| {
             let sample = sample(site, &data, size, seed)?;
             let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.choosing);
-            let job = Fit { decide: self.class_weights.clone(), ..fit };
+            let job = Fit { decide: self.class_weights.value.clone(), ..fit };
             Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
         })?;
         let weights = rule.length() * data.outputs();
@@ -61,6 +65,7 @@ impl Kind for PixelLinear {
             parameters: Some(weights + data.outputs()),
             trained_parameters: Some(weights + data.outputs()),
             macs: Some(weights as u64),
+            effort,
             ..Arm::default()
         };
         Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })

@@ -9,7 +9,7 @@ use crate::base::language::keys;
 use crate::probe::{Grid, Named, Ridge as Family};
 
 use super::super::names::Reference;
-use super::super::probing::{ANYTHING, Choosing, Fit, fits_on_features};
+use super::super::probing::{ANYTHING, Asked, Choosing, Fit, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -40,6 +40,13 @@ impl Kind for Ridge {
             let fit = Fit::new(Self::WORD, sample, family, Json::Null, values, &self.choosing);
             Fit { per_class: self.per_class, ..fit }
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)
+        fits_on_features(
+            Self::WORD,
+            ANYTHING,
+            &self.features,
+            Asked::plain(&self.choosing),
+            job,
+            site,
+        )
     }
 }

@@ -11,6 +11,7 @@ pub(super) use told::told;
 use crate::base::language::Count;
 use crate::base::{Located, Place, Problem, Seed, Target};
 
+use super::class_weights::ClassWeights;
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
@@ -35,21 +36,39 @@ pub(super) const LABELS: &[Target] = &[Target::Classes, Target::Labels];
 /// Probes of whatever there is.
 pub(super) const ANYTHING: &[Target] = &[Target::Classes, Target::Labels, Target::Values];
 
+/// What a stage asks for that may not fit the items.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// How its setting is chosen.
+    pub(super) choosing: &'a Choosing,
+    /// Weights of classes, where it has any.
+    pub(super) class_weights: Option<&'a Located<ClassWeights>>,
+}
+
+impl<'a> Asked<'a> {
+    /// Without weights.
+    pub(super) fn plain(choosing: &'a Choosing) -> Self {
+        Self { choosing, class_weights: None }
+    }
+}
+
 /// Plans a stage that fits something on a layer's features: a node for each seed that has features or
 /// training items of its own, or one for all.
 pub(super) fn fits_on_features(
     word: &str,
     tells: &[Target],
     features: &Located<Reference>,
-    choosing: &Choosing,
+    asked: Asked<'_>,
     job: impl Fn(Sample) -> Fit,
     site: &mut Site,
 ) -> Option<Offers> {
     let layer = layer(features, site)?;
-    let train_size = choosing.train_size.as_ref();
+    let train_size = asked.choosing.train_size.as_ref();
     let data = layer.offer.data.clone();
-    fits_target(word, tells, choosing, &data, features.place, site)?;
+    fits_target(word, tells, asked, &data, features.place, site)?;
     let differ = layer.differs() || data.is_drawn(train_size.map(|size| size.0));
+    let first = site.seeds.first().copied();
+    let effort = job(sample(site, &data, train_size, first)?).effort();
     let runs = site.for_seeds(differ, |site, position, seed| {
         let sample = sample(site, &data, train_size, seed)?;
         let fit = Fit { of: features.to_string(), ..job(sample) };
@@ -62,6 +81,7 @@ pub(super) fn fits_on_features(
         freeze: Some("all".to_owned()),
         random: layer.offer.random,
         macs: layer.offer.macs.get(&layer.port).copied(),
+        effort,
         ..Arm::default()
     };
     Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
@@ -71,16 +91,20 @@ pub(super) fn fits_on_features(
 pub(super) fn fits_target(
     word: &str,
     tells: &[Target],
-    choosing: &Choosing,
+    asked: Asked<'_>,
     data: &OpenDataset,
     place: Place,
     site: &mut Site,
 ) -> Option<()> {
     needs_one_of(tells, word, data, place, site)?;
     let no_closed_form =
-        if CLOSED_FORMS.contains(&word) { None } else { choosing.needs_closed_form() };
-    let problems: Vec<Problem> =
-        no_closed_form.into_iter().chain(choosing.misfit(data.dataset.target())).collect();
+        if CLOSED_FORMS.contains(&word) { None } else { asked.choosing.needs_closed_form() };
+    let problems: Vec<Problem> = no_closed_form
+        .or_else(|| asked.choosing.parts_groups(data))
+        .into_iter()
+        .chain(asked.choosing.misfit(data.dataset.target()))
+        .chain(asked.class_weights.and_then(|said| ClassWeights::misfit(said, data)))
+        .collect();
     let fits = problems.is_empty();
     for problem in problems {
         site.problem(problem);
