@@ -13,11 +13,12 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::{Array2, Axis, concatenate, s};
 use tl_run::base::Seed;
 use tl_run::stats::{
-    Bootstrap, Class, Design, Discordant, Lean, MetricDifference, Over, Predictions, Resampled,
-    Study, TwoWay, Verdict, metric, share_of, uneven_differences, units, verdict_alone, weighted,
+    Bootstrap, Class, Design, Discordant, InterimLooks, Lean, MetricDifference, Over, Predictions,
+    Resampled, Study, TwoWay, Verdict, grown, metric, share_of, uneven_differences, units,
+    verdict_alone, weighted,
 };
 
 const REPLICATES: u64 = 2_000;
@@ -44,6 +45,8 @@ fn main() {
     equal_arms();
     known_effects();
     swapped_and_duplicated();
+    several_looks();
+    by_bootstrap();
     times();
 }
 
@@ -141,6 +144,67 @@ fn swapped_and_duplicated() {
          grouped\n({claims} negative; not grouped they would be {bolder})"
     );
     assert!(bolder > claims);
+}
+
+/// How often a study that grows while it is open claims harm where there is none, how often it would
+/// if every look might spend the whole level, and how many seeds known harm takes.
+fn several_looks() {
+    let looks = InterimLooks::new(5, 30);
+    println!(
+        "\nlooks at {:?} seeds, 400 items, arms that do not differ, eps 0.0025",
+        looks.sizes()
+    );
+    println!("spread | negative  at full level each time | seeds on average");
+    for spread in [0.1, 0.3, 0.6] {
+        let found = replicates(Study::even(30, 400, spread));
+        let grown: Vec<Verdict> = found.iter().map(|d| grown(d, &looks, 0.0025)).collect();
+        let negative = share_of(&grown, Class::Negative);
+        let naive = share(&found, |d| {
+            let at_once =
+                |seeds: &usize| verdict_alone(&d.slice(s![..*seeds, ..]).to_owned(), 0.0025).class;
+            looks.sizes().iter().any(|seeds| at_once(seeds) == Class::Negative)
+        });
+        let seeds = grown.iter().map(|verdict| verdict.seeds).sum::<usize>();
+        let seeds = seeds as f64 / grown.len() as f64;
+        println!("{spread:6} | {negative:8.4} {naive:24.4} | {seeds:16.1}");
+        assert!(negative <= at_most(0.05), "looking several times makes false claims");
+    }
+    println!("truth of ability -0.6 / -1.2, spread 0.3: share found, seeds on average");
+    for effect in [-0.6, -1.2] {
+        let found = replicates(Study { effect, ..Study::even(30, 400, 0.3) });
+        let grown: Vec<Verdict> = found.iter().map(|d| grown(d, &looks, EPS)).collect();
+        let seeds = grown.iter().map(|verdict| verdict.seeds).sum::<usize>() as f64;
+        let negative = share_of(&grown, Class::Negative);
+        println!("{effect:6} | {negative:8.4} | {:.1}", seeds / grown.len() as f64);
+    }
+}
+
+/// How often a metric that is no mean is called worse by resamples as they are drawn, and widened.
+fn by_bootstrap() {
+    const STUDIES: u64 = 400;
+    println!("\nby bootstrap, arms that do not differ, {STUDIES} studies, eps 0.01");
+    println!("metric   seeds items spread | as drawn  widened  positive");
+    let bound = 0.05 + 3.0 * (0.05 * 0.95 / STUDIES as f64).sqrt();
+    for name in ["macro_f1", "auroc", "ece"] {
+        for (seeds, items, spread) in [(5, 200, 0.15), (5, 200, 0.5), (5, 400, 1.0), (10, 200, 0.3)]
+        {
+            let study = Study::even(seeds, items, spread);
+            let metric = metric(name).unwrap();
+            let found: Vec<_> = (0..STUDIES)
+                .filter_map(|replicate| study.answer(replicate).resampled(metric, 1_000))
+                .collect();
+            let verdicts: Vec<Verdict> = found.iter().map(|one| one.verdict(EPS)).collect();
+            let drawn = found.iter().filter(|one| one.plain.masses(EPS).below >= 0.95).count();
+            let drawn = drawn as f64 / found.len() as f64;
+            let [negative, positive] =
+                [Class::Negative, Class::Positive].map(|class| share_of(&verdicts, class));
+            println!(
+                "{name:8} {seeds:5} {items:5} {spread:6} | {drawn:8.4} {negative:8.4} \
+                 {positive:9.4}"
+            );
+            assert!(negative <= bound && positive <= bound, "too many false claims");
+        }
+    }
 }
 
 /// The two-way test on 10 seeds × 10,000 items; 10,000 resamples of seeds and items of 10 × 1,000.

@@ -33,12 +33,24 @@ pub(super) fn read(
     runtime: &'static Runtime,
     store: Option<Arc<Store>>,
 ) -> Result<(Source, Plan), Problems> {
+    read_grown(file, common, runtime, store, None)
+}
+
+/// The same for a later look at a study that has grown to so many seeds.
+pub(super) fn read_grown(
+    file: &Path,
+    common: &Common,
+    runtime: &'static Runtime,
+    store: Option<Arc<Store>>,
+    grown: Option<usize>,
+) -> Result<(Source, Plan), Problems> {
     let source = Source::read(file)?;
     let request = Request {
         source: &source,
         beside: file.parent().unwrap_or(Path::new("")),
         sets: &common.sets,
         seeds: common.seeds,
+        grown,
         limit: common.limit,
         only: &common.only,
         look: look(runtime, store.clone()),
@@ -82,7 +94,16 @@ pub(super) fn check(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         Ok((_, plan)) => {
             plan.notes.iter().for_each(|note| console::err(&format!("note: {note}")));
             let (stages, nodes) = (plan.stages.len(), plan.nodes.len());
-            let seeds = counted(plan.seeds.len(), "seed");
+            let (seeds, nodes) = match &plan.growth {
+                None => (counted(plan.seeds.len(), "seed"), nodes.to_string()),
+                Some(growth) => {
+                    let (first, most) = (plan.seeds.len(), growth.most());
+                    (
+                        format!("{first} to {most} seeds"),
+                        format!("{nodes} to {}", growth.nodes(most)),
+                    )
+                }
+            };
             console::out(&format!(
                 "{}: nothing is wrong · {stages} stages, {seeds}, {nodes} nodes",
                 file.display()

@@ -102,16 +102,27 @@ fn nested(page: &mut String, schema: &Json) {
     for (key, value) in properties {
         let is_choice = value["oneOf"]
             .as_array()
-            .is_some_and(|options| options.iter().any(|option| option["const"].is_string()));
+            .is_some_and(|options| options.iter().any(|one| one["const"].is_string()));
         if is_choice {
             let _ = write!(page, "\n`{key}` is one of:\n");
             choices(page, 0, value);
+        } else if let Some(described) = described(value) {
+            let _ = write!(page, "\n`{key}` may be:\n");
+            choices(page, 0, described);
         } else if value["properties"].is_object() {
             let _ = write!(page, "\nThe keys of `{key}`:\n");
             keys(page, value);
             nested(page, value);
         }
     }
+}
+
+/// What may be a plain value too, if one of its other forms is described.
+fn described(value: &Json) -> Option<&Json> {
+    let forms = value["oneOf"].as_array()?;
+    let is_described =
+        |form: &Json| form["description"].is_string() && form["properties"].is_object();
+    forms.iter().any(is_described).then_some(value)
 }
 
 /// Words that can be chosen, each with its own keys. `level` 0 lists them.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use crate::base::Digest;
+use crate::base::{Digest, Problems};
 use crate::console::{self, Style};
 use crate::events::{Event, Everyone, Listener};
 use crate::onnx::runtime::Runtime;
@@ -18,15 +18,17 @@ use crate::pipeline::energy::Meter;
 use crate::pipeline::engine::{Engine as _, Parallel};
 use crate::pipeline::execute::{Execution, Outcome};
 use crate::pipeline::forecast;
+use crate::pipeline::growth::Next;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::spec::Source;
-use crate::store::{RUN_FORMAT, RunEnergy, RunNode, RunOutcome, RunRecord, Store};
+use crate::stages::OpenDataset;
+use crate::store::{Key, RUN_FORMAT, RunEnergy, RunNode, RunOutcome, RunRecord, Store};
 use crate::tables::{self, Summary, Tally};
 use crate::train::Workshop;
 
 use super::Exit;
 use super::arguments::Common;
-use super::check::{read, runtime_note, start_runtime, tell};
+use super::check::{read, read_grown, runtime_note, start_runtime, tell};
 use super::revision::revision;
 
 /// Runs a file.
@@ -58,25 +60,29 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         listener.hear(&Event::Note { text });
     }
     let stop = stop_on_interrupt()?;
-    let datasets = plan.datasets.clone();
-    let meter = Meter::of_machine(plan.on_gpu);
+    let meter = Arc::new(Meter::of_machine(plan.on_gpu));
     let measured = Instant::now();
-    let execution = Execution::new(
-        plan,
-        Arc::clone(&store),
-        Workshop::new(runtime),
-        Arc::clone(&listener),
-        Arc::clone(&stop),
-        common.cores(),
-    );
-    let execution = Arc::new(execution.metered(meter));
-    let outcomes = Parallel { cores: common.cores() }.run(&execution);
+    let mut looks = Looks {
+        file,
+        common,
+        runtime,
+        store: &store,
+        listener: &listener,
+        stop: &stop,
+        meter: &meter,
+    };
+    let Looked { datasets, outcomes } = match looks.take(plan, &mut record)? {
+        Ok(looked) => looked,
+        Err(problems) => {
+            tell(&problems);
+            return Ok(Exit::Wrong);
+        }
+    };
     record.energy.seconds = measured.elapsed().as_secs_f64();
-    match execution.energy() {
+    match meter.whole() {
         Ok(energy) => record.energy.measured = Some(energy),
         Err(reason) => record.energy.reason = Some(reason),
     }
-    record.nodes = execution.run_nodes(&outcomes);
     // Whoever was interrupted does not wait for files to be read.
     if !stop.load(Ordering::Relaxed) {
         record.tests = datasets.iter().filter_map(|data| data.tested()).collect();
@@ -117,6 +123,104 @@ fn recorded(summary: &Summary, store: &Store) -> anyhow::Result<String> {
     let record = tables::running_record(store)?;
     let tallies: Vec<Tally> = record.scores.into_iter().filter(judged).collect();
     Ok(console::render_tallies(&tallies))
+}
+
+/// Looks at a study: once, or while it grows.
+struct Looks<'a> {
+    file: &'a Path,
+    common: &'a Common,
+    runtime: &'static Runtime,
+    store: &'a Arc<Store>,
+    listener: &'a Arc<dyn Listener>,
+    stop: &'a Arc<AtomicBool>,
+    meter: &'a Arc<Meter>,
+}
+
+/// What the last look left.
+struct Looked {
+    datasets: Vec<Arc<OpenDataset>>,
+    outcomes: Vec<Arc<Outcome>>,
+}
+
+impl Looks<'_> {
+    /// Does the work of a plan, and of those that follow while verdicts are open. What is told of the
+    /// nodes in `record` is what became of them in the whole run.
+    fn take(
+        &mut self,
+        mut plan: Plan,
+        record: &mut RunRecord,
+    ) -> anyhow::Result<Result<Looked, Problems>> {
+        let mut made = BTreeSet::new();
+        loop {
+            let (growth, datasets, seeds) =
+                (plan.growth.clone(), plan.datasets.clone(), plan.seeds.len());
+            let (nodes, outcomes) = self.work(plan);
+            record.nodes = nodes;
+            record.nodes.iter_mut().for_each(|node| keep_made(node, &mut made));
+            let looked = Looked { datasets, outcomes };
+            let Some(growth) = growth.filter(|_| self.may_grow(&record.nodes)) else {
+                return Ok(Ok(looked));
+            };
+            match growth.next(&record.stages, seeds, &looked.outcomes, self.store) {
+                Next::Stop { text } => {
+                    self.listener.hear(&Event::Note { text: text.clone() });
+                    record.notes.push(text);
+                    return Ok(Ok(looked));
+                }
+                Next::Grow { seeds, text } => {
+                    let store = Some(Arc::clone(self.store));
+                    let read = read_grown(self.file, self.common, self.runtime, store, Some(seeds));
+                    plan = match read {
+                        Ok((_, plan)) => plan,
+                        Err(problems) => return Ok(Err(problems)),
+                    };
+                    let nodes = plan.nodes.len();
+                    self.listener.hear(&Event::Grown { seeds, nodes, text });
+                    redescribe(record, &plan);
+                }
+            }
+        }
+    }
+
+    fn work(&self, plan: Plan) -> (Vec<RunNode>, Vec<Arc<Outcome>>) {
+        let execution = Execution::new(
+            plan,
+            Arc::clone(self.store),
+            Workshop::new(self.runtime),
+            Arc::clone(self.listener),
+            Arc::clone(self.stop),
+            self.common.cores(),
+        );
+        let execution = Arc::new(execution.metered(Arc::clone(self.meter)));
+        let outcomes = Parallel { cores: self.common.cores() }.run(&execution);
+        (execution.run_nodes(&outcomes), outcomes)
+    }
+
+    /// Whether there is anything to go by: what failed or was interrupted is mended first.
+    fn may_grow(&self, nodes: &[RunNode]) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+            && nodes.iter().all(|node| node.outcome != RunOutcome::Cancelled)
+    }
+}
+
+/// What an earlier look of this run made was not there already.
+fn keep_made(node: &mut RunNode, made: &mut BTreeSet<Key>) {
+    let Some(key) = node.key else { return };
+    match node.outcome {
+        RunOutcome::Done => {
+            made.insert(key);
+        }
+        RunOutcome::Hit if made.contains(&key) => node.outcome = RunOutcome::Done,
+        _ => {}
+    }
+}
+
+/// What a plan says of the run.
+fn redescribe(record: &mut RunRecord, plan: &Plan) {
+    record.seeds = plan.seeds.iter().map(|seed| seed.0).collect();
+    record.notes.clone_from(&plan.notes);
+    record.skipped.clone_from(&plan.skipped);
+    record.stages.clone_from(&plan.stages);
 }
 
 /// Runs thought to be over sooner than this begin without a word.

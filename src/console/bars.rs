@@ -87,6 +87,13 @@ impl Listener for Bars {
                 self.say(event);
                 self.start_run(*nodes);
             }
+            Event::Grown { nodes, .. } => {
+                if let Some(run) = self.state().run.take() {
+                    run.finish_and_clear();
+                }
+                self.say(event);
+                self.start_run(*nodes);
+            }
             Event::Started { node, label } => self.start(*node, label),
             Event::Progress { node, done, total, note } => {
                 self.progress(*node, *done, *total, note);

@@ -1,7 +1,7 @@
 //! What a run would do, as text: a line for nodes that differ in their seed alone.
 
 use crate::base::{counted, duration};
-use crate::pipeline::forecast::{Change, Expected, Forecast, State};
+use crate::pipeline::forecast::{Change, Expected, Forecast, Most, State};
 
 /// The forecast as lines of text, without a line break at its end.
 pub fn forecast(forecast: &Forecast) -> String {
@@ -10,6 +10,10 @@ pub fn forecast(forecast: &Forecast) -> String {
     let head = match nodes - hits {
         0 => format!("{head}, nothing to do"),
         rest => format!("{head}, {rest} to do · {}", time(forecast)),
+    };
+    let head = match &forecast.most {
+        None => head,
+        Some(most) => format!("{head}\n{}", growth(most)),
     };
     let mut lines: Vec<Line> = Vec::new();
     for node in &forecast.nodes {
@@ -21,6 +25,17 @@ pub fn forecast(forecast: &Forecast) -> String {
     }
     let rows: Vec<[String; 4]> = lines.iter().map(Line::cells).collect();
     format!("{head}\n\n{}", super::summary::aligned(&rows))
+}
+
+/// What becomes of a study whose verdicts stay open.
+fn growth(most: &Most) -> String {
+    let looks: Vec<String> = most.looks.iter().map(usize::to_string).collect();
+    let (last, earlier) = looks.split_last().map_or(("", &[][..]), |(last, rest)| (last, rest));
+    let (nodes, time) = (counted(most.nodes, "node"), duration(most.seconds));
+    format!(
+        "until decided: looked at with {} and {last} seeds; up to {nodes}, about {time}",
+        earlier.join(", ")
+    )
 }
 
 /// "about 12 min on 2 cores".
@@ -125,8 +140,14 @@ mod tests {
             node("tuned", 0, State::Later, 2.0),
             node("floor", 0, State::Miss { changed: vec![] }, 0.01),
         ];
-        let told =
-            Forecast { pipeline: "xray".to_owned(), nodes, jobs: 2, seconds: 32.6, guessed: false };
+        let told = Forecast {
+            pipeline: "xray".to_owned(),
+            nodes,
+            jobs: 2,
+            seconds: 32.6,
+            guessed: false,
+            most: None,
+        };
         assert_eq!(
             forecast(&told),
             "\

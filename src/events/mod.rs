@@ -22,6 +22,15 @@ pub enum Event {
         /// The note.
         text: String,
     },
+    /// A verdict is open, and seeds are added: everything begins anew, and what is there is found.
+    Grown {
+        /// Seeds from now on.
+        seeds: usize,
+        /// Nodes from now on.
+        nodes: usize,
+        /// Why.
+        text: String,
+    },
     /// A node begins to work.
     Started {
         /// Its number.

@@ -13,7 +13,7 @@ use crate::stages::{Context, Cores, Failure, Given, Node, Outputs};
 use crate::store::{Cost, Key, Record, RunNode, RunOutcome, Store, StoreError};
 use crate::train::Workshop;
 
-use super::energy::{Meter, Reading, Span};
+use super::energy::{Meter, Span};
 use super::engine::Work;
 use super::forecast::speed;
 use super::key;
@@ -52,7 +52,7 @@ pub struct Execution {
     listener: Arc<dyn Listener>,
     stop: Arc<AtomicBool>,
     jobs: usize,
-    meter: Meter,
+    meter: Arc<Meter>,
     /// Outcomes so far, for repairing a damaged input.
     outcomes: Mutex<BTreeMap<usize, Outcome>>,
 }
@@ -67,19 +67,14 @@ impl Execution {
         stop: Arc<AtomicBool>,
         jobs: usize,
     ) -> Self {
-        let (meter, outcomes) = (Meter::none(), Mutex::default());
+        let (meter, outcomes) = (Arc::new(Meter::none()), Mutex::default());
         Self { plan, store, workshop, listener, stop, jobs, meter, outcomes }
     }
 
     /// With what measures energy.
     #[must_use]
-    pub fn metered(self, meter: Meter) -> Self {
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
         Self { meter, ..self }
-    }
-
-    /// What the machine used so far.
-    pub fn energy(&self) -> Reading {
-        self.meter.whole()
     }
 
     fn node(&self, index: usize) -> &Node {

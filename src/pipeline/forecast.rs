@@ -12,6 +12,7 @@ use crate::stages::{Cores, Given, Node, Speed};
 use crate::store::{Key, Record, Store};
 
 use super::execute::share;
+use super::growth::Growth;
 use super::key;
 use super::plan::Plan;
 
@@ -28,6 +29,20 @@ pub struct Forecast {
     pub seconds: f64,
     /// Whether most of that is a first guess, as nothing like it has been measured here.
     pub guessed: bool,
+    /// What it may come to if seeds are added until the verdicts are decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<Most>,
+}
+
+/// What a study may come to that grows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Most {
+    /// Seeds at each look.
+    pub looks: Vec<usize>,
+    /// Nodes at the last one.
+    pub nodes: usize,
+    /// Seconds up to the last one.
+    pub seconds: f64,
 }
 
 /// What would become of one node.
@@ -103,7 +118,8 @@ pub fn of(plan: &Plan, store: &Store, runtime: &Runtime, jobs: usize) -> Forecas
     let seconds = looking.wall(&nodes);
     let total: f64 = nodes.iter().map(|node| node.core_seconds).sum();
     let guessed = looking.guessed > 0.5 * total;
-    Forecast { pipeline: plan.name.clone(), nodes, jobs, seconds, guessed }
+    let most = plan.growth.as_ref().map(|growth| looking.most(growth, &nodes, seconds));
+    Forecast { pipeline: plan.name.clone(), nodes, jobs, seconds, guessed, most }
 }
 
 impl Forecast {
@@ -228,6 +244,27 @@ impl Looking<'_> {
                 self.guessed += expected;
                 expected
             }
+        }
+    }
+
+    /// What it may come to: further seeds cost what the first ones did, whether or not those are
+    /// there already.
+    fn most(&mut self, growth: &Growth, nodes: &[Expected], seconds: f64) -> Most {
+        let mut seeded = 0.0;
+        for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.seed.is_some()) {
+            seeded += match node.state {
+                State::Hit => self.found[index]
+                    .as_ref()
+                    .map_or(0.0, |record| record.cost.seconds * record.cost.cores as f64),
+                _ => node.core_seconds,
+            };
+        }
+        let (first, most) = (self.plan.seeds.len(), growth.most());
+        let further = seeded / first as f64 * (most - first) as f64 / self.jobs as f64;
+        Most {
+            looks: growth.sizes().to_vec(),
+            nodes: growth.nodes(most),
+            seconds: seconds + further,
         }
     }
 

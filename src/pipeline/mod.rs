@@ -5,6 +5,7 @@ pub mod engine;
 pub mod execute;
 mod facts;
 pub mod forecast;
+pub mod growth;
 mod key;
 mod models;
 mod only;

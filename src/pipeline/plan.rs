@@ -12,8 +12,9 @@ use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, Stage
 use crate::store::{RunSkipped, RunStage};
 use crate::transferability::advisor::Outcome;
 
+use super::growth::{self, Growth};
 use super::models::open_model;
-use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Source, StageSpec};
+use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Seeds, Source, StageSpec};
 use super::{facts, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
@@ -22,6 +23,8 @@ pub struct Plan {
     pub name: String,
     /// Repetitions.
     pub seeds: Vec<Seed>,
+    /// How they grow while verdicts are open, if they do.
+    pub growth: Option<Growth>,
     /// The work.
     pub nodes: Vec<Node>,
     /// What a reader should know before any work.
@@ -50,6 +53,8 @@ pub struct Request<'a> {
     pub sets: &'a [(String, String)],
     /// `--seeds` of the command line.
     pub seeds: Option<usize>,
+    /// Seeds of a later look at a study that grows.
+    pub grown: Option<usize>,
     /// `--limit` of the command line: items of each part at most.
     pub limit: Option<usize>,
     /// `--only` of the command line: stages, with or without axes.
@@ -74,9 +79,13 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     };
     let mut builder = Builder::open(&document, request, found);
     builder.plan_stages(&document);
-    let Builder { mut site, mut stages } = builder;
+    let Builder { mut site, mut stages, growth } = builder;
     sealed::advise_first(&mut site, &mut stages);
+    if let Seeds::Until(until) = &document.seeds {
+        Growth::check(until, &stages, &mut site);
+    }
     only::keep(request.only, &mut site, &mut stages);
+    let growth = growth.map(|growth| growth.planned(&site));
     let facts = facts::of(&site);
     let skipped = skipped(&site);
     choose_device(&document.device, request.runtime, &mut site);
@@ -87,6 +96,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     Ok(Plan {
         name: document.name.0.clone(),
         seeds: site.seeds,
+        growth,
         nodes: site.nodes,
         notes: limit.into_iter().chain(site.notes).collect(),
         facts,
@@ -122,16 +132,28 @@ fn choose_device(device: &Located<Device>, runtime: &Runtime, site: &mut Site) {
 struct Builder {
     site: Site,
     stages: Vec<RunStage>,
+    growth: Option<Growth>,
+}
+
+/// The repetitions of a document: those of the command line, of a look, or of the file.
+fn seeds(document: &Document, request: &Request<'_>) -> (Vec<Seed>, Option<Growth>) {
+    match (request.seeds, &document.seeds) {
+        (Some(count), _) => (growth::numbers(count), None),
+        (None, Seeds::Listed(seeds)) => (seeds.iter().map(|&seed| Seed(seed)).collect(), None),
+        (None, Seeds::Until(until)) => {
+            let count = request.grown.unwrap_or(until.first.0);
+            (growth::numbers(count), Some(Growth::new(until)))
+        }
+    }
 }
 
 impl Builder {
     fn open(document: &Document, request: &Request<'_>, found: Found) -> Self {
-        let mut seeds: Vec<Seed> = document.seeds.0.iter().map(|&seed| Seed(seed)).collect();
-        if let Some(count) = request.seeds {
-            seeds = (0..count as u64).map(Seed).collect();
-        }
+        let (seeds, growth) = seeds(document, request);
+        let interim = growth.as_ref().and_then(|growth| growth.look(seeds.len()));
         let mut site = Site::new(seeds, found, Arc::clone(&request.look));
         site.outcomes.clone_from(&request.outcomes);
+        site.interim = interim;
         if document.stages.entries.is_empty() && document.stages.broken.is_empty() {
             let help = "write `stages:` with at least one stage";
             site.problem(Problem::anywhere("the pipeline has no stages").help(help));
@@ -154,7 +176,7 @@ impl Builder {
                 site.problem(Problem::at(name.place, message).help("rename one of them"));
             }
         }
-        Self { site, stages: vec![] }
+        Self { site, stages: vec![], growth }
     }
 
     fn plan_stages(&mut self, document: &Document) {

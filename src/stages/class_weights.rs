@@ -1,8 +1,9 @@
 //! Classes that are rarer than others, and what each then counts.
 
 use crate::base::language::choice;
+use crate::base::{Located, Place, Problem, Target};
 
-use super::data::Sample;
+use super::data::{OpenDataset, Sample};
 
 choice! {
     /// How much each class counts; of several labels, having each and not having it.
@@ -18,6 +19,23 @@ choice! {
 const MOST_WEIGHT: f64 = 20.0;
 
 impl ClassWeights {
+    /// Where nothing is said.
+    pub(super) fn by_default() -> Located<Self> {
+        Located::new(Self::None, Place::default())
+    }
+
+    /// What a probe of items without classes cannot weigh.
+    pub(super) fn misfit(said: &Located<Self>, data: &OpenDataset) -> Option<Problem> {
+        let target = data.dataset.target();
+        let asks = said.value != Self::None && target != Target::Classes;
+        let message = format!(
+            "items of `{}` have {}, so a probe has no classes that could have weights",
+            data.name,
+            target.told()
+        );
+        asks.then(|| Problem::at(said.place, message).help("leave `class_weights` out"))
+    }
+
     /// The weight of each class, where there are classes.
     pub(super) fn of(&self, sample: &Sample) -> Vec<f64> {
         let prior = sample.prior();

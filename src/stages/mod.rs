@@ -5,6 +5,7 @@ mod advice;
 pub mod artifacts;
 mod class_weights;
 mod data;
+mod effort;
 mod estimate;
 mod feeding;
 mod job;

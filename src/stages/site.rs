@@ -10,11 +10,13 @@ use crate::data::{InputRule, Part, Reads};
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::tensor::Shape;
+use crate::stats::InterimLook;
 
 use crate::base::language::Count;
 use crate::transferability::advisor::Outcome as AdviceOutcome;
 
 use super::data::OpenDataset;
+use super::effort::Effort;
 use super::job::Job;
 use super::model::BaseModel;
 use super::names::{Name, Reference, full_name};
@@ -271,6 +273,9 @@ pub struct Arm {
     pub trained_parameters: Option<usize>,
     /// Multiply–accumulates of one prediction.
     pub macs: Option<u64>,
+    /// What it may spend on training and on choosing.
+    #[serde(skip_serializing_if = "Effort::is_none")]
+    pub effort: Effort,
     /// How it uses its source, for advice.
     #[serde(skip)]
     pub manner: Manner,
@@ -317,6 +322,8 @@ pub struct ScoredArm {
     pub axes: Vec<(String, String)>,
     /// Nodes that offer `items`.
     pub runs: Runs,
+    /// Nodes that offer `predictions` of all parts.
+    pub predictions: Runs,
     /// Where the items come from.
     pub data: Arc<OpenDataset>,
     /// What it was.
@@ -358,6 +365,8 @@ pub type Look = Arc<dyn Looker>;
 pub struct Site {
     /// Repetitions.
     pub seeds: Vec<Seed>,
+    /// Which of several looks at a growing number of repetitions this is.
+    pub interim: Option<InterimLook>,
     /// Data sets by name; nothing for one with a problem.
     pub datasets: BTreeMap<String, Option<Arc<OpenDataset>>>,
     /// Models by name; nothing for one with a problem.
@@ -391,6 +400,7 @@ impl Site {
     pub fn new(seeds: Vec<Seed>, found: Found, look: Look) -> Self {
         Self {
             seeds,
+            interim: None,
             found,
             look,
             datasets: BTreeMap::new(),

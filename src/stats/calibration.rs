@@ -2,16 +2,16 @@
 
 use std::num::NonZeroUsize;
 
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::{Array2, Axis, concatenate, s};
 
 use crate::base::Seed;
 
-use super::simulation::{Study, share_of, uneven_differences, verdict_alone};
+use super::simulation::{Study, grown, share_of, uneven_differences, verdict_alone};
 use super::testing::{Draws, assert_close};
 use super::two_way::TwoWay;
 use super::units::units;
 use super::verdict::{Lean, Verdict};
-use super::{Bootstrap, Class, Design, NEUTRAL_MASS, Over, superiority};
+use super::{Bootstrap, Class, Design, InterimLooks, NEUTRAL_MASS, Over, superiority};
 
 const REPLICATES: usize = 300;
 
@@ -205,4 +205,50 @@ fn resampling_seeds_and_items_rarely_calls_random_weights_negative() {
         negative += u32::from(found.masses(0.01).below >= NEUTRAL_MASS);
     }
     assert!(negative <= 8, "{negative}");
+}
+
+#[test]
+fn a_verdict_by_bootstrap_rarely_calls_random_weights_negative_at_five_seeds() {
+    const STUDIES: u64 = 60;
+    let macro_f1 = super::metric("macro_f1").unwrap();
+    let (mut as_drawn, mut widened) = (0, 0);
+    for replicate in 0..STUDIES {
+        let found = Study::even(5, 120, 0.5).answer(replicate).resampled(macro_f1, 300).unwrap();
+        as_drawn += u32::from(found.plain.masses(0.01).below >= NEUTRAL_MASS);
+        widened += u32::from(found.verdict(0.01).class == Class::Negative);
+    }
+    assert!(widened <= 8 && widened < as_drawn, "{widened} widened, {as_drawn} as drawn");
+}
+
+#[test]
+fn looking_five_times_makes_no_more_false_claims_than_looking_once() {
+    let looks = InterimLooks::new(5, 30);
+    let (mut spent, mut naive) = (0, 0);
+    for d in replicates(Study::even(30, 400, 0.5)) {
+        spent += usize::from(grown(&d, &looks, 0.0025).class == Class::Negative);
+        let at_once = |seeds: &usize| {
+            verdict_alone(&d.slice(s![..*seeds, ..]).to_owned(), 0.0025).class == Class::Negative
+        };
+        naive += usize::from(looks.sizes().iter().any(at_once));
+    }
+    let share = |count: usize| count as f64 / REPLICATES as f64;
+    assert!(share(spent) <= at_most(0.05), "{spent}");
+    assert!(share(naive) > at_most(0.05), "{naive}");
+}
+
+#[test]
+fn seeds_are_added_until_a_plain_difference_is_found() {
+    let looks = InterimLooks::new(3, 12);
+    let mut sizes = Vec::new();
+    for replicate in 0..40 {
+        let study = Study { effect: -0.8, ..Study::even(12, 400, 0.4) };
+        let found = grown(&study.draw(replicate).differences(), &looks, 0.01);
+        assert_ne!(found.class, Class::Positive);
+        if found.class == Class::Negative {
+            sizes.push(found.seeds);
+        }
+    }
+    // Most are found, some of them early.
+    assert!(sizes.len() >= 30, "{sizes:?}");
+    assert!(sizes.iter().any(|seeds| *seeds < 12), "{sizes:?}");
 }

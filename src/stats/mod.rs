@@ -10,8 +10,10 @@ mod benjamini_hochberg;
 mod bootstrap;
 mod columns;
 mod delong;
+mod evidence;
 mod hidden;
 mod holm;
+mod looks;
 mod mcnemar;
 mod measure;
 mod measured;
@@ -42,16 +44,18 @@ mod testing;
 pub use attribution::{Attribution, Cause};
 pub use benjamini_hochberg::benjamini_hochberg;
 pub use bootstrap::{
-    Bca, Bootstrap, Bootstrapped, Design, MetricDifference, Over, STRATIFY_BELOW, Weighted,
-    weighted,
+    Bca, Bootstrap, Bootstrapped, Design, MetricDifference, Over, SEEDS_TO_DRAW, STRATIFY_BELOW,
+    TwoWayBootstrap, Weighted, weighted, weighted_columns,
 };
 pub use columns::{
     Column, ColumnMetric, Columns, ColumnsError, LABEL_METRICS, LabelAuroc, RSquared, Unit,
     VALUE_METRICS, with_both,
 };
 pub use delong::DeLong;
+pub use evidence::{Decider, Evidence};
 pub use hidden::Hidden;
 pub use holm::holm;
+pub use looks::{InterimLook, InterimLooks};
 pub use mcnemar::Discordant;
 pub use measure::{Judged, Measure};
 pub use measured::{Measured, Undefined};
@@ -67,9 +71,12 @@ pub use resampled::{Resampled, fold_ratio};
 pub use rule::{Class, LEVEL, MAX_MISSING_SHARE, MIN_SEEDS, MIN_UNITS, NEUTRAL_MASS, widened_rope};
 pub use sample_size::{difference_detectable, items_needed, power_of_seeds, seeds_needed};
 pub use secondary::{PairedArms, SecondaryTest, Test, TestScope, corrected_together, table_of};
-pub use simulation::{Simulated, Study, share_of, uneven_differences, verdict_alone};
+pub use simulation::{
+    Answered, Resamples, Simulated, Study, grown, share_of, uneven_differences, verdict_alone,
+    verdict_at,
+};
 pub use student::quantile as student_quantile;
-pub use subgroups::{MAX_SUBGROUPS, Subgroup, SubgroupVerdict, subgroups};
+pub use subgroups::{MAX_SUBGROUPS, Subgroup, SubgroupVerdict, screened, subgroups};
 pub use superiority::{seeds_for_superiority, superiority, superiority_interval};
 pub use two_way::{Masses, TwoWay};
 pub use units::{UnitsError, units};

@@ -8,8 +8,8 @@ use super::two_way::Masses;
 /// Family-wise probability of a wrong claim, for each direction.
 pub const LEVEL: f64 = 0.05;
 
-/// Probability that the difference is practically none, from which the arms count as equal; also
-/// the probability from which an undecided comparison leans to one side.
+/// Probability that the difference is practically none, from which the arms count as equal where
+/// there is one look; also the probability from which an undecided comparison leans to one side.
 pub const NEUTRAL_MASS: f64 = 0.95;
 
 /// Fewer paired seeds than this say nothing of their spread.
@@ -44,13 +44,13 @@ pub fn widened_rope(eps: f64, units: usize) -> f64 {
 }
 
 /// `q_neg` and `q_pos` are the p-values, corrected for the family, of "not worse than -eps" and
-/// "not better than eps".
-pub(super) fn classify(masses: Masses, q_neg: f64, q_pos: f64) -> Class {
-    if q_neg <= LEVEL {
+/// "not better than eps"; `level` is [`LEVEL`], or what one of several looks may spend of it.
+pub(super) fn classify(masses: Masses, q_neg: f64, q_pos: f64, level: f64) -> Class {
+    if q_neg <= level {
         Class::Negative
-    } else if q_pos <= LEVEL {
+    } else if q_pos <= level {
         Class::Positive
-    } else if masses.within >= NEUTRAL_MASS {
+    } else if masses.within >= 1.0 - level {
         Class::Neutral
     } else {
         Class::Inconclusive
@@ -76,14 +76,22 @@ mod tests {
 
     #[test]
     fn each_class_has_its_threshold() {
-        assert_eq!(classify(masses(0.96, 0.0), 0.05, 1.0), Class::Negative);
-        assert_eq!(classify(masses(0.0, 0.96), 1.0, 0.05), Class::Positive);
-        assert_eq!(classify(masses(0.02, 0.02), 0.98, 0.98), Class::Neutral);
-        assert_eq!(classify(masses(0.5, 0.1), 0.5, 0.9), Class::Inconclusive);
+        assert_eq!(classify(masses(0.96, 0.0), 0.05, 1.0, LEVEL), Class::Negative);
+        assert_eq!(classify(masses(0.0, 0.96), 1.0, 0.05, LEVEL), Class::Positive);
+        assert_eq!(classify(masses(0.02, 0.02), 0.98, 0.98, LEVEL), Class::Neutral);
+        assert_eq!(classify(masses(0.5, 0.1), 0.5, 0.9, LEVEL), Class::Inconclusive);
+    }
+
+    #[test]
+    fn one_look_of_several_asks_for_more() {
+        let class = |masses, q_neg, q_pos| classify(masses, q_neg, q_pos, 0.01);
+        assert_eq!(class(masses(0.96, 0.0), 0.04, 1.0), Class::Inconclusive);
+        assert_eq!(class(masses(0.02, 0.02), 0.98, 0.98), Class::Inconclusive);
+        assert_eq!(class(masses(0.004, 0.004), 0.99, 0.99), Class::Neutral);
     }
 
     #[test]
     fn a_correction_can_take_a_claim_away() {
-        assert_eq!(classify(masses(0.96, 0.0), 0.12, 1.0), Class::Inconclusive);
+        assert_eq!(classify(masses(0.96, 0.0), 0.12, 1.0, LEVEL), Class::Inconclusive);
     }
 }

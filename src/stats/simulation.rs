@@ -4,11 +4,20 @@
 //! standard deviation of 2, as hard and easy images do, and each training run of each arm has an
 //! ability of its own.
 
-use ndarray::Array2;
+use std::num::NonZeroUsize;
+
+use ndarray::{Array2, s};
 
 use crate::base::Seed;
 
+use super::bootstrap::{
+    Bootstrap, Bootstrapped, Design, MetricDifference, Over, TwoWayBootstrap, weighted,
+};
+use super::evidence::{Decider, Evidence};
+use super::looks::{InterimLook, InterimLooks};
+use super::metrics::Metric;
 use super::normal;
+use super::predictions::Predictions;
 use super::rule::Class;
 use super::two_way::TwoWay;
 use super::verdict::{Comparison, Verdict, judge};
@@ -98,6 +107,90 @@ impl Simulated {
     }
 }
 
+/// What two arms of a simulated study answer about items of two classes: the runs of each arm, with
+/// the probabilities of both classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The class of each item.
+    pub labels: Vec<usize>,
+    /// Of transfer and of scratch, seed by seed: items × classes.
+    pub arms: [Vec<Array2<f64>>; 2],
+}
+
+impl Study {
+    /// Does the study once with answers instead of right and wrong, for metrics that are no means.
+    /// The log-odds of the right class are the run's ability, what is peculiar to the item (standard
+    /// deviation 1, the same for all runs), and chance (1). A third of the items are of class 1.
+    #[must_use]
+    pub fn answer(&self, replicate: u64) -> Answered {
+        let mut draws = Seed(replicate).stream("simulated answers", "");
+        let labels: Vec<usize> = (0..self.items).map(|item| usize::from(item % 3 == 0)).collect();
+        let peculiar: Vec<f64> = (0..self.items).map(|_| draws.normal()).collect();
+        let mut run = |mean: f64| {
+            let ability = mean + self.spread * draws.normal();
+            let mut rows = Array2::zeros((self.items, 2));
+            for (item, &label) in labels.iter().enumerate() {
+                let right = logistic(ability + peculiar[item] + draws.normal());
+                rows[[item, label]] = right;
+                rows[[item, 1 - label]] = 1.0 - right;
+            }
+            rows
+        };
+        let mut arm = |mean: f64| (0..self.seeds).map(|_| run(mean)).collect();
+        let scratch = arm(self.ability);
+        let arms = [arm(self.ability + self.effect), scratch];
+        Answered { labels, arms }
+    }
+}
+
+impl Answered {
+    /// The difference of a metric, transfer minus scratch, by two-way bootstrap.
+    #[must_use]
+    pub fn resampled(&self, metric: &'static dyn Metric, resamples: usize) -> Option<Resamples> {
+        let best = |rows: &Array2<f64>| -> Vec<usize> {
+            rows.rows().into_iter().map(|row| usize::from(row[1] > row[0])).collect()
+        };
+        let predicted: [Vec<Vec<usize>>; 2] =
+            [0, 1].map(|a| self.arms[a].iter().map(best).collect());
+        let prepared = |arm: usize, seed: usize| {
+            let rows = self.arms[arm][seed].view();
+            let told = &predicted[arm][seed];
+            let view = Predictions::new(&self.labels, told, rows, Ok(rows), 2).ok()?;
+            weighted(metric, view).ok()
+        };
+        let seeds = self.arms[0].len();
+        let pairs: Option<Vec<_>> =
+            (0..seeds).map(|seed| Some([prepared(0, seed)?, prepared(1, seed)?])).collect();
+        let difference = MetricDifference { seeds: pairs?, direction: metric.direction() };
+        let threads = NonZeroUsize::MIN;
+        let bootstrap = Bootstrap { resamples, seed: Seed(0), threads };
+        let design = Design::new(seeds, self.labels.len(), Over::SeedsAndItems);
+        let plain = bootstrap.run(&design, |seeds, items| difference.value(seeds, items))?;
+        let widened = TwoWayBootstrap::of(&plain, &design)?;
+        Some(Resamples { plain, widened })
+    }
+}
+
+/// Resamples as they are drawn, and as a verdict takes them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resamples {
+    /// As drawn.
+    pub plain: Bootstrapped,
+    /// As widened for few seeds.
+    pub widened: TwoWayBootstrap,
+}
+
+impl Resamples {
+    /// The verdict on them, alone.
+    #[must_use]
+    pub fn verdict(&self, eps: f64) -> Verdict {
+        let summary = *self.widened.summary();
+        let evidence = Some(Evidence::from(self.widened.clone()));
+        let sizes = (summary.seeds, summary.items);
+        judge_alone(Decider::TwoWayBootstrap, evidence, sizes, eps, None)
+    }
+}
+
 /// Differences (seeds × items) of a transfer that helps with some items and hurts with others, in all
 /// seeds alike: around `mean`, with a standard deviation of 1 between items and of 0.1 besides.
 #[must_use]
@@ -110,17 +203,50 @@ pub fn uneven_differences(seeds: usize, items: usize, mean: f64, replicate: u64)
 /// The verdict on differences (seeds × units) that stand alone.
 #[must_use]
 pub fn verdict_alone(d: &Array2<f64>, eps: f64) -> Verdict {
+    verdict_at(d, eps, None)
+}
+
+/// The same at one of several looks.
+#[must_use]
+pub fn verdict_at(d: &Array2<f64>, eps: f64, look: Option<InterimLook>) -> Verdict {
+    judge_alone(Decider::TwoWay, TwoWay::of(d).map(Evidence::from), d.dim(), eps, look)
+}
+
+fn judge_alone(
+    decider: Decider,
+    evidence: Option<Evidence>,
+    (seeds, units): (usize, usize),
+    eps: f64,
+    look: Option<InterimLook>,
+) -> Verdict {
     let comparison = Comparison {
         family: "simulated".to_owned(),
-        two_way: TwoWay::of(d),
+        decider,
+        evidence,
+        look,
         eps,
-        seeds: d.nrows(),
-        units: d.ncols(),
+        seeds,
+        units,
         missing_seeds: 0,
         reasons: Vec::new(),
         flags: Vec::new(),
     };
     judge(&[comparison]).remove(0)
+}
+
+/// The verdict on a study that grows from the first look's seeds to all of `d` while it is open for
+/// want of seeds: a look is taken where the projection thinks that it may decide.
+#[must_use]
+pub fn grown(d: &Array2<f64>, looks: &InterimLooks, eps: f64) -> Verdict {
+    let mut seeds = looks.sizes()[0];
+    loop {
+        let found = verdict_at(&d.slice(s![..seeds, ..]).to_owned(), eps, looks.at(seeds));
+        let more = found.needed.and_then(|needed| needed.more_seeds);
+        match more.and_then(|more| looks.after(seeds, more)) {
+            Some(next) if found.class == Class::Inconclusive => seeds = next,
+            _ => return found,
+        }
+    }
 }
 
 /// Share of some verdicts that say `class`.

@@ -6,9 +6,10 @@ use ndarray::{ArrayRef2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::benjamini_hochberg::benjamini_hochberg;
+use super::evidence::Evidence;
 use super::two_way::TwoWay;
 use super::units::{UnitsError, units};
-use super::verdict::{Comparison, Verdict, judge};
+use super::verdict::{Comparison, Numbers, Verdict, judge};
 
 /// A column with more values than this is no grouping but a measurement or a name.
 pub const MAX_SUBGROUPS: usize = 20;
@@ -87,7 +88,7 @@ pub fn subgroups(
             groups.map(|groups| part.items.iter().map(|&item| groups[item]).collect());
         let collapsed = units(&own, own_groups.as_deref())?;
         Ok(Comparison {
-            two_way: TwoWay::of(&collapsed),
+            evidence: TwoWay::of(&collapsed).map(Evidence::from),
             units: collapsed.ncols(),
             ..whole.clone()
         })
@@ -96,23 +97,30 @@ pub fn subgroups(
     units(d, groups)?;
     let compared: Vec<Comparison> = parts.iter().map(compare).collect::<Result<_, _>>()?;
     let verdicts = judge(&compared);
-    let screened = |p: fn(&Verdict) -> Option<f64>| {
-        let p: Vec<f64> = verdicts.iter().map(|verdict| p(verdict).unwrap_or(f64::NAN)).collect();
-        benjamini_hochberg(&p)
-    };
-    let hurt = screened(|verdict| verdict.numbers.map(|numbers| 1.0 - numbers.p_neg));
-    let helped = screened(|verdict| verdict.numbers.map(|numbers| 1.0 - numbers.p_pos));
-    let known = |q: f64| (!q.is_nan()).then_some(q);
-    let told = parts.iter().zip(&verdicts).zip(hurt.into_iter().zip(helped));
-    let told = told.map(|((part, verdict), (hurt, helped))| SubgroupVerdict {
+    let screened = screened(&verdicts).into_iter();
+    let told = parts.iter().zip(&verdicts).zip(screened);
+    let told = told.map(|((part, verdict), [hurt, helped])| SubgroupVerdict {
         column: part.column.clone(),
         value: part.value.clone(),
         items: part.items.len(),
         verdict: verdict.clone(),
-        q_neg_bh: known(hurt),
-        q_pos_bh: known(helped),
+        q_neg_bh: hurt,
+        q_pos_bh: helped,
     });
     Ok(told.collect())
+}
+
+/// The p-values of "not worse than -eps" and "not better than eps" of some verdicts, corrected
+/// together by Benjamini and Hochberg's method; none of a verdict without numbers.
+#[must_use]
+pub fn screened(verdicts: &[Verdict]) -> Vec<[Option<f64>; 2]> {
+    let corrected = |side: fn(&Numbers) -> f64| {
+        let p = |verdict: &Verdict| verdict.numbers.as_ref().map_or(f64::NAN, |n| 1.0 - side(n));
+        benjamini_hochberg(&verdicts.iter().map(p).collect::<Vec<f64>>())
+    };
+    let known = |q: f64| (!q.is_nan()).then_some(q);
+    let (hurt, helped) = (corrected(|n| n.p_neg), corrected(|n| n.p_pos));
+    hurt.into_iter().zip(helped).map(|(hurt, helped)| [known(hurt), known(helped)]).collect()
 }
 
 #[cfg(test)]
@@ -120,13 +128,15 @@ mod tests {
     use ndarray::Array2;
 
     use super::*;
-    use crate::stats::Class;
     use crate::stats::testing::{Draws, assert_close};
+    use crate::stats::{Class, Decider};
 
     fn whole(d: &Array2<f64>) -> Comparison {
         Comparison {
             family: "arm".to_owned(),
-            two_way: TwoWay::of(d),
+            decider: Decider::TwoWay,
+            evidence: TwoWay::of(d).map(Evidence::from),
+            look: None,
             eps: 0.01,
             seeds: d.nrows(),
             units: d.ncols(),

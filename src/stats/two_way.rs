@@ -67,10 +67,10 @@ pub struct Masses {
 
 /// The three mean squares of a two-way table.
 #[derive(Clone, Copy)]
-struct MeanSquares {
-    seeds: f64,
-    items: f64,
-    residual: f64,
+pub(super) struct MeanSquares {
+    pub(super) seeds: f64,
+    pub(super) items: f64,
+    pub(super) residual: f64,
 }
 
 impl TwoWay {
@@ -156,18 +156,32 @@ impl TwoWay {
         if self.degenerate {
             return Self::point(self.mean, seeds, items);
         }
+        Self::from_mean_squares(self.mean, seeds, items, self.squares_for(seeds, items))
+    }
+
+    /// The mean squares that the variance components lead to expect for other sizes.
+    pub(super) fn squares_for(&self, seeds: usize, items: usize) -> MeanSquares {
         let of_seeds = (self.ms_seeds - self.ms_residual).max(0.0) / self.items as f64;
         let of_items = (self.ms_items - self.ms_residual).max(0.0) / self.seeds as f64;
-        let squares = MeanSquares {
+        MeanSquares {
             seeds: self.ms_residual + items as f64 * of_seeds,
             items: self.ms_residual + seeds as f64 * of_items,
             residual: self.ms_residual,
-        };
-        Self::from_mean_squares(self.mean, seeds, items, squares)
+        }
     }
 
     fn from_mean_squares(mean: f64, seeds: usize, items: usize, squares: MeanSquares) -> Self {
-        let v = variance(squares);
+        Self::with_variance(mean, seeds, items, squares, variance(squares))
+    }
+
+    /// With a variance of the mean, times S N, that is known from elsewhere.
+    pub(super) fn with_variance(
+        mean: f64,
+        seeds: usize,
+        items: usize,
+        squares: MeanSquares,
+        v: f64,
+    ) -> Self {
         let se = (v / (seeds as f64 * items as f64)).sqrt();
         let hillis = (v / squares.seeds).powi(2) * (seeds - 1) as f64;
         let df = hillis.min((items - 1) as f64);
@@ -189,7 +203,7 @@ impl TwoWay {
     }
 
     /// All differences equal `mean`.
-    fn point(mean: f64, seeds: usize, items: usize) -> Self {
+    pub(super) fn point(mean: f64, seeds: usize, items: usize) -> Self {
         Self {
             mean,
             seeds,

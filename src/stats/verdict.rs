@@ -5,21 +5,27 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{Decider, Evidence};
 use super::holm::holm;
+use super::looks::InterimLook;
 use super::needed::{Needed, mde80, needed};
 use super::rule::{
-    Class, MAX_MISSING_SHARE, MIN_SEEDS, MIN_UNITS, NEUTRAL_MASS, classify, widened_rope,
+    Class, LEVEL, MAX_MISSING_SHARE, MIN_UNITS, NEUTRAL_MASS, classify, widened_rope,
 };
-use super::two_way::{Masses, TwoWay};
+use super::two_way::Masses;
 
 /// One arm against its baseline on one metric: what [`judge`] is given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Comparisons of the same family are corrected together.
     pub family: String,
-    /// The analysis of paired differences, arm minus baseline, positive meaning better; `None`
-    /// where there is none.
-    pub two_way: Option<TwoWay>,
+    /// The test that is to decide.
+    pub decider: Decider,
+    /// What it says of paired differences, arm minus baseline, positive meaning better; `None`
+    /// where there are none.
+    pub evidence: Option<Evidence>,
+    /// Which of several looks this is; none where there is one alone.
+    pub look: Option<InterimLook>,
     /// Half the width of the region of practical equivalence, in the unit of the differences;
     /// widened to 1 / units if below.
     pub eps: f64,
@@ -39,8 +45,10 @@ pub struct Comparison {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Fewer than [`MIN_SEEDS`] paired seeds.
+    /// Fewer than [`super::MIN_SEEDS`] paired seeds.
     TooFewSeeds,
+    /// Fewer than [`super::SEEDS_TO_DRAW`] paired seeds for a metric that is no mean.
+    TooFewSeedsToDraw,
     /// Fewer than [`MIN_UNITS`] test items or groups.
     TooFewUnits,
     /// More than [`MAX_MISSING_SHARE`] of the planned seeds lack an arm.
@@ -60,7 +68,13 @@ pub enum Reason {
 impl Reason {
     /// Whether more seeds or items would remove it.
     fn is_lack_of_data(&self) -> bool {
-        matches!(self, Self::TooFewSeeds | Self::TooFewUnits)
+        self.is_lack_of_seeds() || *self == Self::TooFewUnits
+    }
+
+    /// Whether more seeds would remove it.
+    #[must_use]
+    pub fn is_lack_of_seeds(&self) -> bool {
+        matches!(self, Self::TooFewSeeds | Self::TooFewSeedsToDraw)
     }
 }
 
@@ -69,6 +83,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooFewSeeds => "too_few_seeds",
+            Self::TooFewSeedsToDraw => "too_few_seeds_to_draw",
             Self::TooFewUnits => "too_few_units",
             Self::Missing => "missing",
             Self::NoEstimate => "no_estimate",
@@ -100,9 +115,10 @@ pub struct Numbers {
     pub se: f64,
     /// Its degrees of freedom.
     pub df: f64,
-    /// Lower end of the 95 % interval.
+    /// Lower end of the 95 % interval; at one of several looks, of one so wide that those of all
+    /// looks hold the truth with that probability.
     pub ci_lo: f64,
-    /// Upper end of the 95 % interval.
+    /// Upper end of that interval.
     pub ci_hi: f64,
     /// Two-sided p-value of Δ = 0.
     pub p: f64,
@@ -125,6 +141,12 @@ pub struct Numbers {
 pub struct Verdict {
     /// The claim.
     pub class: Class,
+    /// The test that it stands on.
+    #[serde(default)]
+    pub decider: Decider,
+    /// Which of several looks this is; none where there is one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<InterimLook>,
     /// Where an inconclusive comparison points.
     pub lean: Option<Lean>,
     /// Why no claim may be made; empty if only the data decide.
@@ -184,6 +206,9 @@ impl Verdict {
 /// inconclusive  otherwise, or if there is any reason
 /// ```
 ///
+/// A metric that is no mean has the shares of a two-way bootstrap instead. At one of several looks,
+/// what that look may spend takes the place of 0.05.
+///
 /// Holm's correction runs over the comparisons of a family that have numbers, in each direction by
 /// itself, whether or not a claim may be made of each: leaving some out afterwards would favour the
 /// others.
@@ -232,15 +257,21 @@ fn corrected(family: &[Option<Masses>], side: fn(&Masses) -> f64) -> Vec<f64> {
 fn verdict(comparison: &Comparison, correction: Correction) -> Verdict {
     let reasons = comparison.all_reasons();
     let class = match comparison.masses() {
-        Some(masses) if reasons.is_empty() => classify(masses, correction.q_neg, correction.q_pos),
+        Some(masses) if reasons.is_empty() => {
+            classify(masses, correction.q_neg, correction.q_pos, comparison.level())
+        }
         _ => Class::Inconclusive,
     };
-    let undecided = comparison.two_way.filter(|_| class == Class::Inconclusive);
+    let undecided = comparison.evidence.as_ref().filter(|_| class == Class::Inconclusive);
     let lacks_only_data = reasons.iter().all(Reason::is_lack_of_data);
-    let more = |two_way: TwoWay| needed(&two_way, comparison.eps, correction.claims);
+    let more = |evidence: &Evidence| {
+        needed(evidence, comparison.eps, correction.claims, comparison.level())
+    };
     Verdict {
         class,
-        lean: undecided.as_ref().and_then(lean),
+        decider: comparison.decider,
+        look: comparison.look,
+        lean: undecided.and_then(lean),
         reasons,
         flags: comparison.all_flags(),
         eps: comparison.rope(),
@@ -251,10 +282,11 @@ fn verdict(comparison: &Comparison, correction: Correction) -> Verdict {
     }
 }
 
-fn lean(two_way: &TwoWay) -> Option<Lean> {
-    if two_way.probability_below(0.0) >= NEUTRAL_MASS {
+fn lean(evidence: &Evidence) -> Option<Lean> {
+    let masses = evidence.masses(0.0);
+    if masses.below >= NEUTRAL_MASS {
         Some(Lean::Negative)
-    } else if two_way.probability_above(0.0) >= NEUTRAL_MASS {
+    } else if masses.above >= NEUTRAL_MASS {
         Some(Lean::Positive)
     } else {
         None
@@ -266,15 +298,24 @@ impl Comparison {
         widened_rope(self.eps, self.units)
     }
 
+    /// The error probability that may be spent.
+    fn level(&self) -> f64 {
+        self.look.map_or(LEVEL, |look| look.level)
+    }
+
     fn masses(&self) -> Option<Masses> {
-        self.two_way.map(|two_way| two_way.masses(self.rope()))
+        self.evidence.as_ref().map(|evidence| evidence.masses(self.rope()))
     }
 
     /// The reasons that the sizes give, then those of the caller.
     fn all_reasons(&self) -> Vec<Reason> {
         let planned = self.seeds + self.missing_seeds;
+        let too_few_seeds = match self.decider {
+            Decider::TwoWay => Reason::TooFewSeeds,
+            Decider::TwoWayBootstrap => Reason::TooFewSeedsToDraw,
+        };
         let found = [
-            (self.seeds < MIN_SEEDS, Reason::TooFewSeeds),
+            (self.seeds < self.decider.least_seeds(), too_few_seeds),
             (self.units < MIN_UNITS, Reason::TooFewUnits),
             (self.missing_seeds as f64 > MAX_MISSING_SHARE * planned as f64, Reason::Missing),
         ];
@@ -285,22 +326,23 @@ impl Comparison {
                 reasons.push(reason.clone());
             }
         }
-        if reasons.is_empty() && self.two_way.is_none() {
+        if reasons.is_empty() && self.evidence.is_none() {
             reasons.push(Reason::NoEstimate);
         }
         reasons
     }
 
     fn all_flags(&self) -> Vec<String> {
-        let degenerate = self.two_way.is_some_and(|two_way| two_way.degenerate);
+        let degenerate = self.evidence.as_ref().is_some_and(|found| found.summary().degenerate);
         let own = [(self.missing_seeds > 0, "missing_seeds"), (degenerate, "degenerate")];
         let own = own.into_iter().filter(|(holds, _)| *holds).map(|(_, flag)| flag.to_owned());
         self.flags.iter().cloned().chain(own).collect()
     }
 
     fn numbers(&self, correction: Correction) -> Option<Numbers> {
-        let (two_way, masses) = (self.two_way?, self.masses()?);
-        let (ci_lo, ci_hi) = two_way.interval(0.95);
+        let (evidence, masses) = (self.evidence.as_ref()?, self.masses()?);
+        let two_way = evidence.summary();
+        let (ci_lo, ci_hi) = evidence.interval(1.0 - self.level());
         Some(Numbers {
             delta: two_way.mean,
             se: two_way.se,
@@ -313,7 +355,7 @@ impl Comparison {
             p_pos: masses.above,
             q_neg_holm: correction.q_neg,
             q_pos_holm: correction.q_pos,
-            mde80: mde80(&two_way),
+            mde80: mde80(two_way, self.level()),
         })
     }
 }
@@ -323,7 +365,9 @@ mod tests {
     use ndarray::Array2;
 
     use super::*;
+    use crate::stats::looks::InterimLooks;
     use crate::stats::testing::{PRINTED, assert_close};
+    use crate::stats::two_way::TwoWay;
 
     #[test]
     fn another_unit_changes_numbers_and_no_verdict() {
@@ -359,7 +403,9 @@ mod tests {
     fn comparison(mean: f64, se: f64) -> Comparison {
         Comparison {
             family: "xray".to_owned(),
-            two_way: Some(estimate(mean, se)),
+            decider: Decider::TwoWay,
+            evidence: Some(estimate(mean, se).into()),
+            look: None,
             eps: 0.01,
             seeds: 10,
             units: 1000,
@@ -425,7 +471,7 @@ mod tests {
 
     #[test]
     fn a_comparison_without_numbers_does_not_count_in_its_family() {
-        let empty = Comparison { two_way: None, ..comparison(0.0, 1.0) };
+        let empty = Comparison { evidence: None, ..comparison(0.0, 1.0) };
         let verdicts = judge(&[comparison(-0.05, 0.02), empty]);
         assert_eq!(verdicts[0].class, Class::Negative);
         assert_eq!(verdicts[1].class, Class::Inconclusive);
@@ -452,7 +498,7 @@ mod tests {
         assert_eq!(judge_one(few_seeds).reason().as_deref(), Some("too_few_seeds"));
         let few_items = Comparison { units: 49, ..comparison(-0.2, 0.02) };
         assert_eq!(judge_one(few_items).reason().as_deref(), Some("too_few_units"));
-        let one_seed = Comparison { seeds: 1, two_way: None, ..comparison(-0.2, 0.02) };
+        let one_seed = Comparison { seeds: 1, evidence: None, ..comparison(-0.2, 0.02) };
         assert_eq!(judge_one(one_seed).reason().as_deref(), Some("too_few_seeds"));
     }
 
@@ -478,12 +524,37 @@ mod tests {
     fn arms_that_never_differ_are_neutral_and_flagged() {
         let same = TwoWay::of(&Array2::zeros((10, 1000)));
         let verdict = judge_one(Comparison {
-            two_way: same,
+            evidence: same.map(Evidence::from),
             flags: vec!["diverged".to_owned()],
             ..comparison(0.0, 1.0)
         });
         assert_eq!(verdict.class, Class::Neutral);
         assert_eq!(verdict.flags, ["diverged", "degenerate"]);
+    }
+
+    #[test]
+    fn one_look_of_several_claims_less_and_has_a_wider_interval() {
+        let look = InterimLooks::new(5, 10).at(10);
+        let looked = judge_one(Comparison { look, ..comparison(-0.05, 0.02) });
+        let once = judge_one(comparison(-0.05, 0.02));
+        assert_eq!((once.class, looked.class), (Class::Negative, Class::Inconclusive));
+        assert_eq!(looked.look, look);
+        let [found, before] = [&looked, &once].map(|verdict| verdict.numbers.unwrap());
+        assert!(found.ci_lo < before.ci_lo && found.mde80 > before.mde80);
+        assert_close(found.p_neg, before.p_neg, 0.0);
+    }
+
+    #[test]
+    fn a_metric_that_is_no_mean_needs_five_seeds() {
+        let few = Comparison {
+            decider: Decider::TwoWayBootstrap,
+            evidence: None,
+            seeds: 4,
+            ..comparison(0.0, 1.0)
+        };
+        let verdict = judge_one(few);
+        assert_eq!(verdict.reason().as_deref(), Some("too_few_seeds_to_draw"));
+        assert!(verdict.reasons[0].is_lack_of_seeds());
     }
 
     #[test]

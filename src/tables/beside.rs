@@ -2,11 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::stages::artifacts::{ArmRow, ChangedRow, SubgroupRow, TestRow};
-use crate::stats::{Direction, Numbers, Test, metric};
+use crate::stages::artifacts::{ArmRow, ChangedRow, LabelRow, SubgroupRow, TestRow};
+use crate::stats::{Numbers, Test};
 use crate::store::{RunRecord, RunStage};
 
-use super::build::Verdict;
+use super::build::{Verdict, relative};
 use super::frame::Table;
 
 /// A row with the verdict and the arms it belongs to.
@@ -23,11 +23,16 @@ pub(super) fn tables(verdicts: &[Verdict], run: &RunRecord) -> Vec<(&'static str
     if verdicts.is_empty() {
         return vec![];
     }
-    vec![
+    let mut tables = vec![
         ("tests", test_table(verdicts, run)),
         ("subgroups", subgroup_table(verdicts, run)),
         ("changed_items", changed_table(verdicts, run)),
-    ]
+    ];
+    // Where items have one class each, there are no labels to be told by themselves.
+    if verdicts.iter().any(|verdict| !verdict.beside.labels.is_empty()) {
+        tables.push(("labels", label_table(verdicts, run)));
+    }
+    tables
 }
 
 fn placed<'a, T>(
@@ -59,13 +64,11 @@ fn word(value: &Json) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// The difference as a share of what the baseline leaves to gain, for a metric whose best value is
-/// 1; only of the test that decides.
-fn relative(p: &Placed<'_, TestRow>) -> Option<f64> {
-    let higher = metric(&p.verdict.metric)?.direction() == Direction::HigherIsBetter;
-    let left = 1.0 - p.whole.numbers.m_scratch?;
+/// The difference as a share of what the baseline leaves to gain; only of the test that decides.
+fn share_of_rest(p: &Placed<'_, TestRow>) -> Option<f64> {
     let decides = p.row.test.test == Test::TwoWay;
-    (decides && higher && left > 0.0).then_some(p.row.test.estimate? / left)
+    let estimate = p.row.test.estimate.filter(|_| decides)?;
+    relative(&p.verdict.metric, estimate, p.whole.numbers.m_scratch?)
 }
 
 fn test_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
@@ -77,7 +80,7 @@ fn test_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
         .text("test", each().map(|p| word(&json!(p.row.test.test))))
         .text("scope", each().map(|p| word(&json!(p.row.test.scope))))
         .number("estimate", number(|row| row.test.estimate))
-        .number("relative", each().map(relative))
+        .number("relative", each().map(share_of_rest))
         .number("se", number(|row| row.test.se))
         .number("ci_lo", number(|row| row.test.ci_lo))
         .number("ci_hi", number(|row| row.test.ci_hi))
@@ -120,6 +123,40 @@ fn subgroup_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
         .text("reason", each().map(|told| told.verdict.reason()))
         .number("mde80", number(|n| n.mde80))
         .number("eps", each().map(|told| Some(told.verdict.eps)))
+}
+
+fn label_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
+    let rows = placed(verdicts, |v| &v.beside.labels, |row: &LabelRow| (row.arm, row.baseline));
+    let each = || rows.iter().map(|p| p.row);
+    let number = |of: fn(Numbers) -> f64| rows.iter().map(move |p| p.row.verdict.numbers.map(of));
+    named(&rows, run)
+        .text("metric", rows.iter().map(|p| Some(p.verdict.metric.as_str())))
+        .text("label", each().map(|row| Some(row.label.as_str())))
+        .whole("N", each().map(|row| Some(row.items as i64)))
+        .whole("present", each().map(|row| row.present.map(|n| n as i64)))
+        .whole("units", each().map(|row| Some(row.verdict.units as i64)))
+        .whole("S", each().map(|row| Some(row.verdict.seeds as i64)))
+        .number("m_transfer", each().map(|row| row.m_transfer))
+        .number("m_scratch", each().map(|row| row.m_scratch))
+        .number("delta", number(|n| n.delta))
+        .number("se", number(|n| n.se))
+        .number("ci_lo", number(|n| n.ci_lo))
+        .number("ci_hi", number(|n| n.ci_hi))
+        .number("p", number(|n| n.p))
+        .number("p_neg", number(|n| n.p_neg))
+        .number("p_rope", number(|n| n.p_rope))
+        .number("p_pos", number(|n| n.p_pos))
+        .number("p_holm_neg", number(|n| n.q_neg_holm))
+        .number("p_holm_pos", number(|n| n.q_pos_holm))
+        .number("q_bh_neg", each().map(|row| row.q_neg_bh))
+        .number("q_bh_pos", each().map(|row| row.q_pos_bh))
+        .text("verdict", each().map(|row| word(&json!(row.verdict.class))))
+        .text("lean", each().map(|row| word(&json!(row.verdict.lean))))
+        .text("reason", each().map(|row| row.verdict.reason()))
+        .text("test", each().map(|row| word(&json!(row.verdict.decider))))
+        .number("mde80", number(|n| n.mde80))
+        .number("eps", each().map(|row| Some(row.verdict.eps)))
+        .texts("flags", each().map(|row| row.verdict.flags.clone()))
 }
 
 fn changed_table(verdicts: &[Verdict], run: &RunRecord) -> Table {

@@ -7,8 +7,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::base::Digest;
 use crate::stages::artifacts::{
-    ArmRow, Beside, Chosen, Estimates, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
+    ArmRow, Beside, Chosen, Estimates, Evaluation, MethodRow, Outcome, Predictions, TrialResult,
+    Verdicts,
 };
+use crate::stats::{Direction, Measure};
 use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
@@ -16,6 +18,7 @@ use super::TableError;
 use super::advice::{self, Told};
 use super::advice_judged::{self, AdviceJudged};
 use super::arms::{Advised, SCRATCH_LONG, control};
+use super::audit;
 use super::curves::{self, Curves};
 use super::energy;
 use super::estimates::{self, Estimated};
@@ -49,6 +52,8 @@ pub(super) struct Verdict {
     pub(super) metric: String,
     /// Each row with its arm and its baseline.
     pub(super) rows: Vec<(RunStage, RunStage, ArmRow)>,
+    /// The same of what is chosen among several arms on each side.
+    pub(super) methods: Vec<(RunStage, RunStage, ArmRow)>,
     /// Other tests, subgroups and changed items.
     pub(super) beside: Beside,
 }
@@ -147,6 +152,31 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
     Ok(gathered)
 }
 
+/// What is chosen among several arms in each seed, as if it were a stage.
+const METHOD: &str = "method";
+
+/// A row of a method with what stands for its two sides.
+fn method(arm: &dyn Fn(usize) -> RunStage, row: MethodRow) -> (RunStage, RunStage, ArmRow) {
+    let side = |among: &[usize]| {
+        let arms: Vec<RunStage> = among.iter().map(|one| arm(*one)).collect();
+        let names: Vec<&str> = arms.iter().map(|stage| stage.name.as_str()).collect();
+        let known = arms.first().and_then(|first| first.arm.as_ref());
+        RunStage {
+            name: match names[..] {
+                [only] => only.to_owned(),
+                _ => format!("best of {}", names.join(", ")),
+            },
+            kind: METHOD.to_owned(),
+            arm: known.map(|arm| json!({ "source": arm["source"], "target": arm["target"] })),
+            ..RunStage::default()
+        }
+    };
+    let sides = (side(&row.transfer), side(&row.scratch));
+    let (arm, baseline) = (row.transfer[0], row.scratch[0]);
+    let own = ArmRow { arm, baseline, numbers: row.numbers, verdict: row.verdict };
+    (sides.0, sides.1, own)
+}
+
 /// Reads what the nodes of a run left.
 pub(super) struct Reader<'a> {
     run: &'a RunRecord,
@@ -215,7 +245,8 @@ impl<'a> Reader<'a> {
         let rows = rows.collect();
         // Verdicts of earlier versions have nothing beside them.
         let beside = self.json::<Beside>(node, "beside")?.unwrap_or_default();
-        Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows, beside }))
+        let methods = verdicts.methods.into_iter().map(|row| method(&arm, row)).collect();
+        Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows, methods, beside }))
     }
 
     fn trained(&self, stage: &RunStage, node: usize) -> Result<Option<Trained>, TableError> {
@@ -309,6 +340,27 @@ fn number(stage: &RunStage, name: &str) -> Option<f64> {
     arm_fact(stage, name)?.as_f64()
 }
 
+/// A difference as a share of what the baseline leaves to gain up to the metric's best value: 1, or
+/// 0 of what is better the lower it is.
+pub(super) fn relative(metric: &str, delta: f64, baseline: f64) -> Option<f64> {
+    let left = match Measure::named(metric)?.direction() {
+        Direction::HigherIsBetter => 1.0 - baseline,
+        Direction::LowerIsBetter => baseline,
+    };
+    (left > 0.0).then_some(delta / left)
+}
+
+/// What a row speaks of.
+fn scope(arm: &RunStage) -> &'static str {
+    if arm.kind == METHOD { METHOD } else { "arm" }
+}
+
+/// The flags of a verdict, and whether its baseline had less to spend.
+fn flags(arm: &RunStage, baseline: &RunStage, row: &ArmRow) -> Vec<String> {
+    let had_less = audit::baseline_had_less(arm, baseline).map(|_| "baseline_had_less".to_owned());
+    row.verdict.flags.iter().cloned().chain(had_less).collect()
+}
+
 fn whole(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -340,6 +392,7 @@ impl Gathered {
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
         let beside = super::beside::tables(&self.verdicts, run);
+        let audit = audit::table(&self.verdicts, run).map(|table| ("audit", table));
         // Nor scores before training, and less often what they were worth.
         let scored = !self.estimated.is_empty();
         let scored = scored.then(|| ("transferability", estimates::table(&self.estimated)));
@@ -350,6 +403,7 @@ impl Gathered {
         tables
             .into_iter()
             .chain(beside)
+            .chain(audit)
             .chain(probed)
             .chain(range)
             .chain(scored)
@@ -448,7 +502,10 @@ impl Gathered {
         let rows: Vec<(&Verdict, &RunStage, &RunStage, &ArmRow)> = self
             .verdicts
             .iter()
-            .flat_map(|v| v.rows.iter().map(move |(arm, base, row)| (v, arm, base, row)))
+            .flat_map(|v| {
+                let all = v.rows.iter().chain(&v.methods);
+                all.map(move |(arm, base, row)| (v, arm, base, row))
+            })
             .collect();
         let each = || rows.iter().copied();
         let numbers = |row: &ArmRow| row.verdict.numbers;
@@ -456,7 +513,10 @@ impl Gathered {
         let advised = |verdict: &Verdict, row: &ArmRow| {
             (self.advised(verdict, row)? == Advised::Add).then_some(SCRATCH_LONG)
         };
-        Table::default()
+        let share = |(v, _, _, row): (&Verdict, &RunStage, &RunStage, &ArmRow)| {
+            relative(&v.metric, numbers(row)?.delta, row.numbers.m_scratch?)
+        };
+        let table = Table::default()
             .text("pair_id", each().map(|(v, arm, base, _)| Some(v.pair_id(run, arm, base))))
             .text("source", each().map(|(_, arm, ..)| text(arm, "source")))
             .text("target", each().map(|(_, arm, ..)| text(arm, "target")))
@@ -487,6 +547,7 @@ impl Gathered {
             .number("sd_scratch", each().map(|(.., row)| row.numbers.sd_scratch))
             .number("m_majority", each().map(|(.., row)| row.numbers.m_majority))
             .number("delta", each().map(|(.., row)| numbers(row).map(|n| n.delta)))
+            .number("relative", each().map(share))
             .number("se", each().map(|(.., row)| numbers(row).map(|n| n.se)))
             .number("df", each().map(|(.., row)| numbers(row).map(|n| n.df)))
             .number("ci_lo", each().map(|(.., row)| numbers(row).map(|n| n.ci_lo)))
@@ -507,8 +568,19 @@ impl Gathered {
             .number("p_gt", each().map(|(.., row)| row.numbers.p_gt))
             .number("mde80", each().map(|(.., row)| numbers(row).map(|n| n.mde80)))
             .number("eps", each().map(|(.., row)| Some(row.verdict.eps)))
-            .text("scope", each().map(|_| Some("arm")))
-            .texts("flags", each().map(|(.., row)| row.verdict.flags.clone()))
+            .text("scope", each().map(|(_, arm, ..)| Some(scope(arm))))
+            .text("test", each().map(|(.., row)| word(json!(row.verdict.decider))))
+            .texts("flags", each().map(|(_, arm, base, row)| flags(arm, base, row)));
+        // Where there was one look, there is nothing to say of it.
+        if each().all(|(.., row)| row.verdict.look.is_none()) {
+            return table;
+        }
+        let look = |row: &ArmRow| row.verdict.look;
+        table
+            .whole("look", each().map(|(.., row)| look(row).map(|look| look.number as i64)))
+            .whole("looks", each().map(|(.., row)| look(row).map(|look| look.of as i64)))
+            .number("alpha", each().map(|(.., row)| look(row).map(|look| look.level)))
+            .number("alpha_spent", each().map(|(.., row)| look(row).map(|look| look.spent)))
     }
 
     fn convergence_table(&self) -> Table {

@@ -5,6 +5,7 @@ mod advice;
 mod advice_judged;
 mod advice_summary;
 mod arms;
+mod audit;
 mod beside;
 mod build;
 mod compare;

@@ -173,9 +173,10 @@ pub fn row(entry: &RunEntry) -> RunRow {
 fn best(folder: &Path) -> Option<BestArm> {
     let table = read(folder, "transfer").ok()??;
     let (arms, deltas) = (table.texts_of("arm")?, table.numbers_of("delta")?);
-    let words = table.texts_of("verdict")?;
-    let rows = arms.into_iter().zip(deltas).zip(words);
-    let known = rows.filter_map(|((arm, delta), word)| {
+    let (words, scopes) = (table.texts_of("verdict")?, table.texts_of("scope")?);
+    let rows = arms.into_iter().zip(deltas).zip(words).zip(scopes);
+    let rows = rows.filter(|(_, scope)| scope.as_deref() == Some("arm"));
+    let known = rows.filter_map(|(((arm, delta), word), _)| {
         Some(BestArm { arm: arm?, delta: delta?, word: word_of(&word?) })
     });
     known.max_by(|a, b| a.delta.total_cmp(&b.delta))

@@ -1,12 +1,13 @@
 //! What a person reads at the end: the verdict first, or the scores where there is none.
 
 use crate::base::counted;
-use crate::stages::artifacts::{ArmRow, SubgroupRow};
+use crate::stages::artifacts::{ArmRow, Beside};
 use crate::stats::{Class, Lean};
 use crate::store::{RunRecord, RunStage};
 
 use super::advice_summary::AdviceTable;
 use super::arms::Advised;
+use super::audit;
 use super::build::{Gathered, Scored};
 use super::curves::{self, CurveSummary};
 use super::energy::EnergyTotal;
@@ -94,10 +95,11 @@ pub struct ScoreRow {
 /// Puts the summary together.
 pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts = gathered.verdicts.iter().map(|verdict| {
-        let rows = verdict.rows.iter().map(|(arm, _, row)| {
+        let rows = verdict.rows.iter().map(|(arm, baseline, row)| {
             let advised = gathered.advised(verdict, row);
             let told = verdict_row(&verdict.metric, arm, row, advised.as_ref());
-            with_hurt(told, &verdict.beside.subgroups, row)
+            let told = with_hurt(told, &verdict.beside, row);
+            with_less(told, arm, baseline)
         });
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
         for (_, baseline, row) in &verdict.rows {
@@ -157,21 +159,38 @@ fn verdict_row(
     }
 }
 
-/// With the subgroups that are hurt by an arm that is not said to hurt on the whole.
-fn with_hurt(told: VerdictRow, subgroups: &[SubgroupRow], row: &ArmRow) -> VerdictRow {
+/// With the subgroups and labels that are hurt by an arm that is not said to hurt on the whole.
+fn with_hurt(told: VerdictRow, beside: &Beside, row: &ArmRow) -> VerdictRow {
     if told.word == Word::Hurts {
         return told;
     }
-    let own = subgroups.iter().filter(|part| (part.arm, part.baseline) == (row.arm, row.baseline));
-    let hurt = own.filter(|part| part.told.verdict.class == Class::Negative);
-    let names: Vec<String> =
-        hurt.map(|part| format!("{}={}", part.told.column, part.told.value)).collect();
-    if names.is_empty() {
-        return told;
+    let own = (row.arm, row.baseline);
+    let parts = beside.subgroups.iter().filter(|part| (part.arm, part.baseline) == own);
+    let parts = parts.filter(|part| part.told.verdict.class == Class::Negative);
+    let parts = parts.map(|part| format!("{}={}", part.told.column, part.told.value));
+    let labels = beside.labels.iter().filter(|label| (label.arm, label.baseline) == own);
+    let labels = labels.filter(|label| label.verdict.class == Class::Negative);
+    let names: Vec<String> = parts.chain(labels.map(|label| label.label.clone())).collect();
+    match names.is_empty() {
+        true => told,
+        false => told.and(format!("hurts {}", names.join(", "))),
     }
-    let hurt = format!("hurts {}", names.join(", "));
-    let parts = [told.remark, hurt].into_iter().filter(|part| !part.is_empty());
-    VerdictRow { remark: parts.collect::<Vec<_>>().join("; "), ..told }
+}
+
+/// With what the baseline had less to spend.
+fn with_less(told: VerdictRow, arm: &RunStage, baseline: &RunStage) -> VerdictRow {
+    match audit::baseline_had_less(arm, baseline) {
+        Some(less) => told.and(less),
+        None => told,
+    }
+}
+
+impl VerdictRow {
+    /// With one more remark.
+    fn and(self, remark: String) -> Self {
+        let parts = [self.remark, remark].into_iter().filter(|part| !part.is_empty());
+        Self { remark: parts.collect::<Vec<_>>().join("; "), ..self }
+    }
 }
 
 /// Nobody gets this many times the test items that there are.
@@ -228,6 +247,9 @@ const BUDGET_LIMITED: &str = "the arm behind was still improving; train longer";
 pub(super) fn reasons_in_words(reasons: &str) -> String {
     let words = |reason: &str| match reason.trim() {
         "too_few_seeds" => "fewer than 3 seeds".to_owned(),
+        "too_few_seeds_to_draw" => {
+            "fewer than 5 seeds, which a metric that is no mean over items needs".to_owned()
+        }
         "too_few_units" => "fewer than 50 test items or groups".to_owned(),
         "missing" => "too many seeds failed".to_owned(),
         "no_estimate" => "nothing to compare".to_owned(),

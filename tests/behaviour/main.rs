@@ -47,6 +47,7 @@ mod surgery;
 mod sweep;
 mod targets;
 mod transferability;
+mod verdicts;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;

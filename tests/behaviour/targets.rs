@@ -164,6 +164,78 @@ fn assert_labels_are_learnt(backend: &Backend) {
     assert_eq!(words, [("source", "log_loss"), ("tuned", "log_loss"), ("floor", "log_loss")]);
     assert!(verdicts.iter().all(|row| row["delta"].parse::<f64>().is_ok()));
     assert_eq!(verdicts[0]["verdict"], "positive", "{told}");
+    assert_labels_are_judged(&study);
+}
+
+/// Each label has a verdict of its own, and their mean is that of the whole.
+fn assert_labels_are_judged(study: &Study) {
+    let number = |row: &std::collections::BTreeMap<String, String>, column: &str| -> f64 {
+        row[column].parse().unwrap_or_else(|_| panic!("{column} of {row:?}"))
+    };
+    let labels = rows(&study.latest(), "labels");
+    for whole in rows(&study.latest(), "transfer") {
+        let own: Vec<_> = labels.iter().filter(|row| row["arm"] == whole["arm"]).collect();
+        let names: Vec<&str> = own.iter().map(|row| row["label"].as_str()).collect();
+        assert_eq!(names, ["left", "upper", "rare"]);
+        let mean = own.iter().map(|row| number(row, "delta")).sum::<f64>() / 3.0;
+        assert!((mean - number(&whole, "delta")).abs() < 1e-9, "{own:?}");
+        for row in own {
+            assert!(number(row, "p_holm_neg") >= number(row, "q_bh_neg") - 1e-12);
+            assert!(number(row, "q_bh_neg") >= 1.0 - number(row, "p_neg") - 1e-12);
+            assert_eq!(row["test"], "two_way");
+        }
+    }
+    // Of `left` not everything is known, and few items have the rare label.
+    let of = |label: &str, column: &str| {
+        let row = labels.iter().find(|row| row["label"] == label);
+        number(row.expect("every label has a row"), column)
+    };
+    assert!(of("left", "N") < of("upper", "N"));
+    assert!(of("rare", "present") < 20.0 && of("upper", "present") > 20.0);
+}
+
+#[test]
+fn the_mean_area_of_several_labels_is_judged_by_resamples_and_each_label_beside_it() {
+    let study = of_labels();
+    study.replace("seeds: 3", "seeds: 5");
+    study.replace("steps: 150\n      lr: [1e-2, 3e-2]", "steps: 60\n      lr: 3e-2");
+    study.replace("baseline: scratch }", "baseline: scratch, metric: auroc, resamples: 1000 }");
+    let told = study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+    let verdicts = rows(&study.latest(), "transfer");
+    assert!(verdicts.iter().all(|row| row["test"] == "two_way_bootstrap"), "{told}");
+    let labels = rows(&study.latest(), "labels");
+    let floor: Vec<_> = labels.iter().filter(|row| row["arm"] == "floor").collect();
+    assert_eq!(floor.len(), 3);
+    assert!(floor.iter().all(|row| row["m_transfer"] == "0.5"), "{floor:?}");
+    assert!(floor.iter().all(|row| row["test"] == "two_way_bootstrap"), "{floor:?}");
+    let means: f64 = floor.iter().map(|row| row["delta"].parse::<f64>().unwrap()).sum();
+    let whole = verdicts.iter().find(|row| row["arm"] == "floor").unwrap();
+    assert!((means / 3.0 - whole["delta"].parse::<f64>().unwrap()).abs() < 1e-9);
+}
+
+#[test]
+fn what_probes_of_labels_and_groups_cannot_do_is_told_with_its_place() {
+    let study = of_labels();
+    with_probes(
+        &study,
+        &[
+            ("weighed", "{ linear_probe: { features: codes.dense1, class_weights: balanced } }"),
+            ("machine", "{ svm: { features: codes.dense1, class_weights: balanced } }"),
+        ],
+    );
+    assert_snapshot!(study.refusal().problems(), @"
+    error: items of `halves` have several labels each, so a probe has no classes that could have weights
+      help: leave `class_weights` out
+    error: items of `halves` have several labels each, so a probe has no classes that could have weights
+      help: leave `class_weights` out
+    ");
+    let study = of_values();
+    let ridge = "{ ridge: { features: codes.dense1, select: leave_one_out } }";
+    with_probes(&study, &[("least_squares", ridge)]);
+    assert_snapshot!(study.refusal().problems(), @"
+    error: an item of `halves` that is left out alone is judged by a fit on others of its group
+      help: write `select: { folds: { count: 5 } }`, which keeps groups together, or `select: val`
+    ");
 }
 
 #[test]
@@ -369,7 +441,7 @@ fn probes_tell_several_labels() {
 fn probes_predict_numbers() {
     let study = of_values();
     let ways = [
-        ("least_squares", "{ ridge: { features: codes.dense1, select: leave_one_out } }"),
+        ("least_squares", "{ ridge: { features: codes.dense1, select: { folds: { count: 5 } } } }"),
         ("neighbours", "{ knn: { features: codes.dense1, k: [3, 10] } }"),
         ("machine", "{ svm: { features: codes.dense1, c: [1, 10] } }"),
         ("tube", "{ svm: { features: codes.dense1, kernel: rbf, c: [1, 10] } }"),
@@ -445,17 +517,17 @@ fn a_metric_that_does_not_fit_is_told_with_those_that_do() {
     error: items of `halves` have several labels each, which no metric asked for can judge
       help: ask for `auroc`, `average_precision`, `log_loss`, `brier`
     ");
-    assert_snapshot!(told(&of_labels(), "log_loss", "auroc"), @"
-    error: `auroc` is no mean over items, which this test needs
-      help: there is: `log_loss`, `brier`
+    assert_snapshot!(told(&of_labels(), "log_loss", "auroc, resamples: 10"), @"
+    error: `auroc` is no mean over items: it is judged by resamples, and 10 are too few
+      help: write `resamples: 1000` or more, or leave it out
     ");
     assert_snapshot!(told(&of_labels(), "log_loss", "accuracy"), @"
     error: `accuracy` cannot compare what is told of items of `halves`, which have several labels each
-      help: there is: `log_loss`, `brier`
+      help: there is: `auroc`, `average_precision`, `log_loss`, `brier`
     ");
     assert_snapshot!(told(&of_values(), "r2", "log_loss"), @"
     error: `log_loss` cannot compare what is told of items of `halves`, which have numbers to be predicted
-      help: there is: `mse`, `mae`
+      help: there is: `r2`, `rmse`, `mse`, `mae`
     ");
 }
 

@@ -362,15 +362,15 @@ fn a_baseline_that_is_not_scored_is_told_with_where_to_add_it() {
 }
 
 #[test]
-fn a_verdict_on_a_metric_that_is_no_mean_is_told_with_those_that_are() {
-    assert_snapshot!(with_verdict("probe", "auroc").refusal(), @"
+fn a_verdict_on_a_metric_that_nobody_knows_is_told_with_those_there_are() {
+    assert_snapshot!(with_verdict("probe", "macro_f2").refusal(), @"
     exit code 2
     --- standard error
-    error: `auroc` is no mean over items, which this test needs
+    error: no metric is called `macro_f2`
          study.yaml:22:54
-     22 |     transfer: { of: scores, baseline: probe, metric: auroc }
-        |                                                      ^^^^^
-      help: there is: `accuracy`, `balanced_accuracy`, `log_loss`, `brier`
+     22 |     transfer: { of: scores, baseline: probe, metric: macro_f2 }
+        |                                                      ^^^^^^^^
+      help: did you mean `macro_f1`?
 
     1 problem
     ");

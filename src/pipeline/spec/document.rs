@@ -2,21 +2,22 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::base::language::{Count, FilePath, OneOrMore, Read, keys, unexpected};
+use crate::base::language::{FilePath, Read, keys, unexpected};
 use crate::base::{Entry, Found, Located, Place, Problem, Value, Written};
 use crate::data::{Format, OnBad, Reads, Select, SplitRule, format_words};
 use crate::onnx::runtime::Device;
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
 use super::energy::EnergySpec;
+use super::seeds::Seeds;
 
 keys! {
     /// One experiment. Everything is named; the order of names means nothing.
     pub struct Document {
         /// What the experiment is called; its results lie in a folder of that name.
         name: Located<Name>,
-        /// Paired repetitions: how many, or a list of numbers.
-        seeds: Seeds = Seeds((0..5).collect()),
+        /// Paired repetitions: how many, a list of numbers, or as many as the verdicts need.
+        seeds: Seeds = Seeds::counted(5),
         /// What computes.
         device: Located<Device> = Located::new(Device::Cpu, Place::default()),
         /// What is told of energy beside what the machine counts.
@@ -29,39 +30,6 @@ keys! {
         models: Table<ModelSpec> = Table::default(),
         /// Stages by name.
         stages: Table<StageSpec>,
-    }
-}
-
-/// Numbers of the repetitions.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Seeds(pub Vec<u64>);
-
-impl Read for Seeds {
-    fn read(written: &Written, found: &mut Found) -> Option<Self> {
-        if let Value::List(_) = written.value {
-            let numbers = OneOrMore::<crate::base::language::Natural>::read(written, found)?;
-            let seeds: Vec<u64> = numbers.0.iter().map(|number| number.0 as u64).collect();
-            let mut once = std::collections::BTreeSet::new();
-            if let Some(twice) = seeds.iter().find(|seed| !once.insert(**seed)) {
-                let message = format!("the seed {twice} is listed twice");
-                let help = "a repetition with the same seed is the same one; list each seed once";
-                found.add(Problem::at(written.place, message).help(help));
-                return None;
-            }
-            return Some(Self(seeds));
-        }
-        let count = Count::read(written, found)?;
-        Some(Self((0..count.0 as u64).collect()))
-    }
-
-    fn schema() -> Json {
-        json!({
-            "title": "a whole number of at least 1, or a list of numbers",
-            "oneOf": [
-                { "type": "integer", "minimum": 1 },
-                { "type": "array", "items": { "type": "integer", "minimum": 0 }, "minItems": 1 },
-            ],
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod changes;
 mod document;
 mod energy;
+mod seeds;
 mod substitute;
 mod yaml;
 
@@ -14,7 +15,8 @@ use crate::base::{Found, Located, Problem, Problems, Value, Written};
 use crate::onnx::runtime::Device;
 use crate::stages::Name;
 
-pub use document::{DatasetSpec, Document, ModelSpec, Seeds, StageSpec, Table, Vars, schema};
+pub use document::{DatasetSpec, Document, ModelSpec, StageSpec, Table, Vars, schema};
+pub use seeds::{Seeds, UntilDecided};
 
 pub use changes::Setting;
 pub use energy::EnergySpec;
@@ -96,7 +98,7 @@ fn readable_rest(root: &Written) -> Document {
     }
     Document {
         name: Located::new(Name("unnamed".to_owned()), root.place),
-        seeds: Seeds(vec![0]),
+        seeds: Seeds::counted(1),
         device: Located::new(Device::Cpu, root.place),
         energy: None,
         vars: Vars(vec![]),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{SecondaryTest, SubgroupVerdict};
+use crate::stats::{SecondaryTest, SubgroupVerdict, Verdict};
 
 /// Everything that stands beside the verdicts of a stage. Arms are positions among its inputs, as
 /// in the rows of the verdict.
@@ -14,6 +14,9 @@ pub struct Beside {
     pub subgroups: Vec<SubgroupRow>,
     /// Items that only one side reliably has right.
     pub changed: Vec<ChangedRow>,
+    /// Verdicts on each label or number by itself.
+    #[serde(default)]
+    pub labels: Vec<LabelRow>,
 }
 
 /// One test of one arm.
@@ -42,6 +45,31 @@ pub struct SubgroupRow {
     /// What may be said.
     #[serde(flatten)]
     pub told: SubgroupVerdict,
+}
+
+/// One label, or one number, of one arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelRow {
+    /// The arm.
+    pub arm: usize,
+    /// Its baseline.
+    pub baseline: usize,
+    /// The label.
+    pub label: String,
+    /// Test items of which it is known.
+    pub items: usize,
+    /// Those that have it; nothing of a number.
+    pub present: Option<usize>,
+    /// Mean over seeds of the arm's metric.
+    pub m_transfer: Option<f64>,
+    /// Mean over seeds of the baseline's metric.
+    pub m_scratch: Option<f64>,
+    /// What may be said; its p-values are corrected over all labels of the arm by Holm's method.
+    pub verdict: Verdict,
+    /// p-value of "not worse than -eps", corrected by Benjamini and Hochberg's.
+    pub q_neg_bh: Option<f64>,
+    /// p-value of "not better than eps", corrected likewise.
+    pub q_pos_bh: Option<f64>,
 }
 
 /// One item that only one side reliably has right.

@@ -14,7 +14,7 @@ mod views;
 
 pub use advice::{Advice, Advised, Evidence, Measured};
 pub use array::{ArrayRows, ArrayWriter, Element, PixelRows};
-pub use beside::{Beside, ChangedRow, SubgroupRow, TestRow};
+pub use beside::{Beside, ChangedRow, LabelRow, SubgroupRow, TestRow};
 pub use chosen::Chosen;
 pub use curves::{
     CrossingRow, CurveRow, FreezeSweeps, LawRow, LearningCurves, Mean, RisingRow, Risings, SizeRow,
@@ -24,7 +24,7 @@ pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use predictions::{Predictions, Selection};
 pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};
-pub use verdict::{ArmNumbers, ArmRow, Verdicts};
+pub use verdict::{ArmNumbers, ArmRow, MethodRow, Verdicts};
 pub use views::{ChangedRows, ViewRows};
 
 use serde::Serialize;

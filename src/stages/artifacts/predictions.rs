@@ -216,13 +216,38 @@ impl Predictions {
     pub fn of(&self, part: Part) -> Self {
         let kept: Vec<usize> =
             (0..self.ids.len()).filter(|&index| self.parts[index] == part).collect();
+        self.rows(&kept)
+    }
+
+    /// One label or number alone, of the items of which it is known. Nothing where there are classes.
+    #[must_use]
+    pub fn column(&self, column: usize) -> Option<Self> {
+        if self.target == Target::Classes || column >= self.classes.len() {
+            return None;
+        }
+        let known = |item: &usize| !self.truths[[*item, column]].is_nan();
+        let kept: Vec<usize> = (0..self.ids.len()).filter(known).collect();
+        let alone = |matrix: &Array2<f64>| matrix.select(ndarray::Axis(1), &[column]);
+        let rows = self.rows(&kept);
+        Some(Self {
+            classes: vec![self.classes[column].clone()],
+            prior: vec![self.prior[column]],
+            truths: alone(&rows.truths),
+            scores: alone(&rows.scores),
+            probabilities: rows.probabilities.as_ref().map(alone).map_err(Clone::clone),
+            ..rows
+        })
+    }
+
+    /// Some items.
+    fn rows(&self, kept: &[usize]) -> Self {
         let numbers = |values: &[usize]| {
             kept.iter().filter_map(|&index| values.get(index).copied()).collect()
         };
         let column = |(name, cells): &(String, Vec<String>)| {
             (name.clone(), kept.iter().map(|&index| cells[index].clone()).collect())
         };
-        let rows = |matrix: &Array2<f64>| matrix.select(ndarray::Axis(0), &kept);
+        let rows = |matrix: &Array2<f64>| matrix.select(ndarray::Axis(0), kept);
         let truths = match self.target {
             Target::Classes => self.truths.clone(),
             Target::Labels | Target::Values => rows(&self.truths),
@@ -230,7 +255,7 @@ impl Predictions {
         Self {
             ids: kept.iter().map(|&index| self.ids[index].clone()).collect(),
             groups: numbers(&self.groups),
-            parts: vec![part; kept.len()],
+            parts: kept.iter().map(|&index| self.parts[index]).collect(),
             labels: numbers(&self.labels),
             predicted: numbers(&self.predicted),
             truths,

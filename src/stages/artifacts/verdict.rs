@@ -50,6 +50,24 @@ pub struct ArmNumbers {
     pub p_gt: Option<f64>,
 }
 
+/// In each seed the transfer arm that is best on val, against the scratch arm that is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodRow {
+    /// Arms that transfer, as positions among the stage's inputs.
+    pub transfer: Vec<usize>,
+    /// Arms from scratch, the baseline first.
+    pub scratch: Vec<usize>,
+    /// The transfer arm of each seed.
+    pub chosen_transfer: Vec<Option<usize>>,
+    /// The scratch arm of each seed.
+    pub chosen_scratch: Vec<Option<usize>>,
+    /// What they did, in numbers.
+    #[serde(flatten)]
+    pub numbers: ArmNumbers,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
 /// The verdicts of a stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdicts {
@@ -57,4 +75,7 @@ pub struct Verdicts {
     pub metric: String,
     /// One row for each arm that has a baseline.
     pub rows: Vec<ArmRow>,
+    /// One row for each source and baseline where there are arms to choose among.
+    #[serde(default)]
+    pub methods: Vec<MethodRow>,
 }

@@ -185,6 +185,7 @@ impl Evaluate {
             stage: planned.stage.clone(),
             axes: planned.axes.clone(),
             runs,
+            predictions: offer.runs,
             data: offer.data,
             arm: offer.arm,
         })

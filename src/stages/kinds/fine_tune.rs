@@ -213,6 +213,7 @@ impl Kind for FineTune {
             network: &network,
         };
         let runs = plan.add(site)?;
+        let effort = plan.effort(site)?;
         let (parameters, trained_parameters) = network.parameters();
         let arm = Arm {
             kind: Self::WORD.to_owned(),
@@ -235,6 +236,7 @@ impl Kind for FineTune {
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(network.base(), &base.seen, base.items())),
             manner,
+            effort,
         };
         let model = trained(&network, &base, &data, &runs, site);
         let classifier = ClassifierOffer { data, runs, arm, beside: None };

@@ -9,7 +9,7 @@ use crate::base::language::{Above0, Count, OneOrMore, choice, keys};
 use crate::probe::{self, Counts, Neighbourhood};
 
 use super::super::names::Reference;
-use super::super::probing::{ANYTHING, Fit, Probing, fits_on_features};
+use super::super::probing::{ANYTHING, Asked, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -89,6 +89,13 @@ impl Kind for Knn {
             let (family, values) = (Arc::new(probe::Knn(how)), Arc::new(counts.clone()));
             Fit::new(Self::WORD, sample, family, settings.clone(), values, &self.probing)
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.probing, job, site)
+        fits_on_features(
+            Self::WORD,
+            ANYTHING,
+            &self.features,
+            Asked::plain(&self.probing),
+            job,
+            site,
+        )
     }
 }

@@ -9,7 +9,7 @@ use crate::base::language::{Share, choice, keys};
 use crate::probe;
 
 use super::super::names::Reference;
-use super::super::probing::{CLASSES, Fit, Probing, fits_on_features};
+use super::super::probing::{Asked, CLASSES, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -55,6 +55,13 @@ impl Kind for Lda {
             let (family, nothing) = (Arc::new(probe::Lda { shrinkage }), Arc::new(vec![0.0]));
             Fit::new(Self::WORD, sample, family, settings.clone(), nothing, &self.probing)
         };
-        fits_on_features(Self::WORD, CLASSES, &self.features, &self.probing, job, site)
+        fits_on_features(
+            Self::WORD,
+            CLASSES,
+            &self.features,
+            Asked::plain(&self.probing),
+            job,
+            site,
+        )
     }
 }

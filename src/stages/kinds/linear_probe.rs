@@ -6,7 +6,7 @@ use crate::probe::{Grid, Named};
 
 use super::super::class_weights::ClassWeights;
 use super::super::names::Reference;
-use super::super::probing::{Fit, LABELS, Probing, fits_on_features};
+use super::super::probing::{Asked, Fit, LABELS, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -19,7 +19,7 @@ keys! {
         /// Inverse strength of the L2 penalty: values to choose from.
         c: Grid = Grid::Named(Named::Default),
         /// How much each class counts when it is decided; probabilities stay those of the data.
-        class_weights: ClassWeights = ClassWeights::None,
+        class_weights: Located<ClassWeights> = ClassWeights::by_default(),
         ; .. probing: Probing
     }
 }
@@ -34,8 +34,9 @@ impl Kind for LinearProbe {
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let job = |sample| {
             let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.probing);
-            Fit { decide: self.class_weights.clone(), ..fit }
+            Fit { decide: self.class_weights.value.clone(), ..fit }
         };
-        fits_on_features(Self::WORD, LABELS, &self.features, &self.probing, job, site)
+        let asked = Asked { probing: &self.probing, class_weights: Some(&self.class_weights) };
+        fits_on_features(Self::WORD, LABELS, &self.features, asked, job, site)
     }
 }

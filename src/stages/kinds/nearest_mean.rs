@@ -9,7 +9,7 @@ use crate::base::language::keys;
 use crate::probe;
 
 use super::super::names::Reference;
-use super::super::probing::{CLASSES, Fit, Probing, fits_on_features};
+use super::super::probing::{Asked, CLASSES, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 use super::knn::Distance;
@@ -40,6 +40,13 @@ impl Kind for NearestMean {
             let nothing = Arc::new(vec![0.0]);
             Fit::new(Self::WORD, sample, family, settings.clone(), nothing, &self.probing)
         };
-        fits_on_features(Self::WORD, CLASSES, &self.features, &self.probing, job, site)
+        fits_on_features(
+            Self::WORD,
+            CLASSES,
+            &self.features,
+            Asked::plain(&self.probing),
+            job,
+            site,
+        )
     }
 }

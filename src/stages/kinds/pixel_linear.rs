@@ -8,7 +8,7 @@ use crate::probe::{Grid, Named};
 use super::super::class_weights::ClassWeights;
 use super::super::names::{Name, Reference};
 use super::super::probing::{
-    Choosing, FEATURES, Fit, LABELS, fits_target, noisy, sample, told_noise,
+    Choosing, FEATURES, Fit, LABELS, Weighed, fits_target, noisy, sample, told_noise,
 };
 use super::super::site::{Arm, ClassifierOffer, Input, Offers, Site};
 use super::super::training::Pixelate;
@@ -28,7 +28,7 @@ keys! {
         /// Inverse strength of the L2 penalty: values to choose from.
         c: Grid = Grid::Named(Named::Default),
         /// How much each class counts when it is decided; probabilities stay those of the data.
-        class_weights: ClassWeights = ClassWeights::None,
+        class_weights: Located<ClassWeights> = ClassWeights::by_default(),
         ; .. choosing: Choosing
     }
 }
@@ -42,17 +42,21 @@ impl Kind for PixelLinear {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let data = site.dataset(&self.dataset)?;
-        fits_target(Self::WORD, LABELS, &self.choosing, &data, self.dataset.place, site)?;
+        let asked = Weighed { choosing: &self.choosing, class_weights: Some(&self.class_weights) };
+        fits_target(Self::WORD, LABELS, asked, &data, self.dataset.place, site)?;
         let rule = plain_rule(&data, self.size, self.channels, self.dataset.place, site)?;
         let pixels = Pixelate::shared(&data, &rule, site);
         let size = self.choosing.train_size.as_ref();
         let noise = &self.choosing.label_noise;
         let differ = noise.get() > 0.0 || data.is_drawn(size.map(|size| size.0));
+        let first = site.seeds.first().copied();
+        let first = sample(site, &data, size, first)?;
+        let effort = Fit::logistic(Self::WORD, first, &self.c, &self.choosing).effort();
         let runs = site.for_seeds(differ, |site, _, seed| {
             let sample = sample(site, &data, size, seed)?;
             let sample = noisy(site, sample, noise, seed)?;
             let fit = Fit::logistic(Self::WORD, sample, &self.c, &self.choosing);
-            let job = Fit { decide: self.class_weights.clone(), ..fit };
+            let job = Fit { decide: self.class_weights.value.clone(), ..fit };
             Some(site.add("", seed, job, vec![Input::new(FEATURES, pixels, "rows")]))
         })?;
         let weights = rule.length() * data.outputs();
@@ -63,6 +67,7 @@ impl Kind for PixelLinear {
             parameters: Some(weights + data.outputs()),
             trained_parameters: Some(weights + data.outputs()),
             macs: Some(weights as u64),
+            effort,
             ..Arm::default()
         };
         let classifier = ClassifierOffer { data, runs, arm, beside: None };

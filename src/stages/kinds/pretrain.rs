@@ -89,6 +89,7 @@ impl Kind for Pretrain {
             network: &network,
         };
         let runs = plan.add(site)?;
+        let effort = plan.effort(site)?;
         let (parameters, trained_parameters) = network.parameters();
         let arm = Arm {
             kind: Self::WORD.to_owned(),
@@ -99,6 +100,7 @@ impl Kind for Pretrain {
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(&graph, &seen, 1)),
+            effort,
             ..Arm::default()
         };
         let model = Arc::new(model(Source::Made(runs.clone())));

@@ -9,7 +9,7 @@ use crate::base::language::keys;
 use crate::probe::{Grid, Named, Ridge as Family};
 
 use super::super::names::Reference;
-use super::super::probing::{ANYTHING, Fit, Probing, fits_on_features};
+use super::super::probing::{ANYTHING, Asked, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -40,6 +40,13 @@ impl Kind for Ridge {
             let fit = Fit::new(Self::WORD, sample, family, Json::Null, values, &self.probing);
             Fit { per_class: self.per_class, ..fit }
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.probing, job, site)
+        fits_on_features(
+            Self::WORD,
+            ANYTHING,
+            &self.features,
+            Asked::plain(&self.probing),
+            job,
+            site,
+        )
     }
 }

@@ -11,7 +11,7 @@ use crate::probe::{self, Cost, Family, Grid, KernelShape, KernelSvm};
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
 use super::super::names::Reference;
-use super::super::probing::{ANYTHING, Fit, Probing, fits_on_features};
+use super::super::probing::{ANYTHING, Asked, Fit, Probing, fits_on_features};
 use super::super::site::{Offers, Site};
 use super::Kind;
 
@@ -31,7 +31,7 @@ keys! {
         /// Whether each class has a C of its own, for linear machines.
         per_class: bool = false,
         /// How much a violated margin costs in each class.
-        class_weights: ClassWeights = ClassWeights::None,
+        class_weights: Located<ClassWeights> = ClassWeights::by_default(),
         ; .. probing: Probing
     }
 }
@@ -101,7 +101,8 @@ impl Kind for Svm {
             let fit = Fit::new(Self::WORD, sample, family, settings, values, &self.probing);
             Fit { per_class: self.per_class, ..fit }
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.probing, job, site)
+        let asked = Asked { probing: &self.probing, class_weights: Some(&self.class_weights) };
+        fits_on_features(Self::WORD, ANYTHING, &self.features, asked, job, site)
     }
 }
 

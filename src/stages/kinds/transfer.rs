@@ -3,13 +3,17 @@
 
 mod beside;
 mod compare;
+mod labels;
+mod methods;
 mod pair;
+mod resampling;
 mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::language::{Above0, Natural, Word, keys};
 use crate::base::{Located, Problem, Target};
+use crate::data::Part;
 use crate::stats::{Measure, Metric, Unit, metric};
 
 use super::super::names::{Reference, full_name};
@@ -24,15 +28,21 @@ pub(super) use pair::renumbered;
 
 keys! {
     /// Compares each scored stage with a baseline over the same seeds and test items, and says
-    /// whether it helps, makes no difference, hurts, or cannot be told yet.
+    /// whether it helps, makes no difference, hurts, or cannot be told yet. Learning rates and other
+    /// settings are chosen anew in each seed, on its val part: choosing is part of what is repeated
+    /// and judged, and never sees test items. Where there are several arms to choose among, a row with
+    /// `scope` `method` compares the transfer arm that is best on val in each seed with the scratch
+    /// arm that is. The table `audit` tells what each arm and its baseline may spend.
     pub struct Transfer {
         /// The `evaluate` stage.
         of: Located<Reference>,
         /// What the others are compared with: the same architecture from random weights. With a
         /// matrix, each arm is compared with the combination that shares its axes.
         baseline: Located<Reference>,
-        /// The metric that is compared; it must be a mean over items. If not said,
-        /// `balanced_accuracy` of classes, `log_loss` of several labels, `mse` of numbers.
+        /// The metric that is compared. If not said, `balanced_accuracy` of classes, `log_loss` of
+        /// several labels, `mse` of numbers. Means over items are judged by a two-way t over seeds and
+        /// items; any other, such as `macro_f1` or `auroc`, by a two-way bootstrap, which needs 5
+        /// seeds. Subgroups are judged of means alone.
         metric: Option<Located<Word>> = None,
         /// Differences up to this size are no difference; by the metric's default if not said,
         /// and never below one test item. Of numbers it is in the unit of the metric, and by default a
@@ -41,8 +51,8 @@ keys! {
         /// Further metrics of classes, such as `macro_f1` or `auroc`, whose differences are told
         /// beside the verdict with intervals by bootstrap. They decide nothing.
         also: Vec<Located<Word>> = Vec::new(),
-        /// Resamples of each bootstrap beside the verdict; 0 for none. Seeds and items are drawn,
-        /// or items alone where there are fewer than 5 seeds.
+        /// Resamples of each bootstrap; 0 for none beside the verdict. Seeds and items are drawn, or
+        /// items alone where there are fewer than 5 seeds. A verdict by bootstrap needs 1000.
         resamples: Natural = Natural(10_000),
     }
 }
@@ -67,6 +77,12 @@ impl Kind for Transfer {
                 inputs.push(Input::optional(&port(arm, seed), scored.runs.of(seed), "items"));
             }
         }
+        // Whoever is judged on val cannot be chosen on it too.
+        let methods = match scores.part {
+            Part::Test => methods::methods(&scores.arms, &pairs),
+            _ => vec![],
+        };
+        inputs.extend(methods::inputs(&scores.arms, &methods, site.seeds.len()));
         let job = Compare {
             metric: metric.name(),
             target: scores.arms.first().map(|arm| arm.data.dataset.target()).unwrap_or_default(),
@@ -80,7 +96,9 @@ impl Kind for Transfer {
                 also: also?,
                 twins: beside::twins(&scores.arms, &pairs),
             },
+            look: site.interim,
             pairs,
+            methods,
         };
         site.add("", None, job, inputs);
         let verdict_of = scores.arms.iter().map(ScoredArm::name).collect();
@@ -112,22 +130,28 @@ fn targets(arms: &[ScoredArm]) -> Vec<usize> {
 }
 
 impl Transfer {
-    /// Refuses a metric that no target has, or that is no mean.
+    /// Refuses a metric that no target has, and resamples too few for one that is no mean.
     fn known_metric(&self, site: &mut Site) -> Option<()> {
         let Some(word) = &self.metric else { return Some(()) };
-        let target_of = |target| Measure::find(&word.0, target);
-        let targets = [Target::Classes, Target::Labels, Target::Values];
-        if targets.into_iter().filter_map(target_of).any(|measure| measure.is_mean()) {
-            return Some(());
-        }
-        let message = match Measure::named(&word.0) {
-            None => format!("no metric is called `{}`", word.0),
-            Some(_) => format!("`{}` is no mean over items, which this test needs", word.0),
-        };
         // What is tested is not known where nothing can be scored; classes are the usual case.
         let target = self.target(site).unwrap_or_default();
-        let known = means(target);
-        site.problem(Problem::at(word.place, message).or_else_one_of(&word.0, known));
+        let Some(metric) = Measure::find(&word.0, target).or_else(|| Measure::named(&word.0))
+        else {
+            let message = format!("no metric is called `{}`", word.0);
+            let problem = Problem::at(word.place, message);
+            site.problem(problem.or_else_one_of(&word.0, names(target)));
+            return None;
+        };
+        let resamples = self.resamples.0;
+        if metric.is_mean() || resamples >= LEAST_RESAMPLES {
+            return Some(());
+        }
+        let message = format!(
+            "`{}` is no mean over items: it is judged by resamples, and {resamples} are too few",
+            word.0
+        );
+        let help = format!("write `resamples: {LEAST_RESAMPLES}` or more, or leave it out");
+        site.problem(Problem::at(word.place, message).help(help));
         None
     }
 
@@ -186,7 +210,7 @@ impl Transfer {
             Target::Values => "mse",
         };
         let word = self.metric.as_ref().map_or(usual, |word| word.0.as_str());
-        let found = Measure::find(word, target).filter(Measure::is_mean);
+        let found = Measure::find(word, target);
         if let (None, Some(named)) = (found, &self.metric) {
             let message = format!(
                 "`{word}` cannot compare what is told of items of `{}`, which have {}",
@@ -194,7 +218,7 @@ impl Transfer {
                 target.told()
             );
             let problem = Problem::at(named.place, message);
-            site.problem(problem.or_else_one_of(word, means(target)));
+            site.problem(problem.or_else_one_of(word, names(target)));
         }
         found
     }
@@ -295,10 +319,12 @@ fn axes_missing(arm: &ScoredArm, baseline: &ScoredArm) -> String {
     missing.map(|(axis, _)| axis.clone()).unwrap_or_default()
 }
 
-/// Names of metrics that are means over items.
-fn means(target: Target) -> Vec<&'static str> {
-    let all = Measure::all(target).into_iter();
-    all.filter(Measure::is_mean).map(|measure| measure.name()).collect()
+/// Fewer resamples than this tell the small shares that a verdict asks for too coarsely.
+const LEAST_RESAMPLES: usize = 1_000;
+
+/// Names of metrics.
+fn names(target: Target) -> Vec<&'static str> {
+    Measure::all(target).into_iter().map(|measure| measure.name()).collect()
 }
 
 /// Whether a metric is measured in the unit of the numbers that are predicted.

@@ -16,6 +16,7 @@ use crate::transferability::Alignment;
 use super::super::artifacts::{ArrayRows, Chosen, Predictions, Selection, put_json};
 use super::super::class_weights::ClassWeights;
 use super::super::data::Sample;
+use super::super::effort::{Effort, written};
 use super::super::job::{Context, Cores, Failure, Job, Learning, Outputs, Speed};
 use super::super::probabilities::best;
 use super::super::targets::{log_odds, told_columns, told_labels};
@@ -128,6 +129,20 @@ impl Job for Fit {
 }
 
 impl Fit {
+    /// What it may spend.
+    pub(crate) fn effort(&self) -> Effort {
+        let values = self.values.first();
+        let effort = Effort::default().amount("trials", values.len() * self.choosing.rounds());
+        let effort = match values.len() {
+            0 | 1 => effort,
+            _ => effort.kind("search_space", written(&self.values.key())),
+        };
+        let val = self.sample.split.val.len();
+        effort
+            .kind("selection", self.choosing.told(val))
+            .amount("train_items", self.sample.train.len())
+    }
+
     /// Logistic regression, whatever the rows are.
     pub(crate) fn logistic(
         kind: &'static str,

@@ -14,6 +14,7 @@ pub(super) use told::told;
 use crate::base::language::{Count, Share};
 use crate::base::{Located, Place, Problem, Seed, Target};
 
+use super::class_weights::ClassWeights;
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
 use super::site::{
@@ -40,19 +41,49 @@ pub(super) const LABELS: &[Target] = &[Target::Classes, Target::Labels];
 /// Probes of whatever there is.
 pub(super) const ANYTHING: &[Target] = &[Target::Classes, Target::Labels, Target::Values];
 
+/// What a stage asks for that may not fit the items.
+#[derive(Clone, Copy)]
+pub(super) struct Weighed<'a> {
+    /// How its setting is chosen.
+    pub(super) choosing: &'a Choosing,
+    /// Weights of classes, where it has any.
+    pub(super) class_weights: Option<&'a Located<ClassWeights>>,
+}
+
+/// The same of a stage that reads features.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// Where it learns, and how its setting is chosen.
+    pub(super) probing: &'a Probing,
+    /// Weights of classes, where it has any.
+    pub(super) class_weights: Option<&'a Located<ClassWeights>>,
+}
+
+impl<'a> Asked<'a> {
+    /// Without weights.
+    pub(super) fn plain(probing: &'a Probing) -> Self {
+        Self { probing, class_weights: None }
+    }
+
+    fn weighed(self) -> Weighed<'a> {
+        Weighed { choosing: self.probing, class_weights: self.class_weights }
+    }
+}
+
 /// Plans a stage that fits something on a layer's features: a node for each seed that has features or
 /// training items of its own, or one for all.
 pub(super) fn fits_on_features(
     word: &str,
     tells: &[Target],
     features: &Located<Reference>,
-    probing: &Probing,
+    asked: Asked<'_>,
     job: impl Fn(Sample) -> Fit,
     site: &mut Site,
 ) -> Option<Offers> {
+    let probing = asked.probing;
     let told = layer(features, site)?;
     let data = told.offer.data.clone();
-    fits_target(word, tells, probing, &data, features.place, site)?;
+    fits_target(word, tells, asked.weighed(), &data, features.place, site)?;
     let other = probing.learns(&told, site)?.0;
     let learnt = other.as_ref().map_or(&told, |other| &other.layer);
     let of = probing.train_on.as_ref().filter(|_| other.is_some()).unwrap_or(features);
@@ -63,6 +94,8 @@ pub(super) fn fits_on_features(
         || noise.get() > 0.0
         || source.is_drawn(size.map(|size| size.0))
         || data.is_drawn(None);
+    let first = site.seeds.first().copied();
+    let effort = job(sample(site, &source, size, first)?).effort();
     let runs = site.for_seeds(differ, |site, position, seed| {
         let taught = sample(site, &source, size, seed)?;
         let taught = noisy(site, taught, noise, seed)?;
@@ -88,6 +121,7 @@ pub(super) fn fits_on_features(
         label_noise: told_noise(noise.value),
         macs: told.offer.macs.get(&told.port).copied(),
         manner: Manner { layer: Some(told.port.clone()), ..Manner::default() },
+        effort,
         ..Arm::default()
     };
     let beside = other.is_some().then_some(Beside::AT_HOME);
@@ -99,16 +133,20 @@ pub(super) fn fits_on_features(
 pub(super) fn fits_target(
     word: &str,
     tells: &[Target],
-    choosing: &Choosing,
+    asked: Weighed<'_>,
     data: &OpenDataset,
     place: Place,
     site: &mut Site,
 ) -> Option<()> {
     needs_one_of(tells, word, data, place, site)?;
     let no_closed_form =
-        if CLOSED_FORMS.contains(&word) { None } else { choosing.needs_closed_form() };
-    let problems: Vec<Problem> =
-        no_closed_form.into_iter().chain(choosing.misfit(data.dataset.target())).collect();
+        if CLOSED_FORMS.contains(&word) { None } else { asked.choosing.needs_closed_form() };
+    let problems: Vec<Problem> = no_closed_form
+        .or_else(|| asked.choosing.parts_groups(data))
+        .into_iter()
+        .chain(asked.choosing.misfit(data.dataset.target()))
+        .chain(asked.class_weights.and_then(|said| ClassWeights::misfit(said, data)))
+        .collect();
     let fits = problems.is_empty();
     for problem in problems {
         site.problem(problem);

@@ -6,6 +6,9 @@ use crate::base::language::{Count, Share, choice, keys};
 use crate::base::{Located, Place, Problem, Seed, Target};
 use crate::probe::{Criterion, Normalise, Plan, Pool, Probabilities, ProbeError, Round};
 
+use super::super::data::OpenDataset;
+use super::super::effort::as_written;
+
 keys! {
     /// How a probe is chosen and what it sees.
     pub struct Choosing {
@@ -97,11 +100,32 @@ impl Choosing {
         asks.then(|| Problem::at(self.select.place, message).help(help))
     }
 
+    /// What cannot be done with items of which several belong together.
+    pub(super) fn parts_groups(&self, data: &OpenDataset) -> Option<Problem> {
+        let asks = *self.select == Select::LeaveOneOut && data.dataset.has_groups();
+        let message = format!(
+            "an item of `{}` that is left out alone is judged by a fit on others of its group",
+            data.name
+        );
+        let help = "write `select: { folds: { count: 5 } }`, which keeps groups together, or \
+                    `select: val`";
+        asks.then(|| Problem::at(self.select.place, message).help(help))
+    }
+
     /// Fits of one value.
     pub(super) fn rounds(&self) -> usize {
         match &self.select.value {
             Select::Val | Select::LeaveOneOut => 1,
             Select::Folds(folds) => folds.count.0,
+        }
+    }
+
+    /// Who judges, and what, for a reader.
+    pub(super) fn told(&self, val: usize) -> String {
+        let by = as_written(&self.by.value);
+        match &self.select.value {
+            Select::Val => format!("{by} on {val} val items"),
+            select => format!("{by} by {}", as_written(select)),
         }
     }
 

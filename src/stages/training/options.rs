@@ -15,7 +15,8 @@ use crate::onnx::graph::Port;
 use crate::train::{Budget, Length, Mixing, Monitor, Schedule, Unfreeze};
 
 use super::super::class_weights::ClassWeights;
-use super::super::data::OpenDataset;
+use super::super::data::{OpenDataset, Sample};
+use super::super::effort::{Effort, as_written, written};
 use super::super::site::Site;
 use super::protocol::Protocol;
 use super::rates::Rates;
@@ -194,6 +195,27 @@ impl Training {
             (None, None) => Length::Epochs(EPOCHS),
         };
         Budget { length, patience: self.patience.0 }
+    }
+
+    /// What it may spend with this sample.
+    pub(super) fn effort(&self, sample: &Sample) -> Effort {
+        let train = sample.train.len();
+        let batch = self.batch.0.min(train);
+        let budget = self.budget();
+        let val = sample.split.val.len();
+        Effort::default()
+            .amount("trials", self.lr.tried().len())
+            .kind("search_space", format!("lr: {}", written(&self.lr.key())))
+            .amount("steps", budget.steps((train / batch.max(1)).max(1)))
+            .amount("batch", batch)
+            .patience(budget.patience)
+            .kind("selection", format!("{} on {val} val items", as_written(&self.monitor)))
+            .amount("train_items", train)
+            .kind("optimizer", as_written(&self.optimizer))
+            .kind("schedule", as_written(&self.schedule))
+            .kind("loss", as_written(&self.loss))
+            .kind("class_weights", as_written(&self.class_weights))
+            .kind("augment", as_written(&self.augment))
     }
 
     /// How targets and inputs are softened.

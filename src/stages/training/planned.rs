@@ -9,6 +9,7 @@ use crate::onnx::head::TokenPool;
 use crate::onnx::macs;
 
 use super::super::data::{OpenDataset, Sample};
+use super::super::effort::Effort;
 use super::super::kinds::{Pass, Views, pass_runs};
 use super::super::model::ModelPart;
 use super::super::probing::{FEATURES, noisy, sample};
@@ -62,6 +63,13 @@ impl Plan<'_> {
             chosen.push(self.add_seed(site, position, *seed, sample, &cuts)?);
         }
         Some(Runs::Each(chosen))
+    }
+
+    /// What it may spend, for the first seed.
+    pub(in super::super) fn effort(&self, site: &mut Site) -> Option<Effort> {
+        let seed = site.seeds.first().copied();
+        let sample = sample(site, &self.data, self.training.train_size.as_ref(), seed)?;
+        Some(self.training.effort(&sample))
     }
 
     fn cuts(&self) -> Vec<Cut> {

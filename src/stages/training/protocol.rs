@@ -1,12 +1,13 @@
 //! Published protocols by name: what each fills in, and what of it is not done.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::autodiff::{AdamW, Optimiser, Sgd};
 use crate::base::language::{Above0, Count, Fraction, Natural, OneOrMore, Share, choice, defaults};
 use crate::base::{Located, Place, Problem};
 use crate::train::{Moment, Schedule, Unfreeze};
 
+use super::super::effort::written;
 use super::super::site::Site;
 use super::options::{HeadInit, Options, Training};
 use super::rates::Rates;
@@ -172,7 +173,7 @@ impl Told {
 impl Preset {
     /// A key with its value, as it would be written.
     fn told(&self, key: &str) -> String {
-        format!("`{key}: {}`", plain(&json!(self.options)[key]))
+        format!("`{key}: {}`", written(&json!(self.options)[key]))
     }
 
     fn set(&self, key: &str, options: &mut Options) {
@@ -194,28 +195,10 @@ fn listed(words: &[String]) -> String {
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
-/// A value as it would be written in a file.
-fn plain(value: &Json) -> String {
-    match value {
-        Json::Object(pairs) => {
-            let said = pairs.iter().filter(|(_, value)| !value.is_null());
-            let pairs: Vec<String> =
-                said.map(|(key, value)| format!("{key}: {}", plain(value))).collect();
-            format!("{{ {} }}", pairs.join(", "))
-        }
-        Json::Array(items) => {
-            let items: Vec<String> = items.iter().map(plain).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 impl Protocol {
     /// The word it is written with.
     fn word(&self) -> String {
-        plain(&json!(self))
+        written(&json!(self))
     }
 
     fn preset(&self, items: usize) -> Preset {

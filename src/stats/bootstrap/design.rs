@@ -84,6 +84,11 @@ impl Design {
         self.over
     }
 
+    /// How many seeds, and how many units of items.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.seeds, self.units())
+    }
+
     /// The sample as it is.
     pub(super) fn whole(&self) -> Counts {
         let units = vec![1; self.units()];

@@ -20,6 +20,8 @@ pub struct Bootstrapped {
     sorted: Vec<f64>,
     /// Of the `BCa` interval; none where leaving one out changes nothing, or leaves nothing defined.
     acceleration: Option<f64>,
+    /// Variance of the estimate by leaving out single units, and by leaving out single seeds.
+    pub(super) jackknife: [f64; 2],
 }
 
 /// A bias-corrected and accelerated interval.
@@ -45,9 +47,16 @@ impl Bootstrapped {
         let mut sorted: Vec<f64> = drawn.iter().copied().filter(|value| !value.is_nan()).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let undefined = drawn.len() - sorted.len();
-        let acceleration = acceleration(&design.axes(left_out));
+        let axes = design.axes(left_out);
+        let (acceleration, jackknife) = (acceleration(&axes), axes.map(jackknife));
         let over = design.over();
-        (!sorted.is_empty()).then_some(Self { estimate, undefined, over, sorted, acceleration })
+        let found = Self { estimate, undefined, over, sorted, acceleration, jackknife };
+        (!found.sorted.is_empty()).then_some(found)
+    }
+
+    /// The same with every value moved by `to`, which keeps their order.
+    pub(super) fn moved(&self, to: impl Fn(f64) -> f64) -> Self {
+        Self { sorted: self.sorted.iter().map(|value| to(*value)).collect(), ..self.clone() }
     }
 
     /// How many resamples have a value.
@@ -59,10 +68,14 @@ impl Bootstrapped {
     /// Standard deviation of the resampled values: the standard error of the estimate. 0 for one.
     #[must_use]
     pub fn se(&self) -> f64 {
-        let count = self.sorted.len() as f64;
-        let mean = self.sorted.iter().sum::<f64>() / count;
+        let (count, mean) = (self.sorted.len() as f64, self.mean());
         let squares: f64 = self.sorted.iter().map(|value| (value - mean).powi(2)).sum();
         (squares / (count - 1.0).max(1.0)).sqrt()
+    }
+
+    /// Mean of the resampled values.
+    pub(super) fn mean(&self) -> f64 {
+        self.sorted.iter().sum::<f64>() / self.sorted.len() as f64
     }
 
     /// The value below which a share `p` of the resamples lies, linear between order statistics.
@@ -155,6 +168,18 @@ fn acceleration(axes: &[&[f64]]) -> Option<f64> {
         cubes += left_out.iter().map(|value| (mean - value).powi(3)).sum::<f64>();
     }
     (squares > 0.0 && cubes.is_finite()).then(|| cubes / (6.0 * squares.powf(1.5)))
+}
+
+/// `(n - 1) / n Σ (θ̂_(-j) - mean)²`; 0 for fewer than two values. Parts without which there is no
+/// value are left out.
+fn jackknife(left_out: &[f64]) -> f64 {
+    let known: Vec<f64> = left_out.iter().copied().filter(|value| !value.is_nan()).collect();
+    if known.len() < 2 {
+        return 0.0;
+    }
+    let count = known.len() as f64;
+    let mean = known.iter().sum::<f64>() / count;
+    (count - 1.0) / count * known.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
 }
 
 #[cfg(test)]

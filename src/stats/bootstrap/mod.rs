@@ -5,17 +5,21 @@
 //! computed from these counts. Each resample draws from a stream of its own, so that any number of
 //! threads gives the same bits.
 
+mod columns;
 mod design;
 mod found;
 mod prepared;
+mod two_way;
 
 use std::num::NonZeroUsize;
 
 use crate::base::Seed;
 
+pub use columns::weighted_columns;
 pub use design::{Design, Over, STRATIFY_BELOW};
 pub use found::{Bca, Bootstrapped};
 pub use prepared::{MetricDifference, Weighted, weighted};
+pub use two_way::{SEEDS_TO_DRAW, TwoWayBootstrap};
 
 /// How often, from which random stream, and on how many threads.
 #[derive(Clone, Copy, Debug)]

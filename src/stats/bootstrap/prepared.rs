@@ -154,7 +154,7 @@ struct Areas {
 }
 
 /// Items by ascending score for a class.
-struct Curve {
+pub(super) struct Curve {
     order: Vec<Place>,
 }
 
@@ -175,23 +175,27 @@ impl Areas {
             members > 0 && members < labels.len()
         };
         let curve = |class: usize| {
-            let score = |item: usize| scores[[item, class]];
-            let mut order: Vec<usize> = (0..labels.len()).collect();
-            order.sort_unstable_by(|&a, &b| score(a).total_cmp(&score(b)));
-            let place = |at: usize| Place {
-                item: order[at] as u32,
-                positive: labels[order[at]] == class,
-                ends: order.get(at + 1).is_none_or(|&next| score(next) > score(order[at])),
-            };
-            Curve { order: (0..order.len()).map(place).collect() }
+            let item = |item: usize| (item, scores[[item, class]], labels[item] == class);
+            Curve::new((0..labels.len()).map(item).collect())
         };
         Self { curves: all.filter(has_curve).map(curve).collect() }
     }
 }
 
 impl Curve {
+    /// Items with their scores, and whether they are what is looked for.
+    pub(super) fn new(mut items: Vec<(usize, f64, bool)>) -> Self {
+        items.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
+        let place = |at: usize| {
+            let (item, score, positive) = items[at];
+            let ends = items.get(at + 1).is_none_or(|(_, next, _)| *next > score);
+            Place { item: item as u32, positive, ends }
+        };
+        Self { order: (0..items.len()).map(place).collect() }
+    }
+
     /// The share of pairs that are in order, ties counting half.
-    fn area(&self, counts: &[u32]) -> Option<f64> {
+    pub(super) fn area(&self, counts: &[u32]) -> Option<f64> {
         let (mut ordered, mut negatives, mut positives) = (0.0, 0.0, 0.0);
         let mut tied = [0_u32; 2];
         for place in &self.order {

@@ -153,3 +153,57 @@ fn resamples_without_a_value_are_counted() {
     let never = |_: &[u32], _: &[u32]| None;
     assert!(bootstrap(10).run(&Design::new(1, 10, Over::Items), never).is_none());
 }
+
+#[test]
+fn seeds_alone_widen_resamples_to_a_t_of_their_degrees_of_freedom() {
+    let effects = [-0.02, 0.01, 0.03, 0.05, -0.04];
+    let d = Array2::from_shape_fn((5, 40), |(seed, _)| effects[seed]);
+    let design = Design::new(5, 40, Over::SeedsAndItems);
+    let plain = bootstrap(4_000).run(&design, mean_of_table(&d)).unwrap();
+    let widened = TwoWayBootstrap::of(&plain, &design).unwrap();
+    let two_way = crate::stats::TwoWay::of(&d).unwrap();
+    let found = widened.summary();
+    assert_close(found.mean, two_way.mean, 1e-12);
+    assert_close(found.se, two_way.se, 0.02 * two_way.se);
+    assert_close(found.df, 4.0, 0.2);
+    // As they are drawn, they promise a quarter more than there is.
+    assert!(plain.se() < 0.92 * two_way.se);
+    let (low, high) = widened.interval(0.9);
+    let (lower, higher) = two_way.interval(0.9);
+    assert_close(high - low, higher - lower, 0.08 * (higher - lower));
+}
+
+#[test]
+fn widened_resamples_are_mirrored_when_the_arms_are() {
+    let mut draws = Draws::seeded(8);
+    let d = Array2::from_shape_simple_fn((5, 30), || draws.normal() - 0.1);
+    let design = Design::new(5, 30, Over::SeedsAndItems);
+    let of = |d: &Array2<f64>| {
+        let plain = bootstrap(500).run(&design, mean_of_table(d)).unwrap();
+        TwoWayBootstrap::of(&plain, &design).unwrap()
+    };
+    let (there, back) = (of(&d), of(&-&d));
+    assert_close(there.masses(0.05).below, back.masses(0.05).above, 1e-12);
+    assert_close(there.interval(0.95).0, -back.interval(0.95).1, 1e-9);
+    // One more resample counts against every claim.
+    let sum = there.masses(0.0).below + there.masses(0.0).above;
+    assert_close(sum, 500.0 / 501.0, 1e-12);
+    let more = there.projected(20, 30);
+    assert!(more.se < there.summary().se && more.df > there.summary().df);
+}
+
+#[test]
+fn few_seeds_or_items_alone_are_not_widened_and_no_difference_is_certain() {
+    let d = Array2::zeros((5, 60));
+    let of = |design: &Design, d: &Array2<f64>| {
+        let plain = bootstrap(200).run(design, mean_of_table(d)).unwrap();
+        TwoWayBootstrap::of(&plain, design)
+    };
+    assert_eq!(of(&Design::new(5, 60, Over::Items), &d), None);
+    let few = Array2::zeros((4, 60));
+    assert_eq!(of(&Design::new(4, 60, Over::SeedsAndItems), &few), None);
+    let same = of(&Design::new(5, 60, Over::SeedsAndItems), &d).unwrap();
+    assert!(same.summary().degenerate);
+    assert_close(same.masses(0.01).within, 1.0, 1e-12);
+    assert_eq!(same.interval(0.95), (0.0, 0.0));
+}

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::{Array2, ArrayView2};
 
 use crate::stats::{
-    Class, Columns, Comparison, Judged, MIN_SEEDS, Measure, Predictions, TwoWay, judge,
-    paired_interval, units,
+    Class, Columns, Comparison, Decider, Evidence, Judged, MIN_SEEDS, Measure, Predictions, TwoWay,
+    judge, paired_interval, units,
 };
 
 use super::super::summary::reasons_in_words;
@@ -93,7 +93,9 @@ impl<'a> Pair<'a> {
         let units = self.units();
         Comparison {
             family: String::new(),
-            two_way: units.as_ref().and_then(|units| TwoWay::of(units)),
+            decider: Decider::TwoWay,
+            evidence: units.as_ref().and_then(|units| TwoWay::of(units)).map(Evidence::from),
+            look: None,
             eps: metric.rope(),
             seeds: self.before.len(),
             units: units.map_or(0, |units| units.ncols()),

@@ -1,27 +1,22 @@
 //! What stands beside the verdicts: other tests, labelled by what they speak of, subgroups of the
 //! test items, and items that were lost.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 
 use ndarray::{Array1, Array2};
 
-use crate::base::Seed;
 use crate::stats::{
-    Attribution, Bootstrap, Bootstrapped, Comparison, DeLong, Design, Hidden, Measure, Metric,
-    MetricDifference, Over, PairedArms, SecondaryTest, Subgroup, SubgroupVerdict, Weighted,
-    corrected_together, subgroups, table_of, weighted, widened_rope,
+    Attribution, Bootstrapped, Comparison, DeLong, Evidence, Hidden, Measure, Metric, PairedArms,
+    SecondaryTest, Subgroup, SubgroupVerdict, corrected_together, subgroups, table_of,
+    widened_rope,
 };
 
 use super::super::super::artifacts::{Beside, ChangedRow, Predictions, SubgroupRow, TestRow};
 use super::super::super::job::{Context, Failure};
 use super::super::super::site::{Arm, ScoredArm};
-use super::pair::{Pair, always_majority, renumbered};
-use super::runs::{ArmRuns, SeedRun};
-
-/// From this many seeds on, seeds are drawn too: fewer are no sample to draw from.
-const SEEDS_TO_DRAW: usize = 5;
+use super::pair::{Aligned, Pair};
+use super::resampling::{Resampling, design};
+use super::runs::ArmRuns;
 
 /// What is asked for beside the verdict.
 pub(super) struct Asked {
@@ -111,55 +106,34 @@ fn correct(tests: &mut [TestRow], pairs: &[PlacedPair<'_>]) {
 
 /// The runs of both sides in the seeds that both have.
 struct Runs<'a> {
-    seeds: Vec<[Cow<'a, Predictions>; 2]>,
-    /// Position of each among all seeds.
-    numbers: Vec<usize>,
-    /// Arm minus baseline, seeds × items, in units of the scale.
+    aligned: Aligned<'a>,
+    /// Arm minus baseline, seeds × items, in units of the scale; empty for what is no mean.
     differences: Array2<f64>,
-    groups: Option<Vec<usize>>,
 }
 
 impl Runs<'_> {
     /// Which items each run of one side has right; nothing where items have no classes.
     fn right(&self, side: usize) -> Option<Vec<Vec<bool>>> {
-        let of = |pair: &[Cow<'_, Predictions>; 2]| {
-            let run = &pair[side];
+        let of = |run: &Predictions| {
             let right = run.labels.iter().zip(&run.predicted).map(|(a, b)| a == b);
             let right: Vec<bool> = right.collect();
             (!right.is_empty()).then_some(right)
         };
-        self.seeds.iter().map(of).collect()
+        self.aligned.seeds.iter().map(|pair| of(&pair[side])).collect()
     }
 }
 
 impl<'a> PlacedPair<'a> {
     fn runs(&self) -> Result<Runs<'a>, Failure> {
-        let pair = self.pair;
-        let (mut seeds, mut numbers) = (Vec::new(), Vec::new());
-        for (seed, sides) in pair.arm.seeds.iter().zip(&pair.baseline.seeds).enumerate() {
-            let others = pair.others.iter().map(|other| &other.seeds[seed]);
-            let like = [sides.0, sides.1].into_iter().chain(others).find_map(SeedRun::present);
-            let Some(like) = like else { continue };
-            let run = |run: &'a SeedRun| match run {
-                SeedRun::Present(predictions) => Some(Cow::Borrowed(&**predictions)),
-                SeedRun::Diverged => Some(Cow::Owned(always_majority(like))),
-                SeedRun::Missing => None,
-            };
-            if let (Some(arm), Some(baseline)) = (run(sides.0), run(sides.1)) {
-                seeds.push([arm, baseline]);
-                numbers.push(seed);
-            }
-        }
-        let groups = seeds.first().filter(|pair| pair[0].grouped);
-        let groups = groups.map(|pair| renumbered(&pair[0].groups));
-        let scores = |side: usize| self.table(seeds.iter().map(|pair| &*pair[side]));
+        let aligned = self.pair.aligned()?;
+        let scores = |side: usize| self.table(aligned.seeds.iter().map(|pair| &*pair[side]));
         let differences = match (scores(0)?, scores(1)?) {
             (Some(arm), Some(baseline)) if arm.dim() == baseline.dim() => {
                 (arm - baseline) / self.scale
             }
             _ => Array2::zeros((0, 0)),
         };
-        Ok(Runs { seeds, numbers, differences, groups })
+        Ok(Runs { aligned, differences })
     }
 
     /// What each item of some runs gives, seeds × items.
@@ -180,16 +154,15 @@ impl<'a> PlacedPair<'a> {
     ) -> Result<Vec<SecondaryTest>, Failure> {
         let value = |run: &Predictions| self.pair.scored(run).map(|scored| scored.value);
         let sign = self.pair.sign() / self.scale;
-        let difference = |[arm, baseline]: &[Cow<'_, Predictions>; 2]| {
-            Ok((value(arm)? - value(baseline)?) * sign)
-        };
-        let by_seed: Vec<f64> =
-            runs.seeds.iter().map(difference).collect::<Result<_, Failure>>()?;
+        let seeds = runs.aligned.seeds.iter();
+        let by_seed: Vec<f64> = seeds
+            .map(|[arm, baseline]| Ok((value(arm)? - value(baseline)?) * sign))
+            .collect::<Result<_, Failure>>()?;
         let (arm, baseline) = (runs.right(0), runs.right(1));
         let units = self.comparison.units;
         let eps = widened_rope(self.comparison.eps, units);
         let paired = PairedArms {
-            two_way: self.comparison.two_way,
+            two_way: self.comparison.evidence.as_ref().and_then(Evidence::two_way),
             by_seed: &by_seed,
             right: arm.as_deref().zip(baseline.as_deref()).map(<[_; 2]>::from),
             eps,
@@ -202,14 +175,17 @@ impl<'a> PlacedPair<'a> {
         let mut tests: Vec<SecondaryTest> = paired.tests().into_iter().map(named).collect();
         tests.extend(delong(runs));
         if asked.resamples > 0 {
-            let bootstrap = bootstrap(asked.resamples, cores);
-            tests.extend(match self.pair.metric {
-                Measure::Class(metric) => resampled(metric, runs, eps, &bootstrap),
-                Measure::Column(_) => resampled_means(own, runs, eps, &bootstrap),
+            let resampling = Resampling { resamples: asked.resamples, cores };
+            tests.extend(match (&self.comparison.evidence, self.pair.metric) {
+                (Some(Evidence::Resampled(found)), _) => intervals(Some(found.plain()), eps, own),
+                (_, Measure::Column(metric)) if metric.loss().is_some() => {
+                    resampled_means(own, runs, eps, resampling)
+                }
+                (_, metric) => resampled(metric, runs, eps, resampling, self.scale)?,
             });
             for metric in asked.also.iter().filter(|metric| metric.name() != own) {
                 let eps = widened_rope(metric.rope(), units);
-                tests.extend(resampled(*metric, runs, eps, &bootstrap));
+                tests.extend(resampled(Measure::Class(*metric), runs, eps, resampling, 1.0)?);
             }
         }
         if let Some(found) = self.attribution(runs)? {
@@ -222,7 +198,8 @@ impl<'a> PlacedPair<'a> {
     fn attribution(&self, runs: &Runs<'_>) -> Result<Option<Attribution>, Failure> {
         let Some(twin) = self.twin else { return Ok(None) };
         let mut kept: Vec<[&Predictions; 3]> = Vec::new();
-        for ([arm, baseline], &seed) in runs.seeds.iter().zip(&runs.numbers) {
+        let aligned = &runs.aligned;
+        for ([arm, baseline], &seed) in aligned.seeds.iter().zip(&aligned.numbers) {
             if let Some(twin) = twin.seeds[seed].present().filter(|twin| twin.ids == arm.ids) {
                 kept.push([arm, twin, baseline]);
             }
@@ -232,11 +209,14 @@ impl<'a> PlacedPair<'a> {
             return Ok(None);
         };
         let [arm, twin, scratch] = [arm, twin, scratch].map(|scores| scores / self.scale);
-        Ok(Attribution::of(&arm, &twin, &scratch, runs.groups.as_deref()))
+        if arm.is_empty() {
+            return Ok(None);
+        }
+        Ok(Attribution::of(&arm, &twin, &scratch, aligned.groups.as_deref()))
     }
 
     fn subgroups(&self, runs: &Runs<'_>) -> Result<Vec<SubgroupRow>, Failure> {
-        let Some([sample, _]) = runs.seeds.first() else { return Ok(vec![]) };
+        let Some([sample, _]) = runs.aligned.seeds.first() else { return Ok(vec![]) };
         if runs.differences.is_empty() {
             return Ok(vec![]);
         }
@@ -246,8 +226,9 @@ impl<'a> PlacedPair<'a> {
             let cells = cells.iter().map(|cell| Some(cell.as_str()).filter(|it| !it.is_empty()));
             parts.extend(Subgroup::by_column(name, cells));
         }
-        let found = subgroups(&runs.differences, runs.groups.as_deref(), &parts, self.comparison)
-            .map_err(|error| Failure::new(format!("compare subgroups: {error}")))?;
+        let found =
+            subgroups(&runs.differences, runs.aligned.groups.as_deref(), &parts, self.comparison)
+                .map_err(|error| Failure::new(format!("compare subgroups: {error}")))?;
         let (arm, baseline) = self.at;
         let row = |told: SubgroupVerdict| {
             let verdict = told.verdict.times(self.scale);
@@ -258,7 +239,8 @@ impl<'a> PlacedPair<'a> {
 
     fn changed(&self, runs: &Runs<'_>) -> Vec<ChangedRow> {
         let (Some(arm), Some(baseline)) = (runs.right(0), runs.right(1)) else { return vec![] };
-        let (Some(found), Some([sample, _])) = (Hidden::of(&arm, &baseline), runs.seeds.first())
+        let (Some(found), Some([sample, _])) =
+            (Hidden::of(&arm, &baseline), runs.aligned.seeds.first())
         else {
             return vec![];
         };
@@ -276,7 +258,7 @@ impl<'a> PlacedPair<'a> {
 
 /// The areas of the first seed's models, where there are two classes.
 fn delong(runs: &Runs<'_>) -> Option<SecondaryTest> {
-    let [arm, baseline] = runs.seeds.first()?;
+    let [arm, baseline] = runs.aligned.seeds.first()?;
     if arm.classes.len() != 2 || arm.labels.is_empty() {
         return None;
     }
@@ -286,43 +268,16 @@ fn delong(runs: &Runs<'_>) -> Option<SecondaryTest> {
     Some(SecondaryTest::delong(&found))
 }
 
-/// The same draws for every arm and metric.
-fn bootstrap(resamples: usize, cores: usize) -> Bootstrap {
-    let threads = NonZeroUsize::new(cores).unwrap_or(NonZeroUsize::MIN);
-    Bootstrap { resamples, seed: Seed(0), threads }
-}
-
-/// What is drawn: seeds too where there are enough, groups whole, rare classes within themselves.
-fn design(runs: &Runs<'_>) -> Option<Design> {
-    let [sample, _] = runs.seeds.first()?;
-    let seeds = runs.seeds.len();
-    let over = if seeds < SEEDS_TO_DRAW { Over::Items } else { Over::SeedsAndItems };
-    let design = Design::new(seeds, sample.ids.len(), over);
-    Some(match &runs.groups {
-        Some(groups) => design.grouped(groups),
-        None => design.stratified(&sample.labels),
-    })
-}
-
 /// Both intervals of a metric's difference by bootstrap; nothing where it has no value for a run.
 fn resampled(
-    metric: &dyn Metric,
+    metric: Measure,
     runs: &Runs<'_>,
     eps: f64,
-    bootstrap: &Bootstrap,
-) -> Vec<SecondaryTest> {
-    let mut seeds = Vec::new();
-    for [arm, baseline] in &runs.seeds {
-        let (Some(arm), Some(baseline)) = (prepared(metric, arm), prepared(metric, baseline))
-        else {
-            return vec![];
-        };
-        seeds.push([arm, baseline]);
-    }
-    let Some(design) = design(runs) else { return vec![] };
-    let difference = MetricDifference { seeds, direction: metric.direction() };
-    let found = bootstrap.run(&design, |seeds, items| difference.value(seeds, items));
-    intervals(found.as_ref(), eps, metric.name())
+    resampling: Resampling,
+    scale: f64,
+) -> Result<Vec<SecondaryTest>, Failure> {
+    let found = resampling.of(metric, &runs.aligned, scale)?;
+    Ok(intervals(found.as_ref().map(|(found, _)| found), eps, metric.name()))
 }
 
 /// The same of a mean over items of something else than classes.
@@ -330,9 +285,9 @@ fn resampled_means(
     metric: &str,
     runs: &Runs<'_>,
     eps: f64,
-    bootstrap: &Bootstrap,
+    resampling: Resampling,
 ) -> Vec<SecondaryTest> {
-    let Some(design) = design(runs).filter(|_| !runs.differences.is_empty()) else {
+    let Some(design) = design(&runs.aligned).filter(|_| !runs.differences.is_empty()) else {
         return vec![];
     };
     let weights = |counts: &[u32]| counts.iter().map(|&n| f64::from(n)).collect::<Array1<f64>>();
@@ -340,14 +295,10 @@ fn resampled_means(
         let (seeds, items) = (weights(seeds), weights(items));
         Some(seeds.dot(&runs.differences.dot(&items)) / (seeds.sum() * items.sum()))
     };
-    intervals(bootstrap.run(&design, mean).as_ref(), eps, metric)
+    intervals(resampling.bootstrap().run(&design, mean).as_ref(), eps, metric)
 }
 
 fn intervals(found: Option<&Bootstrapped>, eps: f64, metric: &str) -> Vec<SecondaryTest> {
     let rows = found.map(|found| SecondaryTest::resampled(found, eps));
     rows.into_iter().flatten().map(|row| row.of_metric(metric)).collect()
-}
-
-fn prepared<'r>(metric: &'r dyn Metric, run: &'r Predictions) -> Option<Box<dyn Weighted + 'r>> {
-    weighted(metric, run.view().ok()?).ok()
 }

@@ -3,12 +3,15 @@
 use serde_json::{Value as Json, json};
 
 use crate::base::Target;
-use crate::stats::{Comparison, Measure, judge};
+use crate::stats::{Comparison, InterimLook, Measure, judge};
 
 use super::super::super::artifacts::{ArmRow, Verdicts, put_json};
 use super::super::super::job::{Context, Cores, Failure, Job, Outputs};
 use super::beside::{Asked, PlacedPair, beside};
+use super::labels;
+use super::methods::{self, Method};
 use super::pair::{Compared, Pair};
+use super::resampling::Resampling;
 use super::runs::ArmRuns;
 
 /// The comparison of all arms.
@@ -24,6 +27,10 @@ pub(super) struct Compare {
     pub(super) targets: Vec<usize>,
     pub(super) pairs: Vec<(usize, usize)>,
     pub(super) asked: Asked,
+    /// Which of several looks this is.
+    pub(super) look: Option<InterimLook>,
+    /// Arms to choose among.
+    pub(super) methods: Vec<Method>,
 }
 
 impl Job for Compare {
@@ -31,13 +38,15 @@ impl Job for Compare {
         "transfer"
     }
 
-    /// 1: first. 2: other tests, subgroups and changed items beside the verdict.
+    /// 1: first. 2: other tests, subgroups and changed items beside the verdict. 3: the test that
+    /// decides, and verdicts on labels and methods.
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn cores(&self) -> Cores {
-        if self.asked.also.is_empty() { Cores::One } else { Cores::All }
+        let is_mean = Measure::find(self.metric, self.target).is_some_and(|it| it.is_mean());
+        if self.asked.also.is_empty() && is_mean { Cores::One } else { Cores::All }
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -54,6 +63,12 @@ impl Job for Compare {
         });
         if self.target != Target::Classes {
             parameters["of"] = json!([self.target, self.is_share]);
+        }
+        if !self.methods.is_empty() {
+            parameters["methods"] = json!(self.methods);
+        }
+        if let Some(look) = self.look {
+            parameters["look"] = json!(look);
         }
         Ok(parameters)
     }
@@ -79,9 +94,15 @@ impl Job for Compare {
                 metric,
                 rope: self.rope,
                 is_share: self.is_share,
+                look: self.look,
+                resampling: Resampling { resamples: self.asked.resamples, cores: context.cores },
             })
             .collect();
-        let compared: Vec<Compared> = pairs.iter().map(Pair::compare).collect::<Result<_, _>>()?;
+        let mut compared: Vec<Compared> = Vec::with_capacity(pairs.len());
+        for pair in &pairs {
+            context.go_on()?;
+            compared.push(pair.compare()?);
+        }
         let comparisons: Vec<Comparison> = compared
             .iter()
             .zip(&self.pairs)
@@ -99,7 +120,10 @@ impl Job for Compare {
                 twin: self.asked.twins[index].map(|twin| &arms[twin]),
             })
             .collect();
-        let beside = beside(&placed, &self.asked, context)?;
+        let mut beside = beside(&placed, &self.asked, context)?;
+        for (pair, &at) in pairs.iter().zip(&self.pairs) {
+            beside.labels.extend(labels::verdicts(pair, at, context)?);
+        }
         let rows = compared
             .into_iter()
             .zip(judge(&comparisons))
@@ -111,7 +135,15 @@ impl Job for Compare {
                 verdict: verdict.times(compared.scale),
             })
             .collect();
-        let verdicts = Verdicts { metric: self.metric.to_owned(), rows };
+        let like = |arm: usize| -> Vec<usize> {
+            let own = self.targets[arm];
+            (0..self.targets.len()).filter(|other| self.targets[*other] == own).collect()
+        };
+        let methods = match pairs.first() {
+            Some(any) => methods::verdicts(&self.methods, &arms, like, any, context)?,
+            None => vec![],
+        };
+        let verdicts = Verdicts { metric: self.metric.to_owned(), rows, methods };
         let outputs =
             Outputs::default().with("verdict", put_json(context.store, "verdict", &verdicts)?);
         Ok(outputs.with("beside", put_json(context.store, "beside", &beside)?))

@@ -1,15 +1,20 @@
 //! One arm against its baseline.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array2;
 
 use crate::base::Target;
-use crate::stats::{Comparison, Discordant, Measure, Reason, TwoWay, superiority, units};
+use crate::stats::{
+    Comparison, Decider, Discordant, Evidence, InterimLook, Measure, Reason, TwoWay,
+    TwoWayBootstrap, superiority, units,
+};
 
 use super::super::super::artifacts::{ArmNumbers, Predictions};
 use super::super::super::job::Failure;
 use super::super::super::targets::log_odds;
+use super::resampling::Resampling;
 use super::runs::{ArmRuns, SeedRun, deviation, mean};
 
 /// An arm and its baseline.
@@ -22,6 +27,20 @@ pub(super) struct Pair<'a> {
     pub(super) rope: f64,
     /// Whether `rope` is a share of the spread of the numbers that are predicted.
     pub(super) is_share: bool,
+    /// Which of several looks this is.
+    pub(super) look: Option<InterimLook>,
+    /// How a metric that is no mean is resampled.
+    pub(super) resampling: Resampling,
+}
+
+/// Both runs of every seed that has both.
+pub(super) struct Aligned<'a> {
+    /// The arm's and the baseline's.
+    pub(super) seeds: Vec<[Cow<'a, Predictions>; 2]>,
+    /// Position of each among all seeds.
+    pub(super) numbers: Vec<usize>,
+    /// The group of each item, where they have groups.
+    pub(super) groups: Option<Vec<usize>>,
 }
 
 /// A comparison that is yet to be judged among its family.
@@ -33,49 +52,63 @@ pub(super) struct Compared {
     pub(super) scale: f64,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
     pub(super) fn compare(&self) -> Result<Compared, Failure> {
-        let pairs = self.seed_pairs()?;
+        let aligned = self.aligned()?;
+        let pairs: Vec<(Scored, Scored)> = aligned
+            .seeds
+            .iter()
+            .map(|[arm, baseline]| Ok((self.scored(arm)?, self.scored(baseline)?)))
+            .collect::<Result<_, Failure>>()?;
         let missing = self.arm.seeds.len() - pairs.len();
-        let others = self.others.iter().copied();
-        let runs = [self.baseline, self.arm].into_iter().chain(others);
-        let sample = runs.flat_map(ArmRuns::present).next();
+        let sample = self.sample();
         let groups = sample.filter(|p| p.grouped).map(|p| renumbered(&p.groups));
         let scale = match sample {
             Some(predictions) => self.metric.scale(&predictions.judged()?),
             None => 1.0,
         };
-        let differences = differences(&pairs) / scale;
-        let items = differences.ncols();
-        let collapsed = units(&differences, groups.as_deref())
-            .map_err(|error| Failure::new(format!("compare arms: {error}")))?;
+        let items = match pairs.is_empty() {
+            true => 0,
+            false => sample.map_or(0, |sample| sample.ids.len()),
+        };
+        let (evidence, units) = match self.decider() {
+            Decider::TwoWay => two_way(&(differences(&pairs) / scale), groups.as_deref())?,
+            Decider::TwoWayBootstrap => {
+                let drawn = self.resampling.of(self.metric, &aligned, scale)?;
+                let drawn = drawn.and_then(|(plain, design)| TwoWayBootstrap::of(&plain, &design));
+                let grouped = groups.as_ref().filter(|_| items > 0).map(|groups| distinct(groups));
+                (drawn.map(Evidence::from), grouped.unwrap_or(items))
+            }
+        };
         let means = |side: fn(&(Scored, Scored)) -> &Scored| -> Vec<f64> {
             pairs.iter().map(|pair| side(pair).value).collect()
         };
         let (transfer, scratch) = (means(|pair| &pair.0), means(|pair| &pair.1));
-        let majority = sample.and_then(|p| self.majority(p));
         let by_seed: Vec<f64> =
             transfer.iter().zip(&scratch).map(|(t, s)| (t - s) * self.sign()).collect();
         let delta = mean(&transfer).zip(mean(&scratch)).map(|(t, s)| (t - s) * self.sign());
+        let floor = self.floor()?;
         let comparison = Comparison {
             family: String::new(),
-            two_way: TwoWay::of(&collapsed),
+            decider: self.decider(),
+            flags: self.flags(evidence.as_ref()),
+            evidence,
+            look: self.look,
             eps: if self.is_share { self.rope } else { self.rope / scale },
             seeds: pairs.len(),
-            units: collapsed.ncols(),
+            units,
             missing_seeds: missing,
-            reasons: self.reasons(delta, mean(&scratch), majority, scale),
-            flags: self.flags(),
+            reasons: self.reasons(delta, floor, scale),
         };
         let discordant = discordant(&pairs);
         let numbers = ArmNumbers {
             m_transfer: mean(&transfer),
             m_scratch: mean(&scratch),
             sd_scratch: deviation(&scratch),
-            m_majority: majority,
+            m_majority: sample.and_then(|like| majority(like, self.metric)),
             n_train: sample.map(|p| p.trained_on),
             items,
-            groups: groups.map(|groups| groups.iter().collect::<BTreeSet<_>>().len()),
+            groups: groups.map(|groups| distinct(&groups)),
             lr_head: self.arm.chosen("lr"),
             c: self.arm.chosen("c"),
             n01: discordant.as_ref().map(|d| d.gained),
@@ -86,12 +119,26 @@ impl Pair<'_> {
         Ok(Compared { comparison, numbers, scale })
     }
 
+    /// The test that decides.
+    fn decider(&self) -> Decider {
+        if self.metric.is_mean() { Decider::TwoWay } else { Decider::TwoWayBootstrap }
+    }
+
+    /// Any run on the test items.
+    pub(super) fn sample(&self) -> Option<&'a Predictions> {
+        let others = self.others.iter().copied();
+        [self.baseline, self.arm].into_iter().chain(others).flat_map(ArmRuns::present).next()
+    }
+
     /// What counts as a difference of the score on val: balanced accuracy, or what takes its place
     /// where there are no classes.
     fn rise(&self) -> f64 {
         match self.metric {
-            Measure::Class(_) => self.rope,
-            Measure::Column(_) => RISE,
+            // Losses and calibration errors have regions of another unit.
+            Measure::Class(metric) if !["log_loss", "brier", "ece"].contains(&metric.name()) => {
+                self.rope
+            }
+            _ => RISE,
         }
     }
 
@@ -100,31 +147,31 @@ impl Pair<'_> {
         self.metric.direction().sign()
     }
 
-    /// Both arms of every seed that has both.
-    fn seed_pairs(&self) -> Result<Vec<(Scored, Scored)>, Failure> {
-        let mut pairs = Vec::new();
-        for (seed, (arm, baseline)) in self.arm.seeds.iter().zip(&self.baseline.seeds).enumerate() {
+    /// Both runs of every seed that has both, what diverged counted as the majority class.
+    pub(super) fn aligned(&self) -> Result<Aligned<'a>, Failure> {
+        let (mut seeds, mut numbers) = (Vec::new(), Vec::new());
+        for (seed, sides) in self.arm.seeds.iter().zip(&self.baseline.seeds).enumerate() {
             let others = self.others.iter().map(|other| &other.seeds[seed]);
-            let like = [arm, baseline].into_iter().chain(others).find_map(SeedRun::present);
+            let like = [sides.0, sides.1].into_iter().chain(others).find_map(SeedRun::present);
             let Some(like) = like else { continue };
-            let scored = |run: &SeedRun| match run {
-                SeedRun::Present(p) => self.scored(p).map(Some),
-                SeedRun::Diverged => self.scored(&always_majority(like)).map(Some),
-                SeedRun::Missing => Ok(None),
+            let run = |run: &'a SeedRun| match run {
+                SeedRun::Present(predictions) => Some(Cow::Borrowed(&**predictions)),
+                SeedRun::Diverged => Some(Cow::Owned(always_majority(like))),
+                SeedRun::Missing => None,
             };
-            if let (SeedRun::Present(a), SeedRun::Present(b)) = (arm, baseline)
-                && a.ids != b.ids
-            {
+            let (Some(arm), Some(baseline)) = (run(sides.0), run(sides.1)) else { continue };
+            if arm.ids != baseline.ids {
                 return Err(Failure::with_help(
                     "compare arms that were tested on different items",
                     "arms of one verdict need the same data set and the same split",
                 ));
             }
-            if let (Some(arm), Some(baseline)) = (scored(arm)?, scored(baseline)?) {
-                pairs.push((arm, baseline));
-            }
+            seeds.push([arm, baseline]);
+            numbers.push(seed);
         }
-        Ok(pairs)
+        let groups = seeds.first().filter(|pair| pair[0].grouped);
+        let groups = groups.map(|pair| renumbered(&pair[0].groups));
+        Ok(Aligned { seeds, numbers, groups })
     }
 
     pub(super) fn scored(&self, predictions: &Predictions) -> Result<Scored, Failure> {
@@ -132,7 +179,7 @@ impl Pair<'_> {
         let items = match self.metric.per_item(&view) {
             Some(Ok(items)) => items,
             Some(Err(reason)) => return Err(Failure::new(reason.reason().to_owned())),
-            None => return Err(Failure::new(format!("{} is no mean", self.metric.name()))),
+            None => Vec::new(),
         };
         let value = self.metric.value(&view).value().unwrap_or(f64::NAN);
         let right = predictions.labels.iter().zip(&predictions.predicted);
@@ -140,26 +187,31 @@ impl Pair<'_> {
         Ok(Scored { value, items, right: right.collect() })
     }
 
-    /// What the most frequent training class gives, if the metric can say.
-    fn majority(&self, like: &Predictions) -> Option<f64> {
-        let predictions = always_majority(like);
-        let view = predictions.judged().ok()?;
-        self.metric.value(&view).value()
+    /// What the baseline must surpass, and how it does. Whoever always tells the shares of the
+    /// classes is never wrongly sure, so that of calibration nothing can be asked; balanced accuracy
+    /// takes its place.
+    fn floor(&self) -> Result<Option<Floor>, Failure> {
+        let metric = match self.metric.name() {
+            "ece" => Measure::find("balanced_accuracy", Target::Classes),
+            _ => Some(self.metric),
+        };
+        let (Some(metric), Some(sample)) = (metric, self.sample()) else { return Ok(None) };
+        let mut values = Vec::new();
+        for [_, baseline] in &self.aligned()?.seeds {
+            values.extend(metric.value(&baseline.judged()?).value());
+        }
+        let own = metric.name() == self.metric.name();
+        let rope = if own { self.rope } else { metric.rope() };
+        let known = mean(&values).zip(majority(sample, metric));
+        let sign = metric.direction().sign();
+        Ok(known.map(|(scratch, majority)| Floor { above: (scratch - majority) * sign, rope }))
     }
 
     /// Why no claim may be made.
-    fn reasons(
-        &self,
-        delta: Option<f64>,
-        scratch: Option<f64>,
-        majority: Option<f64>,
-        scale: f64,
-    ) -> Vec<Reason> {
+    fn reasons(&self, delta: Option<f64>, floor: Option<Floor>, scale: f64) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        let rope = if self.is_share { self.rope * scale } else { self.rope };
-        if let (Some(scratch), Some(majority)) = (scratch, majority)
-            && (scratch - majority) * self.sign() <= rope
-        {
+        let scale = if self.is_share { scale } else { 1.0 };
+        if floor.is_some_and(|floor| floor.above <= floor.rope * scale) {
             reasons.push(Reason::InvalidBaseline);
         }
         // A claim that one arm is better is threatened only if the other could have done better:
@@ -178,7 +230,7 @@ impl Pair<'_> {
         reasons
     }
 
-    fn flags(&self) -> Vec<String> {
+    fn flags(&self, evidence: Option<&Evidence>) -> Vec<String> {
         let sides = [("", self.arm), ("baseline_", self.baseline)];
         let mut flags = Vec::new();
         for (prefix, arm) in sides {
@@ -190,6 +242,11 @@ impl Pair<'_> {
             let set = marks.iter().filter(|(_, set)| *set);
             flags.extend(set.map(|(mark, _)| format!("{prefix}{mark}")));
         }
+        if let Some(Evidence::Resampled(found)) = evidence {
+            let lost = found.plain().undefined;
+            let many = lost as f64 > MAX_UNDEFINED * (lost + found.plain().resamples()) as f64;
+            flags.extend(many.then(|| "undefined_resamples".to_owned()));
+        }
         flags
     }
 }
@@ -197,11 +254,47 @@ impl Pair<'_> {
 /// A difference of an area under ROC curves, or of a share of variance, that is worth a word.
 const RISE: f64 = 0.01;
 
-/// One seed of one arm: the metric, its items (higher is better), and which items were right.
+/// More resamples without a value than this share deserve a word: a class or label is so rare that
+/// they lose it.
+const MAX_UNDEFINED: f64 = 0.05;
+
+/// How far the baseline is above the majority class.
+struct Floor {
+    above: f64,
+    /// What it must be above by.
+    rope: f64,
+}
+
+/// One seed of one arm: the metric, its items (higher is better; none of what is no mean), and which
+/// items were right.
 pub(super) struct Scored {
     pub(super) value: f64,
     pub(super) items: Vec<f64>,
     pub(super) right: Vec<f64>,
+}
+
+/// The two-way test on differences (seeds × items), and how many units they have.
+fn two_way(
+    differences: &Array2<f64>,
+    groups: Option<&[usize]>,
+) -> Result<(Option<Evidence>, usize), Failure> {
+    if differences.is_empty() {
+        return Ok((None, 0));
+    }
+    let collapsed = units(differences, groups)
+        .map_err(|error| Failure::new(format!("compare arms: {error}")))?;
+    Ok((TwoWay::of(&collapsed).map(Evidence::from), collapsed.ncols()))
+}
+
+fn distinct(groups: &[usize]) -> usize {
+    groups.iter().collect::<BTreeSet<_>>().len()
+}
+
+/// What the most frequent training class gives, if the metric can say.
+fn majority(like: &Predictions, metric: Measure) -> Option<f64> {
+    let predictions = always_majority(like);
+    let view = predictions.judged().ok()?;
+    metric.value(&view).value()
 }
 
 /// Arm less baseline, seeds × items.

@@ -16,6 +16,7 @@ pub(super) struct ArmRuns {
 }
 
 /// One seed of an arm.
+#[derive(Clone)]
 pub(super) enum SeedRun {
     /// Predictions on the test part.
     Present(Box<Predictions>),
@@ -26,6 +27,29 @@ pub(super) enum SeedRun {
 }
 
 impl SeedRun {
+    /// Predictions that the metric can judge. A kind without probabilities has no items of a metric
+    /// that needs them, and some metrics have no value for some answers.
+    fn of(predictions: Predictions, metric: Measure) -> Result<Self, Failure> {
+        let judged = predictions.judged()?;
+        let defined = match metric.per_item(&judged) {
+            Some(items) => items.is_ok(),
+            None => metric.value(&judged).value().is_some(),
+        };
+        Ok(if defined { Self::Present(Box::new(predictions)) } else { Self::Missing })
+    }
+
+    /// One label or number of it alone.
+    fn column(&self, column: usize, metric: Measure) -> Result<Self, Failure> {
+        match self {
+            Self::Present(predictions) => match predictions.column(column) {
+                Some(alone) if !alone.ids.is_empty() => Self::of(alone, metric),
+                _ => Ok(Self::Missing),
+            },
+            Self::Diverged => Ok(Self::Diverged),
+            Self::Missing => Ok(Self::Missing),
+        }
+    }
+
     pub(super) fn present(&self) -> Option<&Predictions> {
         match self {
             Self::Present(predictions) => Some(predictions),
@@ -46,20 +70,19 @@ impl ArmRuns {
             match context.inputs.get(&port) {
                 Some(Given::Artifact(_)) => {
                     let predictions = Predictions::load(&context.bytes(&port)?)?;
-                    let judged = predictions.judged()?;
-                    let defined = metric.per_item(&judged).is_some_and(|items| items.is_ok());
-                    // A kind without probabilities has no items of a metric that needs them.
-                    Ok(if defined {
-                        SeedRun::Present(Box::new(predictions))
-                    } else {
-                        SeedRun::Missing
-                    })
+                    SeedRun::of(predictions, metric)
                 }
                 Some(Given::Missing { diverged: true }) => Ok(SeedRun::Diverged),
                 _ => Ok(SeedRun::Missing),
             }
         };
         Ok(Self { seeds: (0..seeds).map(run).collect::<Result<_, _>>()? })
+    }
+
+    /// The same runs, of one label or number alone.
+    pub(super) fn column(&self, column: usize, metric: Measure) -> Result<Self, Failure> {
+        let seeds = self.seeds.iter().map(|run| run.column(column, metric));
+        Ok(Self { seeds: seeds.collect::<Result<_, _>>()? })
     }
 
     pub(super) fn present(&self) -> impl Iterator<Item = &Predictions> {
