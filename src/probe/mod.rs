@@ -16,6 +16,7 @@ pub mod knn;
 pub mod lda;
 pub mod linear_svm;
 pub mod logistic;
+mod narrow;
 pub mod nearest_mean;
 pub mod newton;
 mod normalise;
