@@ -1,13 +1,9 @@
 //! Symmetric positive definite systems.
 
-#![allow(clippy::inline_always, reason = "what is not inlined is not compiled for wide registers")]
-
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
-use super::packed::Columns;
 use super::threads;
-use crate::kernels::lanes::{DOUBLES, Lanes, Task, dispatch, filled};
 
 /// Columns that are factored before the rest is brought up to date.
 const PANEL: usize = 64;
@@ -23,43 +19,28 @@ impl Cholesky {
     pub(crate) fn new(mut matrix: Array2<f64>, threads: usize) -> Option<Self> {
         let size = matrix.nrows();
         for first in (0..size).step_by(PANEL) {
-            let last = (first + PANEL).min(size);
-            factor(&mut matrix.slice_mut(s![first..last, first..last]))?;
-            let (above, mut below) = matrix.view_mut().split_at(Axis(0), last);
-            let corner = above.slice(s![first.., first..last]);
+            let count = PANEL.min(size - first);
+            let mut rest = matrix.slice_mut(s![first.., ..first + count]);
+            let known = rest.slice(s![..count, ..first]).to_owned();
+            let strips = rest.axis_chunks_iter_mut(Axis(0), STRIP);
+            threads::each_part(threads, strips, |_, strip| {
+                let (left, mut own) = strip.split_at(Axis(1), first);
+                general_mat_mul(-1.0, &left, &known.t(), 1.0, &mut own);
+            });
+            let (mut corner, mut below) = rest.slice_mut(s![.., first..]).split_at(Axis(0), count);
+            factor(&mut corner)?;
+            let inverse = inverse(&corner.view());
             let strips = below.axis_chunks_iter_mut(Axis(0), STRIP);
             threads::each_part(threads, strips, |_, mut strip| {
-                for mut row in strip.rows_mut() {
-                    for j in first..last {
-                        let known = row.slice(s![first..j]);
-                        let sum = known.dot(&corner.slice(s![j - first, ..j - first]));
-                        row[j] = (row[j] - sum) / corner[[j - first, j - first]];
-                    }
-                }
-            });
-            let panel = below.slice(s![.., first..last]).to_owned();
-            let strips = below.axis_chunks_iter_mut(Axis(0), STRIP);
-            threads::each_part(threads, strips, |index, strip| {
-                let top = index * STRIP;
-                let end = top + strip.nrows();
-                let (left, right) = (panel.slice(s![top..end, ..]), panel.slice(s![..end, ..]));
-                let mut rest = strip.slice_move(s![.., last..last + end]);
-                general_mat_mul(-1.0, &left, &right.t(), 1.0, &mut rest);
+                general_mat_mul(1.0, &strip.to_owned(), &inverse.t(), 0.0, &mut strip);
             });
         }
         Some(Self(matrix))
     }
 
-    /// Solves A·x = b for chunks of columns, in place.
-    pub(crate) fn solve(&self, columns: Columns, values: &mut [f64], threads: usize) {
-        let size = self.0.nrows() * columns.lanes;
-        threads::each_part(threads, values.chunks_mut(size.max(1)), |_, chunk| {
-            match columns.lanes {
-                4 => dispatch(Solve::<1>(self, chunk)),
-                8 => dispatch(Solve::<2>(self, chunk)),
-                _ => dispatch(Solve::<3>(self, chunk)),
-            }
-        });
+    /// L, with values that mean nothing above the diagonal.
+    pub(crate) fn lower(&self) -> ArrayView2<'_, f64> {
+        self.0.view()
     }
 }
 
@@ -81,62 +62,20 @@ fn factor(matrix: &mut ArrayViewMut2<'_, f64>) -> Option<()> {
     Some(())
 }
 
-/// Both triangular systems for one chunk.
-struct Solve<'a, const R: usize>(&'a Cholesky, &'a mut [f64]);
-
-impl<const R: usize> Task for Solve<'_, R> {
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let values = self.1.as_chunks_mut::<DOUBLES>().0.as_chunks_mut::<R>().0;
-        let rows = || self.0.0.rows().into_iter().enumerate();
-        for (i, row) in rows() {
-            let Some(row) = row.to_slice() else { return };
-            let mut sums =
-                filled!([lanes.splat_doubles(0.0); R], |at| lanes.load_doubles(&values[i][at]));
-            for (factor, known) in row[..i].iter().zip(&*values) {
-                let factor = lanes.splat_doubles(-factor);
-                sums = filled!([factor; R], |at| lanes.fma_doubles(
-                    factor,
-                    lanes.load_doubles(&known[at]),
-                    sums[at]
-                ));
-            }
-            divide(lanes, sums, row[i], &mut values[i]);
+/// The inverse of a small lower triangle.
+fn inverse(lower: &ArrayView2<'_, f64>) -> Array2<f64> {
+    let size = lower.nrows();
+    let mut inverse = Array2::<f64>::zeros((size, size));
+    for i in 0..size {
+        let (known, mut own) = inverse.view_mut().split_at(Axis(0), i);
+        let mut own = own.row_mut(0);
+        own[i] = 1.0;
+        for (j, known) in known.rows().into_iter().enumerate() {
+            own.scaled_add(-lower[[i, j]], &known);
         }
-        for (i, row) in rows().rev() {
-            let Some(row) = row.to_slice() else { return };
-            let (before, own) = values.split_at_mut(i);
-            let sums = filled!([lanes.splat_doubles(0.0); R], |at| lanes.load_doubles(&own[0][at]));
-            let solved = divide(lanes, sums, row[i], &mut own[0]);
-            for (factor, value) in row[..i].iter().zip(before) {
-                let factor = lanes.splat_doubles(-factor);
-                let mut at = 0;
-                while at < R {
-                    let old = lanes.load_doubles(&value[at]);
-                    let new = lanes.fma_doubles(factor, solved[at], old);
-                    lanes.store_doubles(new, &mut value[at]);
-                    at += 1;
-                }
-            }
-        }
+        own /= lower[[i, i]];
     }
-}
-
-#[inline(always)]
-fn divide<L: Lanes, const R: usize>(
-    lanes: L,
-    values: [L::D; R],
-    by: f64,
-    into: &mut [[f64; DOUBLES]; R],
-) -> [L::D; R] {
-    let (factor, zero) = (lanes.splat_doubles(1.0 / by), lanes.splat_doubles(0.0));
-    let quotients = filled!([zero; R], |at| lanes.fma_doubles(values[at], factor, zero));
-    let mut at = 0;
-    while at < R {
-        lanes.store_doubles(quotients[at], &mut into[at]);
-        at += 1;
-    }
-    quotients
+    inverse
 }
 
 #[cfg(test)]
@@ -144,21 +83,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_solution_satisfies_its_system_on_any_number_of_threads() {
+    fn a_factor_times_itself_is_its_matrix_on_any_number_of_threads() {
         let size = 150;
         let root = Array2::from_shape_fn((size, size), |(i, j)| ((i * 7 + j * 13) % 11) as f64);
         let matrix = root.dot(&root.t()) + Array2::<f64>::eye(size);
-        let columns = Columns::new(5);
-        let right: Vec<f64> = (0..columns.length(size)).map(|at| (at % 17) as f64).collect();
-        let solved = [1, 3].map(|threads| {
-            let mut values = right.clone();
-            Cholesky::new(matrix.clone(), threads).unwrap().solve(columns, &mut values, threads);
-            values
+        let factors = [1, 3].map(|threads| {
+            let mut lower = Cholesky::new(matrix.clone(), threads).unwrap().lower().to_owned();
+            for i in 0..size {
+                lower.slice_mut(s![i, i + 1..]).fill(0.0);
+            }
+            lower
         });
-        assert_eq!(solved[0], solved[1]);
-        let solution = Array2::from_shape_vec((size, columns.lanes), solved[0].clone()).unwrap();
-        let told = matrix.dot(&solution);
-        assert!(told.iter().zip(&right).all(|(a, b)| (a - b).abs() < 1e-8));
+        assert_eq!(factors[0], factors[1]);
+        let told = factors[0].dot(&factors[0].t());
+        assert!(told.iter().zip(&matrix).all(|(a, b)| (a - b).abs() < 1e-9 * matrix[[0, 0]]));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod label_map;
 pub mod lda;
 pub mod linear_svm;
 pub mod logistic;
+mod narrow;
 pub mod nearest_mean;
 pub mod newton;
 mod normalise;

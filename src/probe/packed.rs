@@ -97,6 +97,11 @@ impl Packed {
         self.sides[item / SIDE * self.width + feature][item % SIDE]
     }
 
+    /// All values, and zeros.
+    pub(crate) fn values(&self) -> impl Iterator<Item = f64> {
+        self.sides.iter().flatten().copied()
+    }
+
     /// Items of a part of the work; a part has partial sums of its own, so there are few of them.
     fn part(&self, columns: Columns) -> usize {
         // Partial sums together take 64 MiB at most, and there are 16 of them at most.

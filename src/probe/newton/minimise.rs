@@ -6,8 +6,14 @@ use super::approximation::Approximation;
 use super::path::Asked;
 use super::problem::{Point, Problem};
 
-/// Gradient that a step may leave, as a share of what it was.
+/// Gradient that a step may leave at most where it is too large, as a share of what it was.
 const LOOSE: f64 = 0.1;
+/// The least that a step leaves; what is not quadratic in J leaves more.
+const TIGHT: f64 = 0.02;
+/// What J can still fall by in the end, as a share of it and of the tolerance.
+const SHARE: f64 = 1e-3;
+/// How far below that a step aims.
+const AHEAD: f64 = 0.05;
 /// Halvings of a step at most.
 const HALVINGS: usize = 40;
 /// Share of the promised decrease that a step must bring.
@@ -56,12 +62,34 @@ pub(super) fn minimise(
         problem.keep(&open, &mut gradient);
         problem.keep(&open, &mut scaled);
         let before = descent.rounds;
-        let (step, slack) = descent.direction(approximation, &gradient, &scaled);
-        approximation.slack = slack;
-        approximation.rounds = descent.rounds - before;
-        descent.search(&step, &problem.dots(&gradient, &step));
+        let wanted = descent.wanted(&gradients, slack);
+        let step = descent.direction(approximation, &gradient, &scaled, &wanted);
+        approximation.learn(descent.rounds - before, step.reduction, step.slack);
+        descent.search(&step.values, &problem.dots(&gradient, &step.values));
         steps += 1;
     }
+}
+
+/// What a step may leave.
+struct Wanted {
+    left: f64,
+    /// Of what there was.
+    share: f64,
+}
+
+impl Wanted {
+    fn of(&self, size: f64) -> f64 {
+        self.left.min(self.share * size).max(TIGHT * TIGHT * size)
+    }
+}
+
+/// A step of Newton's method.
+struct Step {
+    values: Vec<f64>,
+    /// By how much at most the curvature along the way was smaller than approximated.
+    slack: f64,
+    /// By what factor it brought down what is left, in the measure of the approximate inverse.
+    reduction: f64,
 }
 
 /// A descent, of which some columns may have reached their end.
@@ -95,7 +123,7 @@ impl Descent<'_> {
         let objectives = self.point.objectives(self.cost);
         let capped = self.rounds >= asked.most_rounds;
         for (column, stop) in self.stops.iter_mut().enumerate().filter(|(_, s)| s.is_none()) {
-            let small = left[column] <= 1e-3 * asked.tolerance * objectives[column].abs();
+            let small = left[column] <= SHARE * asked.tolerance * objectives[column].abs();
             if gradients[column] <= 0.0 || (gradients[column] <= asked.tolerance && small) {
                 *stop = Some(Stop::Converged);
             } else if capped {
@@ -104,24 +132,39 @@ impl Descent<'_> {
         }
     }
 
-    /// A step by conjugate gradients, of each column by itself; and by how much at most the curvature
-    /// along the way was smaller than approximated.
+    /// What a step may leave of each column, in the measure of the approximate inverse: what the fit
+    /// may leave, but no less than can be hoped for, and little where the gradient is too large yet.
+    fn wanted(&self, gradients: &[f64], slack: f64) -> Vec<Wanted> {
+        let objectives = self.point.objectives(self.cost);
+        let pairs = gradients.iter().zip(&objectives);
+        pairs
+            .map(|(gradient, objective)| Wanted {
+                left: AHEAD * SHARE * self.asked.tolerance * objective.abs() / slack,
+                share: if *gradient <= self.asked.tolerance { 1.0 } else { LOOSE * LOOSE },
+            })
+            .collect()
+    }
+
+    /// A step by conjugate gradients, of each column by itself.
     fn direction(
         &mut self,
         approximation: &Approximation,
         gradient: &[f64],
         scaled: &[f64],
-    ) -> (Vec<f64>, f64) {
+        wanted: &[Wanted],
+    ) -> Step {
         let problem = self.problem;
         let mut step = vec![0.0; gradient.len()];
         let mut residual: Vec<f64> = gradient.iter().map(|value| -value).collect();
         let mut toward: Vec<f64> = scaled.iter().map(|value| -value).collect();
         let mut sizes = problem.dots(gradient, scaled);
-        let enough: Vec<f64> = sizes.iter().map(|size| LOOSE * LOOSE * size).collect();
-        let (mut first, mut slack) = (true, 0.0_f64);
+        let enough = sizes.iter().zip(wanted).map(|(size, wanted)| wanted.of(*size));
+        let enough: Vec<f64> = enough.collect();
+        let begun = sizes.clone();
+        let (mut first, mut slack, mut reduction) = (true, 0.0_f64, 1.0_f64);
         let mut going: Vec<f64> = self.open();
         while first || self.rounds < self.asked.most_rounds {
-            let curved = problem.curve(&mut self.point, self.cost, &toward);
+            let curved = problem.curve(&self.point, self.cost, &toward);
             self.rounds += 1;
             let curvatures = problem.dots(&toward, &curved);
             let lengths: Vec<f64> = (0..sizes.len())
@@ -137,6 +180,9 @@ impl Descent<'_> {
             let scaled = approximation.apply(problem, &residual);
             let next = problem.dots(&residual, &scaled);
             for at in 0..sizes.len() {
+                if going[at] > 0.0 && next[at] > 0.0 {
+                    reduction = reduction.max(begun[at] / next[at]);
+                }
                 if lengths[at] <= 0.0 || next[at] <= enough[at] || next[at].is_nan() {
                     going[at] = 0.0;
                 }
@@ -154,7 +200,7 @@ impl Descent<'_> {
             sizes = next;
             first = false;
         }
-        (step, slack)
+        Step { values: step, slack, reduction }
     }
 
     /// Goes along a step, which is shortened for each column until it brings what it promises.

@@ -2,6 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
+use crate::probe::narrow::Narrow;
 use crate::probe::packed::{Columns, Packed};
 
 use super::Stop;
@@ -86,7 +87,8 @@ impl Path {
         let features = Packed::new(features, true, threads);
         let units = Units::Items(link.weights(columns));
         let columns = Columns::new(columns);
-        let problem = Problem { features, columns, link, penalised_bias, threads };
+        let narrow = Narrow::new(&features, threads);
+        let problem = Problem { features, narrow, columns, link, penalised_bias, threads };
         let asked = Asked { tolerance: 1e-4, most_rounds: 1000, units };
         let approximation = Approximation::default();
         Self { problem, asked, approximation, last: None, before: None }

@@ -5,7 +5,9 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, Axis, s};
 
 use super::link::Link;
+use crate::kernels::lanes::LANES;
 use crate::probe::cholesky::Cholesky;
+use crate::probe::narrow::{Layout, Narrow, Triangle, narrowed, scale_of};
 use crate::probe::packed::{Columns, Packed};
 use crate::probe::threads;
 
@@ -14,6 +16,8 @@ use crate::probe::threads;
 pub(super) struct Problem {
     /// Items × features with the bias's ones as the last.
     pub(super) features: Packed,
+    /// The same for what need not be exact.
+    pub(super) narrow: Narrow,
     pub(super) columns: Columns,
     pub(super) link: Link,
     /// Whether the penalty is on the bias too.
@@ -167,17 +171,48 @@ impl Problem {
         gradient
     }
 
-    /// ∇²J · direction: one round over the features.
-    pub(super) fn curve(&self, point: &mut Point, cost: f64, direction: &[f64]) -> Vec<f64> {
-        let mut product = vec![0.0; direction.len()];
-        self.features.round(
-            self.columns,
-            direction,
-            &mut point.shares,
-            self.threads,
-            &mut product,
-            |item, scores, shares, _| self.link.curve(item, scores, shares),
-        );
+    /// How columns lie for what need not be exact.
+    pub(super) fn layout(&self) -> Layout {
+        Layout::new(self.columns.used, self.features.width())
+    }
+
+    /// Values for what need not be exact, and what they were multiplied by.
+    pub(super) fn narrowed(&self, values: &[f64]) -> (Vec<[f32; LANES]>, f64) {
+        let (layout, width) = (self.layout(), self.features.width());
+        let scale = scale_of(values.iter().copied());
+        let mut narrow = layout.zeros();
+        for column in 0..self.columns.used {
+            for feature in 0..width {
+                let (eight, lane) = layout.at(feature, column);
+                let value = values[self.columns.at(width, feature, column)];
+                narrow[eight][lane] = narrowed(scale * value);
+            }
+        }
+        (narrow, scale)
+    }
+
+    /// Such values times a factor.
+    pub(super) fn widened(&self, narrow: &[[f32; LANES]], factor: f64) -> Vec<f64> {
+        let (layout, width) = (self.layout(), self.features.width());
+        let mut values = vec![0.0; self.length()];
+        for column in 0..self.columns.used {
+            for feature in 0..width {
+                let (eight, lane) = layout.at(feature, column);
+                let value = f64::from(narrow[eight][lane]);
+                values[self.columns.at(width, feature, column)] = factor * value;
+            }
+        }
+        values
+    }
+
+    /// ∇²J · direction, about: one round over the features.
+    pub(super) fn curve(&self, point: &Point, cost: f64, direction: &[f64]) -> Vec<f64> {
+        let (columns, scale) = self.narrowed(direction);
+        let product = self.narrow.round(self.layout(), &columns, self.threads, |item, scores| {
+            let used = self.columns.used;
+            self.link.curve(item, scores, &point.shares[item * used..][..used]);
+        });
+        let mut product = self.widened(&product, self.narrow.unit() / scale);
         let weights = self.penalised(direction);
         for (product, weight) in product.iter_mut().zip(&weights) {
             *product = cost.mul_add(*product, *weight);
@@ -200,8 +235,9 @@ impl Problem {
         items
     }
 
-    /// Σᵢ wᵢ xᵢ xᵢ' of items with their weights; the lower triangle.
-    pub(super) fn curvature(&self, items: &[(usize, f64)]) -> Array2<f64> {
+    /// Σᵢ wᵢ xᵢ xᵢ' of items with their weights, about, in the narrow features' units; the lower
+    /// triangle.
+    pub(super) fn curvature(&self, items: &[(usize, f64)]) -> Array2<f32> {
         let width = self.features.width();
         let mut sum = Array2::zeros((width, width));
         let mut rows = Array2::zeros((ITEMS, width));
@@ -210,10 +246,9 @@ impl Problem {
                 self.threads,
                 rows.rows_mut().into_iter().zip(items),
                 |_, (mut row, (item, weight))| {
-                    let root = weight.sqrt();
-                    for (feature, value) in row.iter_mut().enumerate() {
-                        *value = root * self.features.value(*item, feature);
-                    }
+                    let root = narrowed(weight.sqrt());
+                    let values = row.iter_mut().zip(self.narrow.row(*item));
+                    values.for_each(|(into, value)| *into = root * value);
                 },
             );
             let rows = rows.slice(s![..items.len(), ..]);
@@ -231,20 +266,21 @@ impl Problem {
 
     /// Factors `cost · curvature + 1` (the bias has no 1). Where that fails for rounding, the
     /// diagonal is raised until it does not.
-    pub(super) fn inverse(&self, curvature: &Array2<f64>, cost: f64) -> Option<Cholesky> {
+    pub(super) fn inverse(&self, curvature: &Array2<f32>, cost: f64) -> Option<Triangle> {
         let size = curvature.nrows();
-        let mean = curvature.diag().sum() * cost / size as f64;
-        let mut raised = 1e-14 * mean + f64::MIN_POSITIVE;
+        let factor = cost * self.narrow.unit();
+        let mean = curvature.diag().mapv(f64::from).sum() * factor / size as f64;
+        let mut raised = f64::from(f32::EPSILON) * mean + f64::MIN_POSITIVE;
         for _ in 0..12 {
-            let mut matrix = curvature * cost;
+            let mut matrix = curvature.mapv(|value| factor * f64::from(value));
             matrix.diag_mut().map_inplace(|value| *value += 1.0 + raised);
             if !self.penalised_bias {
                 matrix[[size - 1, size - 1]] -= 1.0;
             }
             if let Some(factor) = Cholesky::new(matrix, self.threads) {
-                return Some(factor);
+                return Some(Triangle::new(&factor.lower()));
             }
-            raised *= 100.0;
+            raised *= 10.0;
         }
         None
     }
