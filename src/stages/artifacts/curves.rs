@@ -72,7 +72,6 @@ pub struct SizeRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LawRow {
     /// The law.
-    #[serde(flatten)]
     pub law: PowerLaw,
     /// Interval of what is left at infinitely many items.
     pub a: Option<Span>,

@@ -22,7 +22,9 @@ keys! {
     pub struct FreezeSweep {
         /// The `evaluate` stage.
         of: Located<Reference>,
-        /// The target from scratch, `baseB`.
+        /// The target from scratch, `baseB`. Best a `pretrain` stage: of a `fine_tune` stage with
+        /// `init: random`, what the selffer draws anew starts as it once did, which may hide some
+        /// co-adaptation.
         base: Located<Reference>,
         /// The source's lower layers frozen, the rest drawn anew, `AnB`: `transfer_depth` and `freeze`
         /// are the depth.
@@ -74,6 +76,7 @@ impl Kind for FreezeSweep {
         let (word, place) = (self.metric.as_ref(), self.of.place);
         let measure = scored::measure(word, place, arms, Measure::is_mean, site);
         let sweeps = self.sweeps(arms, site)?;
+        self.note_same_draws(arms, &sweeps, site);
         let measure = measure?;
         let job = Effects {
             metric: measure.name(),
@@ -136,6 +139,21 @@ impl FreezeSweep {
             }
         }
         Some(sweeps.into_iter().map(|(_, sweep)| sweep).collect())
+    }
+
+    /// Tells that the selffer draws what the baseline once drew, where it does.
+    fn note_same_draws(&self, arms: &[ScoredArm], sweeps: &[Planned], site: &mut Site) {
+        let tunes = |sweep: &&Planned| arms[sweep.base].arm.kind == "fine_tune";
+        let (Some(own), Some(sweep)) = (&self.self_frozen, sweeps.iter().find(tunes)) else {
+            return;
+        };
+        site.note(format!(
+            "{}: what `{}` draws anew starts as it did in `{}`, which may hide some co-adaptation; a \
+             `pretrain` stage as `base` draws on its own",
+            site.stage,
+            own.value,
+            arms[sweep.base].name()
+        ));
     }
 
     /// The arms of a stage that may be left out.
