@@ -164,7 +164,23 @@ fn the_numbers_are_quoted_at_the_end() {
     let told = study.run().succeeds();
     let from = told.out.find("study · advice").unwrap();
     let until = told.out.find("study · 3 seeds").unwrap();
-    assert_snapshot!(masked(told.out[from..until].trim_end()), @"");
+    assert_snapshot!(masked(told.out[from..until].trim_end()), @"
+    study · advice for fresh before training
+
+      advised               chance to hurt
+      probe[layer=block1]   #
+      tuned[freeze=none]    #
+      tuned[freeze=block1]  #
+      scratch               –
+      probe[layer=dense1]   #
+
+      source
+        n/C = 12 (60 items, 5 classes, 11 of the smallest): small as fewer than 300 items are
+        similarity # (LEEP # of its range, neighbours right in # of items, # by pixels, LogME -#, -# by random weights): different
+        probe `codes.block1`, layer 1 of 2: ridge errs by #
+        beside it PAD # (# within the other), MMD² # (# within the other), p = #
+      chances are those of a table of textbook cases
+    ");
 }
 
 #[test]
@@ -216,9 +232,26 @@ fn what_cannot_be_advised_on_is_refused_with_a_way_out() {
     };
     let advise = "advise: { of: before, arms: [probe, tuned, scratch, floor] }";
     let with = |of: &str, arms: &str| format!("advise: {{ of: {of}, arms: {arms} }}");
-    assert_snapshot!(refused(advise, &with("codes", "probe")), @"");
-    assert_snapshot!(refused(advise, &with("before", "[probe, codes]")), @"");
-    assert_snapshot!(refused(advise, &with("before", "[probe, probe]")), @"");
-    assert_snapshot!(refused(advise, &with("before", "[probe, source]")), @"");
-    assert_snapshot!(refused(advise, &with("before", "[prob]")), @"");
+    assert_snapshot!(refused(advise, &with("codes", "probe")), @"
+    error: `codes` has no scores before training
+      help: name `transferability` stages of one target
+    ");
+    assert_snapshot!(refused(advise, &with("before", "[probe, codes]")), @"
+    error: `codes` makes no predictions
+      help: arms are stages that are trained, each named once
+    ");
+    assert_snapshot!(refused(advise, &with("before", "[probe, probe]")), @"
+    error: `probe[layer=block1]` is named twice
+      help: arms are stages that are trained, each named once
+    error: `probe[layer=dense1]` is named twice
+      help: arms are stages that are trained, each named once
+    ");
+    assert_snapshot!(refused(advise, &with("before", "[probe, source]")), @"
+    error: `source` learns `known`, not `fresh`
+      help: advise on arms of one target at a time
+    ");
+    assert_snapshot!(refused(advise, &with("before", "[prob]")), @"
+    error: no stage is called `prob`
+      help: did you mean `probe`?
+    ");
 }

@@ -128,5 +128,5 @@ fn a_guess_is_marked_and_changes_no_result() {
 fn a_wrong_key_is_told() {
     let study = study();
     study.replace("seeds: 2\n", "seeds: 2\nenergy: { carbon: -3 }\n");
-    insta::assert_snapshot!(study.refusal().problems(), @"");
+    insta::assert_snapshot!(study.refusal().problems(), @"error: expected a number above 0, found `-3`");
 }
