@@ -71,6 +71,9 @@ pub(super) enum Command {
     Runs {
         /// Those of this pipeline alone.
         pipeline: Option<String>,
+        /// Lists what the test parts have been looked at instead, by all runs that share the store.
+        #[arg(long, conflicts_with = "pipeline")]
+        looks: bool,
     },
     /// Compares runs with the first that is named, arm by arm.
     Compare {

@@ -83,7 +83,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Predict { model, images, output }) => {
             predict::predict(model, images, output.as_deref(), &arguments.common)
         }
-        Some(Command::Runs { pipeline }) => runs::runs(pipeline.as_deref(), &arguments.common),
+        Some(Command::Runs { looks: true, .. }) => runs::looks(&arguments.common),
+        Some(Command::Runs { pipeline, .. }) => runs::runs(pipeline.as_deref(), &arguments.common),
         Some(Command::Compare { runs, pipeline, metric, output }) => {
             let (pipeline, metric) = (pipeline.as_deref(), metric.as_deref());
             let request = compare::Request { runs, pipeline, metric, output: output.as_deref() };

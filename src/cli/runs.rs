@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 
 use crate::console;
+use crate::store::Store;
 use crate::tables::{self, RunRow};
 
 use super::Exit;
@@ -28,6 +29,23 @@ pub(super) fn runs(pipeline: Option<&str>, common: &Common) -> anyhow::Result<Ex
         console::out(&format!("there are no runs in {}", results.display()));
     } else {
         console::out(&console::render_runs(&rows));
+    }
+    Ok(Exit::Good)
+}
+
+/// Lists the test parts with how often they have been looked at.
+pub(super) fn looks(common: &Common) -> anyhow::Result<Exit> {
+    let folder = common.store_folder();
+    let looks = match folder.is_dir() {
+        true => Store::open(&folder)?.looks()?,
+        false => vec![],
+    };
+    if common.json {
+        console::out(&serde_json::to_string(&looks)?);
+    } else if looks.is_empty() {
+        console::out(&format!("no test part has been looked at in {}", folder.display()));
+    } else {
+        console::out(&console::render_looks(&looks));
     }
     Ok(Exit::Good)
 }

@@ -15,6 +15,10 @@ pub fn render(summary: &Summary) -> String {
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }
+    if !summary.doubts.is_empty() {
+        let doubts: Vec<String> = summary.doubts.iter().map(|line| format!("  ! {line}")).collect();
+        parts.push(doubts.join("\n"));
+    }
     parts.join("\n\n")
 }
 

@@ -193,6 +193,9 @@ pub struct Arm {
     pub head: Option<String>,
     /// Whether its weights were random.
     pub random: bool,
+    /// Whether it was made without any label of the target.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlabelled: bool,
     /// Factor on the learning rate below the head.
     pub body_rate: Option<f64>,
     /// Parameters of the whole model.

@@ -12,6 +12,7 @@ mod columns;
 mod delong;
 mod hidden;
 mod holm;
+mod kendall;
 mod mcnemar;
 mod measure;
 mod measured;
@@ -52,6 +53,7 @@ pub use columns::{
 pub use delong::DeLong;
 pub use hidden::Hidden;
 pub use holm::holm;
+pub use kendall::Kendall;
 pub use mcnemar::Discordant;
 pub use measure::{Judged, Measure};
 pub use measured::{Measured, Undefined};

@@ -9,13 +9,14 @@ use crate::base::Digest;
 use crate::stages::artifacts::{
     ArmRow, Beside, Chosen, Estimates, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
 };
-use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
+use crate::store::{Record, RunEstimated, RunLeak, RunLeaks, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
 use super::estimates::{self, Estimated};
 use super::frame::Table;
 use super::judged;
+use super::settings;
 
 /// Everything a run left, in the order of its plan.
 #[derive(Default)]
@@ -266,6 +267,26 @@ fn skipped_table(run: &RunRecord) -> Table {
         .text("reason", each().map(|skipped| Some(skipped.reason.as_str())))
 }
 
+fn leak_table(run: &RunRecord) -> Table {
+    let of_data = |leaks: &'_ RunLeaks| {
+        leaks.pairs.iter().map(|pair| (leaks.dataset.clone(), pair.clone())).collect::<Vec<_>>()
+    };
+    let rows: Vec<(String, RunLeak)> = run.leaks.iter().flat_map(of_data).collect();
+    let each = || rows.iter();
+    let kind = |pair: &RunLeak| if pair.distance.is_some() { "near" } else { "same" };
+    Table::default()
+        .text("dataset", each().map(|(dataset, _)| Some(dataset.as_str())))
+        .text("kind", each().map(|(_, pair)| Some(kind(pair))))
+        .text("part_a", each().map(|(_, pair)| pair.parts[0].clone()))
+        .text("item_a", each().map(|(_, pair)| Some(pair.items[0].as_str())))
+        .text("label_a", each().map(|(_, pair)| Some(pair.labels[0].as_str())))
+        .text("part_b", each().map(|(_, pair)| pair.parts[1].clone()))
+        .text("item_b", each().map(|(_, pair)| Some(pair.items[1].as_str())))
+        .text("label_b", each().map(|(_, pair)| Some(pair.labels[1].as_str())))
+        .whole("distance", each().map(|(_, pair)| pair.distance.map(i64::from)))
+        .number("correlation", each().map(|(_, pair)| pair.correlation))
+}
+
 /// A fact about an arm, as the plan has it.
 pub(super) fn arm_fact<'a>(stage: &'a RunStage, name: &str) -> Option<&'a Json> {
     stage.arm.as_ref()?.get(name).filter(|value| !value.is_null())
@@ -306,18 +327,25 @@ impl Gathered {
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
         let beside = super::beside::tables(&self.verdicts, run);
+        let leaks = (!run.leaks.is_empty()).then(|| ("leaks", leak_table(run)));
+        let looks = (!run.looks.is_empty()).then(|| ("looks", super::looks::table(run)));
         // Nor scores before training, and less often what they were worth.
         let scored = !self.estimated.is_empty();
         let scored = scored.then(|| ("transferability", estimates::table(&self.estimated)));
         let judged = judged::judged(&self.estimated, &self.scores);
         let judged = (!judged.is_empty()).then(|| ("judged", judged::table(&judged)));
+        let graded = settings::graded(&self.verdicts, &self.estimated);
+        let graded = (!graded.is_empty()).then(|| ("graded", settings::table(&graded)));
         tables
             .into_iter()
             .chain(beside)
             .chain(probed)
             .chain(range)
+            .chain(leaks)
+            .chain(looks)
             .chain(scored)
             .chain(judged)
+            .chain(graded)
             .collect()
     }
 
@@ -413,8 +441,11 @@ impl Gathered {
             .text("pair_id", each().map(|(v, arm, base, _)| Some(v.pair_id(run, arm, base))))
             .text("source", each().map(|(_, arm, ..)| text(arm, "source")))
             .text("target", each().map(|(_, arm, ..)| text(arm, "target")))
-            // Both tasks have labels here; other settings come with the stages that need them.
-            .text("setting", each().map(|_| Some("inductive")))
+            .text("setting", each().map(|(_, arm, ..)| settings::setting(arm)))
+            .text("setting_kind", each().map(|(_, arm, ..)| settings::kind(arm)))
+            .flag("same_domain", each().map(|(_, arm, ..)| arm.setting.as_ref()?.same_domain))
+            .flag("same_task", each().map(|(_, arm, ..)| arm.setting.as_ref()?.same_task))
+            .text("shift_kind", each().map(|(_, arm, ..)| settings::shift(arm, &self.estimated)))
             .whole("n_train", each().map(|(.., row)| row.numbers.n_train.map(|n| n as i64)))
             .text("arm", each().map(|(_, arm, ..)| Some(arm.name.as_str())))
             .text("baseline", each().map(|(_, _, base, _)| Some(base.name.as_str())))

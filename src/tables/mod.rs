@@ -7,8 +7,10 @@ mod compare;
 mod estimates;
 mod frame;
 mod judged;
+mod looks;
 mod read;
 mod runs;
+mod settings;
 mod summary;
 
 use std::io;
@@ -23,6 +25,7 @@ pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
 };
 pub use estimates::{EstimateRow, EstimateTable};
+pub use looks::{is_scored, look};
 pub use runs::{BestArm, Ended, RunEntry, RunRow, list, row, word_of};
 pub use summary::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 

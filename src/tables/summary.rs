@@ -3,10 +3,11 @@
 use crate::base::counted;
 use crate::stages::artifacts::{ArmRow, SubgroupRow};
 use crate::stats::{Class, Lean};
-use crate::store::{RunRecord, RunStage};
+use crate::store::{RunLeaks, RunRecord, RunStage};
 
 use super::build::{Gathered, Scored};
 use super::estimates::{self, EstimateTable};
+use super::looks;
 
 /// What a person reads at the end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Summary {
     pub verdicts: Vec<VerdictTable>,
     /// Mean scores of each stage, where there is no verdict.
     pub scores: Vec<ScoreRow>,
+    /// What makes scores on test worth less than they seem, a line each.
+    pub doubts: Vec<String>,
 }
 
 /// One verdict stage.
@@ -111,7 +114,18 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts: Vec<VerdictTable> = verdicts.collect();
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
     let estimates = estimates::summaries(&gathered.estimated);
-    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, scores }
+    let looked = looks::doubts(run, &gathered.verdicts);
+    let doubts = run.leaks.iter().filter_map(leak).chain(looked).collect();
+    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, scores, doubts }
+}
+
+/// That items of train or val are test items, too.
+fn leak(leaks: &RunLeaks) -> Option<String> {
+    let copies = leaks.same + leaks.near;
+    (copies > 0).then(|| {
+        let items = counted(copies, "test item");
+        format!("{}: copies of {items} are in train or val; see the table `leaks`", leaks.dataset)
+    })
 }
 
 fn verdict_row(metric: &str, arm: &RunStage, row: &ArmRow) -> VerdictRow {

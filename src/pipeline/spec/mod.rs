@@ -13,7 +13,9 @@ use crate::base::{Found, Located, Problem, Problems, Value, Written};
 use crate::onnx::runtime::Device;
 use crate::stages::Name;
 
-pub use document::{DatasetSpec, Document, ModelSpec, Seeds, StageSpec, Table, Vars, schema};
+pub use document::{
+    DatasetSpec, Document, ModelSpec, Seeds, SourceSpec, StageSpec, Table, Vars, schema,
+};
 
 pub use changes::Setting;
 use substitute::{Names, substitute};

@@ -196,6 +196,7 @@ impl Kind for FineTune {
             untouched: start.untouched(&base, &head_at),
             head: Some(head_at.clone()),
             random: start.is_scratch(),
+            unlabelled: false,
             body_rate: Some(self.body_lr.get()),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
