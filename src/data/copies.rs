@@ -8,9 +8,25 @@
 //! candidates. A candidate counts if the grey 16×16 versions of both correlate by at least
 //! [`ALIKE`]. The hash alone is not enough: pictures of one kind (digits, x-rays, shirts) often share
 //! it. Items without a picture (tables, token ids, signals) are compared to the last value only.
+//!
+//! Measured on all pairs of a data set, where pairs with different labels are surely no copies, and on
+//! 500 images of each that were saved anew (JPEG at quality 90 and 50, 0.9 and 2 times the size,
+//! brightness 0.8 and 1.1, contrast 1.2):
+//!
+//! | images | equal pairs | hashes within 4 bits | nearly equal (labels differ) | saved anew, found |
+//! |---|---|---|---|---|
+//! | 5,856 x-rays of 224×224 | 34 | 234 | none but the equal ones | 0.99 to 1 |
+//! | the same of 28×28 | 31 | 287 | none but the equal ones | 0.96 to 1 |
+//! | 70,000 digits | 0 | 640,339 | 145 (0) | 0.99 to 1 |
+//! | 70,000 pieces of clothing | 0 | 189,281 | 272 (2) | 0.92 to 1 |
+//!
+//! Images cut by a pixel or more are found if they are large (all x-rays of 224×224, none of 28×28),
+//! those cut by 2 % are not. A difference hash shares 12,715 pairs of the x-rays with no bit apart, so
+//! it tells much less.
 
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -291,26 +307,28 @@ impl Picture {
     }
 }
 
-/// Which of the lowest coefficients of the discrete cosine transform lie above their median.
-fn hash(grey: &[f32]) -> u64 {
+/// The cosines of the lowest frequencies at the points of a row.
+static WAVES: LazyLock<[[f64; SIDE]; LOW]> = LazyLock::new(|| {
     let wave = |frequency: usize, at: usize| {
         (PI * frequency as f64 * (2 * at + 1) as f64 / (2 * SIDE) as f64).cos()
     };
-    let waves: Vec<Vec<f64>> =
-        (0..LOW).map(|f| (0..SIDE).map(|at| wave(f, at)).collect()).collect();
-    let rows: Vec<Vec<f64>> = grey
-        .chunks_exact(SIDE)
-        .map(|row| {
-            let product =
-                |wave: &Vec<f64>| wave.iter().zip(row).map(|(w, v)| w * f64::from(*v)).sum();
-            waves.iter().map(product).collect()
-        })
-        .collect();
-    let coefficient = |down: usize, across: usize| -> f64 {
-        waves[down].iter().zip(&rows).map(|(w, row)| w * row[across]).sum()
-    };
-    let all: Vec<f64> = (0..LOW * LOW).map(|at| coefficient(at / LOW, at % LOW)).collect();
-    let mut sorted = all.clone();
+    std::array::from_fn(|frequency| std::array::from_fn(|at| wave(frequency, at)))
+});
+
+/// Which of the lowest coefficients of the discrete cosine transform lie above their median.
+fn hash(grey: &[f32]) -> u64 {
+    let mut rows = [[0.0_f64; LOW]; SIDE];
+    for (row, values) in rows.iter_mut().zip(grey.chunks_exact(SIDE)) {
+        for (sum, wave) in row.iter_mut().zip(WAVES.iter()) {
+            *sum = wave.iter().zip(values).map(|(w, v)| w * f64::from(*v)).sum();
+        }
+    }
+    let mut all = [0.0_f64; LOW * LOW];
+    for (at, coefficient) in all.iter_mut().enumerate() {
+        let down = WAVES[at / LOW].iter().zip(&rows);
+        *coefficient = down.map(|(w, row)| w * row[at % LOW]).sum();
+    }
+    let mut sorted = all;
     sorted.sort_by(f64::total_cmp);
     let median = f64::midpoint(sorted[31], sorted[32]);
     all.iter().enumerate().fold(0, |hash, (at, value)| hash | (u64::from(*value > median) << at))
