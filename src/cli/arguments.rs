@@ -74,6 +74,9 @@ pub(super) enum Command {
         /// Tells instead how often scores and advice before training were wrong so far.
         #[arg(long, conflicts_with = "pipeline")]
         scores: bool,
+        /// Lists what the test parts have been looked at instead, by all runs that share the store.
+        #[arg(long, conflicts_with = "pipeline")]
+        looks: bool,
     },
     /// Compares runs with the first that is named, arm by arm.
     Compare {

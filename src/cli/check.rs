@@ -16,7 +16,7 @@ use crate::transferability::advisor::Outcome;
 use super::Exit;
 use super::arguments::Common;
 use super::look::look;
-use super::survey::survey;
+use super::survey::{copies, survey};
 
 /// The runtime that was named or found; `embedded` names the one compiled in.
 pub(super) fn start_runtime(common: &Common) -> Result<&'static Runtime, RuntimeError> {
@@ -55,6 +55,7 @@ pub(super) fn read_grown(
         only: &common.only,
         look: look(runtime, store.clone()),
         survey: survey(store.clone()),
+        copies: copies(store.clone()),
         runtime,
         outcomes: store.map(|store| learnt(&store)).unwrap_or_default(),
     };
@@ -86,13 +87,20 @@ pub(super) fn runtime_note(runtime: &Runtime, common: &Common) -> Option<String>
     })
 }
 
+/// Prints notes and warnings of a plan.
+pub(super) fn remarks(plan: &Plan) {
+    plan.notes.iter().for_each(|note| console::err(&format!("note: {note}")));
+    let warning = |(of, text): &(String, String)| console::err(&format!("warning: {of}: {text}"));
+    plan.warnings.iter().for_each(warning);
+}
+
 /// Checks a file.
 pub(super) fn check(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     let runtime = start_runtime(common)?;
     // Nothing is written, so there is no store, and every model is looked at anew.
     match read(file, common, runtime, None) {
         Ok((_, plan)) => {
-            plan.notes.iter().for_each(|note| console::err(&format!("note: {note}")));
+            remarks(&plan);
             let (stages, nodes) = (plan.stages.len(), plan.nodes.len());
             let (seeds, nodes) = match &plan.growth {
                 None => (counted(plan.seeds.len(), "seed"), nodes.to_string()),

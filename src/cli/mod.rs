@@ -84,6 +84,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             predict::predict(model, images, output.as_deref(), &arguments.common)
         }
         Some(Command::Runs { scores: true, .. }) => runs::scores(&arguments.common),
+        Some(Command::Runs { looks: true, .. }) => runs::looks(&arguments.common),
         Some(Command::Runs { pipeline, .. }) => runs::runs(pipeline.as_deref(), &arguments.common),
         Some(Command::Compare { runs, pipeline, metric, output }) => {
             let (pipeline, metric) = (pipeline.as_deref(), metric.as_deref());

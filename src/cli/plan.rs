@@ -9,7 +9,7 @@ use crate::store::Store;
 
 use super::Exit;
 use super::arguments::Common;
-use super::check::{read, start_runtime, tell};
+use super::check::{read, remarks, start_runtime, tell};
 
 /// Tells what a run of this file would do.
 pub(super) fn plan(file: &Path, common: &Common) -> anyhow::Result<Exit> {
@@ -26,7 +26,7 @@ pub(super) fn plan(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     match common.json {
         true => console::out(&serde_json::to_string(&forecast)?),
         false => {
-            plan.notes.iter().for_each(|note| console::err(&format!("note: {note}")));
+            remarks(&plan);
             console::out(&console::forecast(&forecast));
         }
     }

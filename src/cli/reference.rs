@@ -32,7 +32,7 @@ pub(crate) fn page() -> String {
     let schema = spec::schema();
     section(&mut page, 2, "A file", &schema);
     let parts = [
-        ("A data set", "datasets", &["split", "select", "on_bad"][..]),
+        ("A data set", "datasets", &["split", "select", "on_bad", "on_leak", "domain", "task"][..]),
         ("A base model", "models", &[]),
     ];
     for (title, key, siblings) in parts {
@@ -44,7 +44,8 @@ pub(crate) fn page() -> String {
         } else {
             let _ = write!(
                 page,
-                "\nOne of these kinds, with `split` and perhaps `select` and `on_bad` beside it.\n"
+                "\nOne of these kinds, with `split` and perhaps `select`, `on_bad`, \
+                 `on_leak`, `domain` and `task` beside it.\n"
             );
             choices(&mut page, 3, &entry["allOf"][0]);
             for sibling in siblings {

@@ -56,6 +56,8 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     });
     let notes = runtime_note(runtime, common).into_iter().chain(plan.notes.clone());
     notes.for_each(|text| listener.hear(&Event::Note { text }));
+    let warnings = plan.warnings.iter().cloned();
+    warnings.for_each(|(label, text)| listener.hear(&Event::Warning { label, text }));
     if let Some(text) = predicted(&plan, &store, runtime, common) {
         listener.hear(&Event::Note { text });
     }
@@ -83,10 +85,11 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         Ok(energy) => record.energy.measured = Some(energy),
         Err(reason) => record.energy.reason = Some(reason),
     }
-    // Whoever was interrupted does not wait for files to be read.
-    if !stop.load(Ordering::Relaxed) {
+    // Whoever was interrupted does not wait for files to be read, unless something was scored.
+    if !stop.load(Ordering::Relaxed) || tables::is_scored(&record) {
         record.tests = datasets.iter().filter_map(|data| data.tested()).collect();
     }
+    record.looks = tables::look(&record, &store)?;
     record.save(&folder).with_context(|| format!("write {}", folder.display()))?;
     let summary = tables::write(&record, &store, &folder)?;
     keep_models(&record, &outcomes, &store, &folder)?;
@@ -256,6 +259,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         seeds: plan.seeds.iter().map(|seed| seed.0).collect(),
         notes: plan.notes.clone(),
         skipped: plan.skipped.clone(),
+        leaks: plan.leaks.clone(),
         stages: plan.stages.clone(),
         nodes: vec![],
         tests: vec![],
@@ -264,6 +268,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
             allow_estimate: plan.energy.as_ref().is_some_and(|energy| energy.allow_estimate),
             ..RunEnergy::default()
         },
+        looks: vec![],
     }
 }
 

@@ -47,3 +47,20 @@ pub(super) fn runs(pipeline: Option<&str>, common: &Common) -> anyhow::Result<Ex
     }
     Ok(Exit::Good)
 }
+
+/// Lists the test parts with how often they have been looked at.
+pub(super) fn looks(common: &Common) -> anyhow::Result<Exit> {
+    let folder = common.store_folder();
+    let looks = match folder.is_dir() {
+        true => Store::open(&folder)?.looks()?,
+        false => vec![],
+    };
+    if common.json {
+        console::out(&serde_json::to_string(&looks)?);
+    } else if looks.is_empty() {
+        console::out(&format!("no test part has been looked at in {}", folder.display()));
+    } else {
+        console::out(&console::render_looks(&looks));
+    }
+    Ok(Exit::Good)
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::base::counted;
+use crate::store::Looks;
 use crate::tables::{ArmComparison, BestArm, Change, Ended, RunComparison, RunRow, Scope};
 
 use super::summary::{aligned, signed, verdict_word};
@@ -12,6 +13,27 @@ pub fn render_runs(rows: &[RunRow]) -> String {
     let head = ["run", "pipeline", "began (UTC)", "ended", "seeds", "runtime", "best arm"];
     let mut cells = vec![head.map(str::to_owned)];
     cells.extend(rows.iter().map(run_cells));
+    aligned(&cells)
+}
+
+/// Test parts with their looks, without a line break at its end.
+pub fn render_looks(all: &[Looks]) -> String {
+    let head =
+        ["data set", "test", "items", "looks", "arms", "first (UTC)", "last (UTC)", "pipelines"];
+    let mut cells = vec![head.map(str::to_owned)];
+    cells.extend(all.iter().map(|looks| {
+        let pipelines: Vec<&str> = looks.pipelines.iter().map(String::as_str).collect();
+        [
+            looks.dataset.clone(),
+            looks.test.chars().take(8).collect(),
+            looks.items.to_string(),
+            looks.looks.to_string(),
+            looks.arms.to_string(),
+            to_the_second(&looks.first),
+            to_the_second(&looks.last),
+            pipelines.join(", "),
+        ]
+    }));
     aligned(&cells)
 }
 

@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use crate::events::{Event, Listener};
 
 pub use bars::Counter;
-pub use compare::{render_comparison, render_runs};
+pub use compare::{render_comparison, render_looks, render_runs};
 pub use forecast::{forecast, time};
 pub use model::{InspectedPort, Inspection, inspection};
 pub use model_check::{Found, ModelCheck, NodeState, Obstacle, model_check};

@@ -20,6 +20,10 @@ pub fn render(summary: &Summary) -> String {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }
     parts.extend(summary.energy.as_ref().map(|total| energy(&summary.pipeline, total)));
+    if !summary.doubts.is_empty() {
+        let doubts: Vec<String> = summary.doubts.iter().map(|line| format!("  ! {line}")).collect();
+        parts.push(doubts.join("\n"));
+    }
     parts.join("\n\n")
 }
 

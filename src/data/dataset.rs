@@ -221,6 +221,16 @@ impl Dataset {
         self.source.pixels(self.items[index].row)
     }
 
+    /// The pixels of one of its items.
+    pub(super) fn pixels_of(&self, item: &Item) -> Result<Pixels, ReadError> {
+        self.source.pixels(item.row)
+    }
+
+    /// The digest of one item's content.
+    pub(super) fn content(&self, item: &Item) -> Result<Digest, ReadError> {
+        self.source.digest(item.row)
+    }
+
     /// Arrays that models read as they are; the row of an item is its [`Item::row`].
     pub fn arrays(&self) -> &[NamedArray] {
         self.source.arrays()
@@ -290,7 +300,7 @@ impl Dataset {
     }
 
     /// Something for each item, in their order, done by all cores.
-    fn each<T: Send>(&self, work: impl Fn(&Item) -> T + Sync) -> Vec<T> {
+    pub(super) fn each<T: Send>(&self, work: impl Fn(&Item) -> T + Sync) -> Vec<T> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let piece = self.items.len().div_ceil(cores).max(1);
         let work = &work;

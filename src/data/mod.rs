@@ -2,8 +2,10 @@
 //! sees; pixels are read when they are asked for, so memory does not grow with their number.
 
 mod augment;
+mod copies;
 mod dataset;
 mod formats;
+mod groups;
 mod input;
 mod numbers;
 mod pixels;
@@ -14,8 +16,10 @@ mod strata;
 mod survey;
 
 pub use augment::{Augment, View};
+pub use copies::{Copies, FindCopies, Near, OnLeak, Pair};
 pub use dataset::{Dataset, Item, OpenError, ReadError, Skipped};
 pub use formats::{Format, format_words, images_below, pixels_of, unlabelled};
+pub use groups::{OddGroups, odd_groups};
 pub use input::{ChannelOrder, Fit, InputRule, Layout, SampleSlice, Size, Values};
 pub use numbers::{NamedArray, NumberSlice, Numbers};
 pub use pixels::{Pixels, Samples};

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::base::language::{Count, Fraction, Range, Read, Word, choice, keys, unexpected};
 use crate::base::{Digest, Found, Hasher, Seed, Stream, Target, Value, Written};
 
+use super::copies::{Copies, parted};
 use super::dataset::{Dataset, OpenError};
 use super::strata::{one_sided, strata, unlearnable};
 
@@ -199,11 +200,28 @@ const DRAWN_VAL: f64 = 0.15;
 impl SplitRule {
     /// The split of a seed.
     pub fn draw(&self, dataset: &Dataset, seed: Seed) -> Result<Split, SplitError> {
+        self.draw_without(&Copies::default(), dataset, seed)
+    }
+
+    /// The split of a seed whose train and val parts hold no copies of test items, and whose train
+    /// part holds none of val items.
+    pub fn draw_without(
+        &self,
+        copies: &Copies,
+        dataset: &Dataset,
+        seed: Seed,
+    ) -> Result<Split, SplitError> {
         self.contradiction(dataset)?;
         let mut split = Split::default();
         let mut pool = self.fixed(dataset, &mut split)?;
         self.part_groups(dataset, &mut pool, &mut split)?;
+        let count = dataset.items().len();
+        let Split { val, test, notes, .. } = &mut split;
+        let others = ("test", "train or val");
+        notes.extend(parted(copies, test, others, count, &mut [&mut pool, val]));
         self.draw_val(dataset, seed, &mut pool, &mut split)?;
+        let Split { val, notes, .. } = &mut split;
+        notes.extend(parted(copies, val, ("val", "train"), count, &mut [&mut pool]));
         split.train = self.draw_train(dataset, seed, pool, &mut split)?;
         split.train.sort_unstable();
         split.val.sort_unstable();

@@ -6,16 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Found, Located, Place, Problem, Problems, Seed};
-use crate::data::{Dataset, OnBad, OpenError, Survey};
+use crate::data::{Copies, Dataset, FindCopies, OnBad, OnLeak, OpenError, Survey, odd_groups};
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
-use crate::store::{RunSkipped, RunStage};
+use crate::store::{RunLeaks, RunSkipped, RunStage};
 use crate::transferability::advisor::Outcome;
 
 use super::growth::{self, Growth};
 use super::models::open_model;
+use super::settings::Origins;
 use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Seeds, Source, StageSpec};
-use super::{facts, only, sealed};
+use super::{facts, leaks, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -35,6 +36,10 @@ pub struct Plan {
     pub stages: Vec<RunStage>,
     /// Items left out because they cannot be read.
     pub skipped: Vec<RunSkipped>,
+    /// Copies among the items of data sets that are tested on.
+    pub leaks: Vec<RunLeaks>,
+    /// What may be wrong with data sets: the name of each and what may be wrong.
+    pub warnings: Vec<(String, String)>,
     /// The data sets.
     pub datasets: Vec<Arc<OpenDataset>>,
     /// What is told of energy beside what the machine counts.
@@ -63,6 +68,8 @@ pub struct Request<'a> {
     pub look: Look,
     /// Finds items that cannot be read.
     pub survey: Survey,
+    /// Finds copies among items.
+    pub copies: FindCopies,
     /// What will compute; it is told the device of the file.
     pub runtime: &'a Runtime,
     /// What came of earlier advice.
@@ -79,7 +86,8 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     };
     let mut builder = Builder::open(&document, request, found);
     builder.plan_stages(&document);
-    let Builder { mut site, mut stages, growth } = builder;
+    let Builder { mut site, mut stages, mut warnings, growth, .. } = builder;
+    let leaks = leaks::found(&document, &request.copies, &mut site, &mut warnings);
     sealed::advise_first(&mut site, &mut stages);
     if let Seeds::Until(until) = &document.seeds {
         Growth::check(until, &stages, &mut site);
@@ -102,6 +110,8 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         facts,
         stages,
         skipped,
+        leaks,
+        warnings,
         datasets: site.datasets.into_values().flatten().collect(),
         energy: document.energy.clone(),
         on_gpu: document.device.value == Device::Cuda,
@@ -131,7 +141,9 @@ fn choose_device(device: &Located<Device>, runtime: &Runtime, site: &mut Site) {
 
 struct Builder {
     site: Site,
+    origins: Origins,
     stages: Vec<RunStage>,
+    warnings: Vec<(String, String)>,
     growth: Option<Growth>,
 }
 
@@ -158,8 +170,9 @@ impl Builder {
             let help = "write `stages:` with at least one stage";
             site.problem(Problem::anywhere("the pipeline has no stages").help(help));
         }
+        let mut warnings = Vec::new();
         for (name, spec) in &document.datasets.entries {
-            let opened = open_dataset(name, spec, request, &mut site);
+            let opened = open_dataset(name, spec, request, &mut site, &mut warnings);
             insert_once(&mut site, name, "data set", |site| &mut site.datasets, opened);
         }
         for (name, spec) in &document.models.entries {
@@ -176,7 +189,7 @@ impl Builder {
                 site.problem(Problem::at(name.place, message).help("rename one of them"));
             }
         }
-        Self { site, stages: vec![], growth }
+        Self { site, origins: Origins::of(document), stages: vec![], warnings, growth }
     }
 
     fn plan_stages(&mut self, document: &Document) {
@@ -283,7 +296,10 @@ impl Builder {
             }
         }
         if let (Some(kind), Some(offers)) = (&variant.kind, &offers) {
-            self.stages.push(describe(&site.stage, draft, variant, kind, offers, site, first));
+            let mut stage = describe(&site.stage, draft, variant, kind, offers, site, first);
+            let arm = offers.classifier.as_ref().map(|classifier| &classifier.arm);
+            stage.setting = arm.and_then(|arm| self.origins.setting(arm, site));
+            self.stages.push(stage);
         }
         site.planned.push(Planned {
             stage: draft.name.0.clone(),
@@ -350,6 +366,7 @@ fn describe(
         axes: variant.axes.clone(),
         kind: kind.word().to_owned(),
         arm,
+        setting: None,
         nodes: match (&offers.classifier, &offers.features) {
             (Some(classifier), _) => runs(&classifier.runs),
             (None, Some(features)) => runs(&features.runs),
@@ -418,8 +435,17 @@ fn open_dataset(
     spec: &DatasetSpec,
     request: &Request<'_>,
     site: &mut Site,
+    warnings: &mut Vec<(String, String)>,
 ) -> Option<Arc<OpenDataset>> {
     let selected = read_dataset(&name.0, spec, request, site)?;
+    if let Some(odd) = odd_groups(&selected) {
+        if odd.is_fatal {
+            let message = format!("data set `{}`: {}", name.0, odd.message);
+            site.problem(Problem::at(spec.format.place, message).help(odd.help));
+            return None;
+        }
+        warnings.push((name.0.clone(), format!("{}; {}", odd.message, odd.help)));
+    }
     for note in selected.notes() {
         site.note(format!("{}: {note}", name.0));
     }
@@ -429,8 +455,13 @@ fn open_dataset(
         site.problem(Problem::at(place, message).help("at least two classes can be told apart"));
         return None;
     }
-    let data =
-        OpenDataset::new(&name.0, selected, spec.format.is_images(), spec.split.value.clone());
+    let are_images = spec.format.is_images();
+    let apart = match spec.on_leak.value {
+        OnLeak::DropFromTrain => (request.copies)(&selected, are_images),
+        OnLeak::Warn | OnLeak::Fail | OnLeak::Ignore => Copies::default(),
+    };
+    let data = OpenDataset::new(&name.0, selected, are_images, spec.split.value.clone());
+    let data = data.apart(apart);
     // Every seed has to have a split, or the stages that use it would each tell the same.
     let refused = |error: crate::data::SplitError| {
         let message = format!("data set `{}`: {}", name.0, error.message);

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Seed, Target};
-use crate::data::{Dataset, NamedArray, Numbers, Split, SplitError, SplitRule, strata, subset};
+use crate::data::{
+    Copies, Dataset, NamedArray, Numbers, Split, SplitError, SplitRule, strata, subset,
+};
 
 use crate::store::RunTest;
 
@@ -24,6 +26,8 @@ pub struct OpenDataset {
     /// Whether items are images, which can be resized.
     pub is_images: bool,
     rule: SplitRule,
+    /// Copies that may not stand on two sides of a split.
+    apart: Copies,
     drawn: Mutex<Vec<(Seed, Arc<Split>)>>,
     /// Items of each part at most.
     limit: Option<usize>,
@@ -37,9 +41,16 @@ impl OpenDataset {
             dataset,
             is_images,
             rule,
+            apart: Copies::default(),
             drawn: Mutex::default(),
             limit: None,
         }
+    }
+
+    /// The same with copies that may not stand on two sides of a split.
+    #[must_use]
+    pub fn apart(self, copies: Copies) -> Self {
+        Self { apart: copies, drawn: Mutex::default(), ..self }
     }
 
     /// The same with at most `most` items in each part of each seed's split, in proportion of
@@ -79,7 +90,7 @@ impl OpenDataset {
         if let Some((_, split)) = drawn.iter().find(|(known, _)| *known == seed) {
             return Ok(Arc::clone(split));
         }
-        let split = Arc::new(self.rule.draw(&self.dataset, seed)?);
+        let split = Arc::new(self.rule.draw_without(&self.apart, &self.dataset, seed)?);
         drawn.push((seed, Arc::clone(&split)));
         Ok(split)
     }

@@ -1,8 +1,8 @@
 //! Content-addressed results that survive a crash: blobs by digest, records by key.
 //!
 //! Layout below the root: `v1/blobs`, `v1/records`, `v1/locks`, `v1/tmp`, `v1/quarantine`, and
-//! `v1/unfinished` for work that a later run can go on with, which is never a result, and
-//! `v1/journals` for what runs have in common. Blobs
+//! `v1/unfinished` for work that a later run can go on with, which is never a result;
+//! `v1/journals` for what runs have in common; and the ledger `v1/looks.jsonl`. Blobs
 //! are written first, the record last; a record that exists implies its blobs. Knows nothing of
 //! what the bytes mean.
 
@@ -10,6 +10,7 @@ mod blob;
 mod draft;
 mod journal;
 mod lock;
+mod looks;
 mod record;
 mod run;
 
@@ -26,10 +27,11 @@ use crate::base::Digest;
 pub use blob::{BlobWriter, Mapped};
 pub use journal::{Journal, Line};
 pub use lock::KeyLock;
+pub use looks::{Look, LookedArm, Looks};
 pub use record::{ArtifactRef, Cost, Energy, Key, Record};
 pub use run::{
-    RUN_FILE, RUN_FORMAT, RunAdvised, RunEnergy, RunEstimated, RunNode, RunOutcome, RunRecord,
-    RunSkipped, RunStage, RunTest,
+    MOST_LEAKS, RUN_FILE, RUN_FORMAT, RunAdvised, RunEnergy, RunEstimated, RunLeak, RunLeaks,
+    RunNode, RunOutcome, RunRecord, RunSetting, RunSkipped, RunStage, RunTest,
 };
 
 /// What can go wrong in the store.

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::base::atomic;
+use crate::base::{Digest, atomic};
 
-use super::{Energy, Key};
+use super::{Energy, Key, Looks};
 
 /// One run, as `run.json` keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct RunRecord {
     /// Items left out because they cannot be read.
     #[serde(default)]
     pub skipped: Vec<RunSkipped>,
+    /// Copies among the items of data sets that are tested on.
+    #[serde(default)]
+    pub leaks: Vec<RunLeaks>,
     /// Stages with their combinations.
     pub stages: Vec<RunStage>,
     /// Nodes.
@@ -56,6 +59,9 @@ pub struct RunRecord {
     /// Who was tested, for each data set that could be read; runs of older versions do not say.
     #[serde(default)]
     pub tests: Vec<RunTest>,
+    /// All looks at each test part that was scored, this run's among them.
+    #[serde(default)]
+    pub looks: Vec<Looks>,
     /// Energy of the machine while it went on.
     #[serde(default)]
     pub energy: RunEnergy,
@@ -89,6 +95,50 @@ pub struct RunTest {
     pub contents: String,
 }
 
+/// Copies among the items of a data set that is tested on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunLeaks {
+    /// The data set.
+    pub dataset: String,
+    /// Test items that are equal to an item of train or val of some seed.
+    pub same: usize,
+    /// Further test items that are nearly equal to one.
+    pub near: usize,
+    /// Pairs of copies of which both are tested or both learnt from.
+    pub within: usize,
+    /// Pairs of copies whose labels differ.
+    pub contradicting: usize,
+    /// Pairs of copies, the first [`MOST_LEAKS`]; those with a test item come first.
+    pub pairs: Vec<RunLeak>,
+}
+
+impl RunTest {
+    /// Identity of the test items' contents, whatever they are called and in whatever order.
+    pub fn content(&self) -> Digest {
+        let mut contents: Vec<&[u8]> = self.contents.as_bytes().chunks(8).collect();
+        contents.sort_unstable();
+        Digest::of(&contents.concat())
+    }
+}
+
+/// At most so many pairs of copies of a data set are kept.
+pub const MOST_LEAKS: usize = 10_000;
+
+/// Two items that are copies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunLeak {
+    /// The part of each, as the first seed has it; nothing if no seed has it in any.
+    pub parts: [Option<String>; 2],
+    /// What each is called.
+    pub items: [String; 2],
+    /// What is true of each.
+    pub labels: [String; 2],
+    /// In how many of 64 bits their perceptual hashes differ; nothing for equal items.
+    pub distance: Option<u32>,
+    /// How much their small grey versions correlate; nothing for equal items.
+    pub correlation: Option<f64>,
+}
+
 /// The format of `run.json`.
 pub const RUN_FORMAT: u32 = 1;
 
@@ -116,6 +166,9 @@ pub struct RunStage {
     pub kind: String,
     /// What tables tell of it, if it predicts.
     pub arm: Option<Json>,
+    /// What was transferred from where to where, if anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setting: Option<RunSetting>,
     /// Positions of its nodes: one, or one for each seed.
     pub nodes: Vec<usize>,
     /// For an evaluation: each stage scored, with the positions of the nodes that scored it.
@@ -137,6 +190,21 @@ pub struct RunAdvised {
     pub target: String,
     /// Each source model with its layers as they are written, the lowest first.
     pub models: Vec<(String, Vec<String>)>,
+}
+
+/// What was transferred from where to where; nothing where it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSetting {
+    /// Whether source and target are of one domain.
+    pub same_domain: Option<bool>,
+    /// Whether source and target are of one task.
+    pub same_task: Option<bool>,
+    /// Whether the source was learnt from labels.
+    pub source_labels: Option<bool>,
+    /// Whether labels of the target are used.
+    pub target_labels: bool,
+    /// Whether items of source and target have other channels, or are other kinds of things.
+    pub other_features: Option<bool>,
 }
 
 /// A layer that was scored before training.

@@ -11,7 +11,7 @@ use crate::stages::artifacts::{
     Verdicts,
 };
 use crate::stats::{Direction, Measure};
-use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
+use crate::store::{Record, RunEstimated, RunLeak, RunLeaks, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
@@ -24,6 +24,7 @@ use super::energy;
 use super::estimates::{self, Estimated};
 use super::frame::Table;
 use super::judged::{self, Judged};
+use super::settings;
 
 /// Everything a run left, in the order of its plan.
 #[derive(Default)]
@@ -322,12 +323,32 @@ fn skipped_table(run: &RunRecord) -> Table {
         .text("reason", each().map(|skipped| Some(skipped.reason.as_str())))
 }
 
+fn leak_table(run: &RunRecord) -> Table {
+    let of_data = |leaks: &'_ RunLeaks| {
+        leaks.pairs.iter().map(|pair| (leaks.dataset.clone(), pair.clone())).collect::<Vec<_>>()
+    };
+    let rows: Vec<(String, RunLeak)> = run.leaks.iter().flat_map(of_data).collect();
+    let each = || rows.iter();
+    let kind = |pair: &RunLeak| if pair.distance.is_some() { "near" } else { "same" };
+    Table::default()
+        .text("dataset", each().map(|(dataset, _)| Some(dataset.as_str())))
+        .text("kind", each().map(|(_, pair)| Some(kind(pair))))
+        .text("part_a", each().map(|(_, pair)| pair.parts[0].clone()))
+        .text("item_a", each().map(|(_, pair)| Some(pair.items[0].as_str())))
+        .text("label_a", each().map(|(_, pair)| Some(pair.labels[0].as_str())))
+        .text("part_b", each().map(|(_, pair)| pair.parts[1].clone()))
+        .text("item_b", each().map(|(_, pair)| Some(pair.items[1].as_str())))
+        .text("label_b", each().map(|(_, pair)| Some(pair.labels[1].as_str())))
+        .whole("distance", each().map(|(_, pair)| pair.distance.map(i64::from)))
+        .number("correlation", each().map(|(_, pair)| pair.correlation))
+}
+
 /// A fact about an arm, as the plan has it.
 pub(super) fn arm_fact<'a>(stage: &'a RunStage, name: &str) -> Option<&'a Json> {
     stage.arm.as_ref()?.get(name).filter(|value| !value.is_null())
 }
 
-fn text(stage: &RunStage, name: &str) -> Option<String> {
+pub(super) fn text(stage: &RunStage, name: &str) -> Option<String> {
     arm_fact(stage, name)?.as_str().map(str::to_owned)
 }
 
@@ -392,6 +413,8 @@ impl Gathered {
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
         let beside = super::beside::tables(&self.verdicts, run);
+        let leaks = (!run.leaks.is_empty()).then(|| ("leaks", leak_table(run)));
+        let looks = (!run.looks.is_empty()).then(|| ("looks", super::looks::table(run)));
         let audit = audit::table(&self.verdicts, run).map(|table| ("audit", table));
         // Nor scores before training, and less often what they were worth.
         let scored = !self.estimated.is_empty();
@@ -400,14 +423,19 @@ impl Gathered {
         let advice = (!self.advice.is_empty()).then(|| ("advice", advice::table(&self.advice)));
         let advised =
             (!advised.is_empty()).then(|| ("advice_judged", advice_judged::table(advised)));
+        let graded = settings::graded(&self.verdicts, &self.estimated);
+        let graded = (!graded.is_empty()).then(|| ("graded", settings::table(&graded)));
         tables
             .into_iter()
             .chain(beside)
             .chain(audit)
             .chain(probed)
             .chain(range)
+            .chain(leaks)
+            .chain(looks)
             .chain(scored)
             .chain(judged)
+            .chain(graded)
             .chain(advice)
             .chain(advised)
             .chain(curves::tables(self))
@@ -520,7 +548,11 @@ impl Gathered {
             .text("pair_id", each().map(|(v, arm, base, _)| Some(v.pair_id(run, arm, base))))
             .text("source", each().map(|(_, arm, ..)| text(arm, "source")))
             .text("target", each().map(|(_, arm, ..)| text(arm, "target")))
-            .text("setting", each().map(|(_, arm, ..)| Some(setting(arm))))
+            .text("setting", each().map(|(_, arm, ..)| settings::setting(arm)))
+            .text("setting_kind", each().map(|(_, arm, ..)| settings::kind(arm)))
+            .flag("same_domain", each().map(|(_, arm, ..)| arm.setting.as_ref()?.same_domain))
+            .flag("same_task", each().map(|(_, arm, ..)| arm.setting.as_ref()?.same_task))
+            .text("shift_kind", each().map(|(_, arm, ..)| settings::shift(arm, &self.estimated)))
             .text("train_on", each().map(|(_, arm, ..)| text(arm, "train_on")))
             .text("adapt", each().map(|(_, arm, ..)| text(arm, "adapt")))
             .number("label_noise", each().map(|(_, arm, ..)| number(arm, "label_noise")))

@@ -14,9 +14,11 @@ mod energy;
 mod estimates;
 mod frame;
 mod judged;
+mod looks;
 mod read;
 mod record;
 mod runs;
+mod settings;
 mod summary;
 
 use std::io;
@@ -36,6 +38,7 @@ pub use curves::{
 };
 pub use energy::EnergyTotal;
 pub use estimates::{EstimateRow, EstimateTable};
+pub use looks::{is_scored, look};
 pub use record::{
     AdviceLine, CalibrationBin, CaseTally, Lines, Question, RunningRecord, ScoreLine, Tally,
     outcomes, running_record,

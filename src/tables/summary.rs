@@ -3,7 +3,7 @@
 use crate::base::counted;
 use crate::stages::artifacts::{ArmRow, Beside};
 use crate::stats::{Class, Lean};
-use crate::store::{RunRecord, RunStage};
+use crate::store::{RunLeaks, RunRecord, RunStage};
 
 use super::advice_summary::AdviceTable;
 use super::arms::Advised;
@@ -12,6 +12,7 @@ use super::build::{Gathered, Scored};
 use super::curves::{self, CurveSummary};
 use super::energy::EnergyTotal;
 use super::estimates::{self, EstimateTable};
+use super::looks;
 use super::record::Lines;
 
 /// What a person reads at the end.
@@ -33,6 +34,8 @@ pub struct Summary {
     pub curves: CurveSummary,
     /// Mean scores of each stage, where there is no verdict.
     pub scores: Vec<ScoreRow>,
+    /// What makes scores on test worth less than they seem, a line each.
+    pub doubts: Vec<String>,
 }
 
 /// One verdict stage.
@@ -127,9 +130,20 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts: Vec<VerdictTable> = verdicts.collect();
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
     let estimates = estimates::summaries(&gathered.estimated);
+    let looked = looks::doubts(run, &gathered.verdicts);
+    let doubts = run.leaks.iter().filter_map(leak).chain(looked).collect();
     let curves = curves::summaries(gathered);
     let pipeline = run.pipeline.clone();
-    Summary { pipeline, estimates, verdicts, curves, scores, ..Summary::default() }
+    Summary { pipeline, estimates, verdicts, curves, scores, doubts, ..Summary::default() }
+}
+
+/// That items of train or val are test items, too.
+fn leak(leaks: &RunLeaks) -> Option<String> {
+    let copies = leaks.same + leaks.near;
+    (copies > 0).then(|| {
+        let items = counted(copies, "test item");
+        format!("{}: copies of {items} are in train or val; see the table `leaks`", leaks.dataset)
+    })
 }
 
 fn verdict_row(

@@ -134,6 +134,7 @@ fn an_encoder_of_tokens_goes_from_data_to_verdict_on_either_backend() {
       tuned[freeze=2]: new head on `/Tanh_output_0`, 818 of 1886 parameters learn
       tuned[freeze=all]: new head on `/Tanh_output_0`, 26 of 1886 parameters learn
       scratch: new head on `/Tanh_output_0`, 1886 of 1886 parameters learn
+    note: reviews: 2 pairs of copies on one side of the test part; see the table `leaks`
     ");
     for backend in Backend::all() {
         let study = study(WHOLE);

@@ -108,9 +108,11 @@ impl Study {
     /// Draws one of the pets; another `shade` is another image.
     pub(crate) fn draw_pet(&self, number: u32, shade: u32) {
         let (kind, level) = if number.is_multiple_of(2) { ("cat", 40) } else { ("dog", 130) };
-        // Noise from a multiplicative hash, so that no two images are alike.
-        let noise =
-            |x: u32, y: u32| (number * 64 + y * 8 + x + 1).wrapping_mul(2_654_435_761) >> 25;
+        // Noise from a multiplicative hash, mixed twice so that no two images are alike.
+        let noise = |x: u32, y: u32| {
+            let once = (number * 64 + y * 8 + x + 1).wrapping_mul(2_654_435_761);
+            (once ^ once >> 15).wrapping_mul(2_246_822_519) >> 25
+        };
         let pixel = |x: u32, y: u32| image::Luma([(level + shade + noise(x, y) % 90) as u8]);
         let path = self.path(&pet(number));
         let folder = path.parent().expect("it lies in the folder of its kind");

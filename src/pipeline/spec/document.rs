@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::base::language::{FilePath, Read, keys, unexpected};
+use crate::base::language::{FilePath, Read, Word, keys, unexpected};
 use crate::base::{Entry, Found, Located, Place, Problem, Value, Written};
-use crate::data::{Format, OnBad, Reads, Select, SplitRule, format_words};
+use crate::data::{Format, OnBad, OnLeak, Reads, Select, SplitRule, format_words};
 use crate::onnx::runtime::Device;
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
@@ -137,11 +137,17 @@ pub struct DatasetSpec {
     pub select: Option<Located<Select>>,
     /// What happens to items that cannot be read.
     pub on_bad: OnBad,
+    /// What happens where items of train or val are copies of test items.
+    pub on_leak: Located<OnLeak>,
+    /// What kind of things its items are, in a word of one's own.
+    pub domain: Option<Word>,
+    /// What is told of them, in a word of one's own.
+    pub task: Option<Word>,
 }
 
 impl Read for DatasetSpec {
     fn read(written: &Written, found: &mut Found) -> Option<Self> {
-        let beside = ["split", "select", "on_bad"];
+        let beside = ["split", "select", "on_bad", "on_leak", "domain", "task"];
         let (format, siblings) =
             verb_and_siblings(written, "a data set", format_words(), &beside, found)?;
         let format = Located::<Format>::read(&format, found);
@@ -159,7 +165,24 @@ impl Read for DatasetSpec {
             Some(read) => read.map(Some),
         };
         let on_bad = siblings.get("on_bad").map_or(Some(OnBad::Fail), |o| OnBad::read(o, found));
-        Some(Self { format: format?, split: split?, select: select?, on_bad: on_bad? })
+        let on_leak = match siblings.get("on_leak") {
+            None => Some(Located::new(OnLeak::Warn, written.place)),
+            Some(on_leak) => Located::<OnLeak>::read(on_leak, found),
+        };
+        let mut word = |key: &str| match siblings.get(key) {
+            None => Some(None),
+            Some(written) => Word::read(written, found).map(Some),
+        };
+        let (domain, task) = (word("domain"), word("task"));
+        Some(Self {
+            format: format?,
+            split: split?,
+            select: select?,
+            on_bad: on_bad?,
+            on_leak: on_leak?,
+            domain: domain?,
+            task: task?,
+        })
     }
 
     fn schema() -> Json {
@@ -171,6 +194,15 @@ impl Read for DatasetSpec {
                     "split": SplitRule::schema(),
                     "select": Select::schema(),
                     "on_bad": OnBad::schema(),
+                    "on_leak": OnLeak::schema(),
+                    "domain": described::<Word>(
+                        "What kind of things its items are, in a word of one's own, as in \
+                         `radiographs`; compared with that of a model's source.",
+                    ),
+                    "task": described::<Word>(
+                        "What is told of them, in a word of one's own, as in `pneumonia`; compared \
+                         with that of a model's source.",
+                    ),
                 }, "required": ["split"] },
             ],
         })
@@ -193,7 +225,22 @@ keys! {
         /// Names of one's own for layers.
         layers: Vars = Vars(vec![]),
         /// The output that the head ends in, if the model has several.
-        output: Option<Located<crate::base::language::Word>> = None,
+        output: Option<Located<Word>> = None,
+        /// What it has learnt before, for the settings that tables tell.
+        source: Option<SourceSpec> = None,
+    }
+}
+
+keys! {
+    /// What a model has learnt before, in words of one's own: they are compared with those of data
+    /// sets, and never interpreted.
+    pub struct SourceSpec {
+        /// What kind of things it saw, as in `photographs`.
+        domain: Option<Word> = None,
+        /// What it learnt to tell of them, as in `imagenet`.
+        task: Option<Word> = None,
+        /// Whether it learnt from labels; one that was taught by images alone did not.
+        labels: bool = true,
     }
 }
 
@@ -334,6 +381,13 @@ fn verb_and_siblings<'a>(
         }
         _ => None,
     }
+}
+
+/// The schema of a type with a description.
+fn described<T: Read>(about: &str) -> Json {
+    let mut schema = T::schema();
+    schema["description"] = about.into();
+    schema
 }
 
 /// The JSON Schema of a whole file.
