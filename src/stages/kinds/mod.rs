@@ -1,6 +1,7 @@
 //! The kinds of stages: one file each, one line here.
 
 mod adapt_batch_norm;
+mod cluster;
 mod concat;
 mod direct;
 mod evaluate;
@@ -106,6 +107,7 @@ stage_kinds! {
     Pixels => pixels::Pixels,
     Concat => concat::Concat,
     Direct => direct::Direct,
+    Cluster => cluster::Cluster,
     LinearProbe => linear_probe::LinearProbe,
     Svm => svm::Svm,
     Ridge => ridge::Ridge,
