@@ -11,6 +11,7 @@ mod family;
 pub mod folds;
 pub mod gram;
 mod grid;
+mod k_means;
 pub mod kernel_svm;
 pub mod knn;
 mod label_map;
@@ -41,6 +42,7 @@ pub use families::{
 pub use family::{Family, Fitted, Path, Prepared};
 pub use folds::{Folds, Strata};
 pub use grid::{Cost, Grid, Named};
+pub use k_means::{Clusters, Search, matched};
 pub use knn::{Distance, Votes};
 pub use label_map::LabelMap;
 pub use lda::Shrinkage;

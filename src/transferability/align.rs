@@ -86,7 +86,7 @@ impl Alignment {
     }
 
     /// Subspace alignment (Fernando et al. 2013): both domains in so many of their own principal
-    /// components, P_s and P_t; the source's turned onto the target's: `X_s P_s P_sᵀ P_t` and
+    /// components, the source's turned onto the target's: `X_s P_s P_sᵀ P_t` and
     /// `X_t P_t`, each centred by its own mean.
     pub fn subspace(
         source: ArrayView2<'_, f64>,

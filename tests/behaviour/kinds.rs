@@ -29,6 +29,13 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ("pixels", &[], "pixels: { dataset: digits }"),
     ("concat", &["extract", "pixels"], "concat: { of: [a_extract.dense1, a_pixels] }"),
     ("direct", &["pretrain"], "direct: { model: a_pretrain, dataset: digits, map: learnt }"),
+    (
+        "cluster",
+        &["extract"],
+        "cluster: { features: a_extract.dense1, random: untaught, restarts: 2 }
+  untaught:
+    extract: { model: a_pretrain, dataset: digits, layers: dense1, init: random }",
+    ),
     ("linear_probe", &["extract"], "linear_probe: { features: a_extract.dense1, c: [0.1, 1] }"),
     ("svm", &["extract"], "svm: { features: a_extract.dense1, c: [0.1, 1] }"),
     ("ridge", &["extract"], "ridge: { features: a_extract.dense1, lambda: [0.1, 1] }"),
@@ -156,8 +163,16 @@ fn all_kinds() -> Study {
     study
 }
 
-const ARMS: [&str; 7] =
-    ["pretrain", "direct", "linear_probe", "svm", "fine_tune", "majority", "pixel_linear"];
+const ARMS: [&str; 8] = [
+    "pretrain",
+    "direct",
+    "cluster",
+    "linear_probe",
+    "svm",
+    "fine_tune",
+    "majority",
+    "pixel_linear",
+];
 
 fn assert_one_row_for_each_arm_and_seed(backend: &Backend) {
     let study = all_kinds();
@@ -372,7 +387,7 @@ fn digits_as(target: &str, kind: &str) -> Study {
 fn every_kind_takes_labels_and_numbers_or_says_with_a_place_that_it_does_not() {
     // The examples of a verdict, of a learning curve and of a sweep compare accuracies.
     let of_classes =
-        ["direct", "nearest_mean", "lda", "transfer", "learning_curve", "freeze_sweep"];
+        ["direct", "cluster", "nearest_mean", "lda", "transfer", "learning_curve", "freeze_sweep"];
     let of_labels = ["linear_probe", "pixel_linear"];
     for (target, words, further) in [
         ("labels", "several labels each", &[][..]),

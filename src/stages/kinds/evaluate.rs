@@ -16,7 +16,7 @@ use super::super::artifacts::{ClassScore, Evaluation, Predictions, Score, put_js
 use super::super::data::OpenDataset;
 use super::super::job::{Context, Failure, Job, Outputs};
 use super::super::names::{Reference, full_name};
-use super::super::site::{Beside, Input, Offers, Planned, ScoredArm, ScoresOffer, Site};
+use super::super::site::{Beside, Input, Offers, Planned, ScoredArm, ScoresOffer, Setting, Site};
 use super::Kind;
 
 keys! {
@@ -30,7 +30,8 @@ keys! {
         /// The part.
         split: PartWord = PartWord::Test,
         /// The metrics. If not said, those that fit what is predicted; of classes, all but
-        /// `average_precision`, `kappa`, `kappa_linear`, `kappa_quadratic` and `mcc`.
+        /// `average_precision`, `kappa`, `kappa_linear`, `kappa_quadratic` and `mcc`; `nmi` and `ari`
+        /// of groups alone.
         metrics: Option<Vec<Located<Word>>> = None,
     }
 }
@@ -171,7 +172,10 @@ impl Evaluate {
         site: &mut Site,
     ) -> Option<ScoredArm> {
         let offer = planned.offers.as_ref()?.classifier.clone()?;
-        let metrics = &self.fitting(&offer.data, asked, unfit, site)?;
+        let mut metrics = self.fitting(&offer.data, asked, unfit, site)?;
+        if self.metrics.is_none() && offer.arm.setting == Some(Setting::Unsupervised) {
+            metrics.extend(OF_GROUPS);
+        }
         let name = full_name(&planned.stage, &planned.axes);
         let runs = site.for_seeds(offer.runs.differ(), |site, position, seed| {
             let (part, metrics, beside) = (self.split.part(), metrics.clone(), offer.beside);
@@ -204,6 +208,9 @@ fn all_names() -> Vec<&'static str> {
     }
     names
 }
+
+/// What is told of groups, whatever they are called.
+const OF_GROUPS: [&str; 2] = ["nmi", "ari"];
 
 /// The port of predictions beside those of an arm.
 const BESIDE: &str = "beside";

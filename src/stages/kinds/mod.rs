@@ -2,6 +2,7 @@
 
 mod adapt_batch_norm;
 mod advise;
+mod cluster;
 mod concat;
 mod convergence;
 mod direct;
@@ -112,6 +113,7 @@ stage_kinds! {
     Pixels => pixels::Pixels,
     Concat => concat::Concat,
     Direct => direct::Direct,
+    Cluster => cluster::Cluster,
     LinearProbe => linear_probe::LinearProbe,
     Svm => svm::Svm,
     Ridge => ridge::Ridge,

@@ -6,14 +6,12 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Count, choice, keys};
 use crate::base::{Located, Place, Problem, Target};
-use crate::probe::Scaler;
-use crate::transferability::{Alignment, Unalignable};
 
 use super::super::data::{OpenDataset, Sample};
 use super::super::job::Failure;
 use super::super::names::Reference;
-use super::super::site::Site;
-use super::{Choosing, Layer, layer};
+use super::super::site::{Arm, Manner, Setting, Site};
+use super::{Choosing, Layer, layer, told_noise};
 
 keys! {
     /// Where a probe learns, how it is chosen and what it sees.
@@ -107,6 +105,27 @@ impl Probing {
     }
 }
 
+impl Probing {
+    /// What tables tell of a probe of these features, but for its kind.
+    pub(super) fn arm(&self, told: &Layer, other: Option<&Other>) -> Arm {
+        let offer = &told.offer;
+        Arm {
+            source: offer.base.clone(),
+            target: offer.data.name.clone(),
+            freeze: offer.base.is_some().then(|| "all".to_owned()),
+            random: offer.random,
+            init: offer.init.map(str::to_owned),
+            setting: other.is_some().then_some(Setting::Transductive),
+            train_on: other.map(|other| other.layer.offer.data.name.clone()),
+            adapt: other.map(|_| self.adapt.word().to_owned()),
+            label_noise: told_noise(self.label_noise.value),
+            macs: offer.macs.get(&told.port).copied(),
+            manner: Manner { layer: Some(told.port.clone()), ..Manner::default() },
+            ..Arm::default()
+        }
+    }
+}
+
 /// The order of classes, if features of two data sets are of the same kind and stand for the same.
 fn fits(
     other: &Layer,
@@ -174,22 +193,4 @@ impl Other {
     pub(super) fn elsewhere(&self, sample: Sample, adapt: &Adapt) -> Elsewhere {
         Elsewhere { sample, order: self.order.clone(), adapt: adapt.clone() }
     }
-}
-
-/// What becomes of features of two data sets, unscaled, before a probe that learns on the one and
-/// speaks of the other.
-pub(super) struct Bridge {
-    /// Scales what is spoken of.
-    pub(super) scaler: Scaler,
-    pub(super) alignment: Option<Alignment>,
-}
-
-/// In words of the file what two domains do not allow.
-pub(super) fn unalignable(adapt: &Adapt, error: &Unalignable) -> Failure {
-    let help = match error {
-        Unalignable::TooWide { .. } => "average maps to fewer positions, with `spatial: 1`",
-        Unalignable::TooFlat { .. } => "take a smaller `dim`",
-        Unalignable::TooFew => "train on more items",
-    };
-    Failure::with_help(format!("adapt by `{}`: {error}", adapt.word()), help)
 }

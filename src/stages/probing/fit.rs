@@ -11,7 +11,6 @@ use crate::probe::{
     Settings, Targets, Unfit, Values, select,
 };
 use crate::train::Rows as _;
-use crate::transferability::Alignment;
 
 use super::super::artifacts::{ArrayRows, Chosen, Predictions, Selection, put_json};
 use super::super::class_weights::ClassWeights;
@@ -20,7 +19,8 @@ use super::super::effort::{Effort, written};
 use super::super::job::{Context, Cores, Failure, Job, Learning, Outputs, Speed};
 use super::super::probabilities::best;
 use super::super::targets::{log_odds, told_columns, told_labels};
-use super::across::{Adapt, Bridge, Elsewhere, unalignable};
+use super::across::Elsewhere;
+use super::bridge::Bridge;
 use super::options::{Choosing, Positions};
 use super::{FEATURES, told};
 
@@ -52,7 +52,7 @@ pub(crate) const AT_HOME: &str = "at_home";
 /// What a fit leaves.
 pub(crate) struct Fitting {
     pub(crate) scaler: Scaler,
-    bridge: Option<Bridge>,
+    pub(super) bridge: Option<Bridge>,
     pool: Pool,
     pub(crate) selected: Selected,
     /// What a reader should know of the items held out.
@@ -66,7 +66,7 @@ impl Job for Fit {
 
     /// 1: first. 2: solvers of our own.
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -102,13 +102,13 @@ impl Job for Fit {
         let fitting = self.on(&rows, context)?;
         let calibrator = self.calibrator(&fitting.pool, &fitting.selected)?;
         let own = fitting.of_learnt(everyone(&rows, &self.sample), context.cores);
-        let mut told = self.predictions(&self.sample, own, &fitting, calibrator.as_ref())?;
+        let mut told = self.predictions(&self.sample, &own, &fitting, calibrator.as_ref())?;
         let mut outputs = Outputs::default();
         if let Some(elsewhere) = &self.elsewhere {
             outputs = outputs.with(AT_HOME, told.save(context.store)?);
             let rows = ArrayRows::open(context.bytes(TOLD)?)?;
             let others = fitting.of_told(everyone(&rows, &elsewhere.sample), context.cores);
-            told = self.predictions(&elsewhere.sample, others, &fitting, calibrator.as_ref())?;
+            told = self.predictions(&elsewhere.sample, &others, &fitting, calibrator.as_ref())?;
         }
         let Fitting { selected: Selected { fitted, choice, .. }, notes, .. } = fitting;
         told.selection = choice.as_ref().map(selection);
@@ -193,52 +193,16 @@ impl Fit {
         Ok(Fitting { scaler, bridge, pool, selected, notes })
     }
 
-    /// What brings the features that are learnt on and those that are spoken of together: from
-    /// training items of both.
-    fn bridge(
-        &self,
-        elsewhere: &Elsewhere,
-        rows: &ArrayRows,
-        scaler: &Scaler,
-        context: &Context<'_>,
-    ) -> Result<Bridge, Failure> {
-        let told = ArrayRows::open(context.bytes(TOLD)?)?;
-        let (here, there) = (told.length(), rows.length());
-        if here != there {
-            let message = format!("fit: {here} features are spoken of, but {there} learnt on");
-            let help = "both data sets need images of one size, or one `spatial`";
-            return Err(Failure::with_help(message, help));
-        }
-        if elsewhere.adapt == Adapt::None {
-            return Ok(Bridge { scaler: scaler.clone(), alignment: None });
-        }
-        let target = matrix(&told, &elsewhere.sample.train);
-        let own = Scaler::of_parts(&self.choosing.normalize, &target.view(), &told.blocks());
-        let target = own.apply(target);
-        let source = scaler.apply(matrix(rows, &self.sample.train));
-        self.finite(&source, &self.sample.train, &self.sample)?;
-        self.finite(&target, &elsewhere.sample.train, &elsewhere.sample)?;
-        let (source, target, threads) = (source.view(), target.view(), context.cores);
-        let alignment = match &elsewhere.adapt {
-            Adapt::Subspace(subspace) => {
-                Alignment::subspace(source, target, subspace.dim.0, threads)
-            }
-            Adapt::None | Adapt::Coral => Alignment::coral(source, target, threads),
-        };
-        let alignment = alignment.map_err(|error| unalignable(&elsewhere.adapt, &error))?;
-        Ok(Bridge { scaler: own, alignment: Some(alignment) })
-    }
-
     /// What the probe says of everyone in a sample, from features as it knows them.
     fn predictions(
         &self,
         sample: &Sample,
-        features: Array2<f64>,
+        features: &Array2<f64>,
         fitting: &Fitting,
         calibrator: Option<&Calibrator>,
     ) -> Result<Predictions, Failure> {
         let items: Vec<usize> = sample.everyone().iter().map(|(item, _)| *item).collect();
-        self.finite(&features, &items, sample)?;
+        self.finite(features, &items, sample)?;
         let fitted = &fitting.selected.fitted;
         // Another data set may have the same classes in another order.
         let order = self.elsewhere.as_ref().map(|elsewhere| &elsewhere.order);
@@ -364,7 +328,7 @@ impl Fit {
     }
 
     /// Refuses features that are no numbers, wherever they stand.
-    fn finite(
+    pub(super) fn finite(
         &self,
         features: &Array2<f64>,
         items: &[usize],
@@ -409,29 +373,6 @@ fn exactness(c: &Grid) -> Settings {
     match c {
         Grid::Named(Named::Dinov2) => Settings { tolerance: 1e-12, ..Settings::default() },
         _ => Settings::default(),
-    }
-}
-
-impl Fitting {
-    /// Features of the data set that was learnt on, as the probe knows them.
-    fn of_learnt(&self, features: Array2<f64>, threads: usize) -> Array2<f64> {
-        let features = self.scaler.apply(features);
-        match self.bridge.as_ref().and_then(|bridge| bridge.alignment.as_ref()) {
-            Some(alignment) => alignment.of_source(features, threads),
-            None => features,
-        }
-    }
-
-    /// The same of the data set that is spoken of.
-    fn of_told(&self, features: Array2<f64>, threads: usize) -> Array2<f64> {
-        let Some(Bridge { scaler, alignment }) = &self.bridge else {
-            return self.of_learnt(features, threads);
-        };
-        let features = scaler.apply(features);
-        match alignment {
-            Some(alignment) => alignment.of_target(features, threads),
-            None => features,
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What probes have in common: features and samples in, predictions out.
 
 mod across;
+mod bridge;
 mod fit;
 mod options;
 mod told;
@@ -17,9 +18,7 @@ use crate::base::{Located, Place, Problem, Seed, Target};
 use super::class_weights::ClassWeights;
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
-use super::site::{
-    Arm, Beside, ClassifierOffer, FeaturesOffer, Input, Manner, Offers, Runs, Setting, Site,
-};
+use super::site::{Arm, Beside, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
 use super::targets::needs_one_of;
 
 /// The features that a stage reads: one layer of an `extract`.
@@ -108,22 +107,7 @@ pub(super) fn fits_on_features(
         }
         Some(site.add("", seed, fit, inputs))
     })?;
-    let arm = Arm {
-        kind: word.to_owned(),
-        source: told.offer.base.clone(),
-        target: data.name.clone(),
-        freeze: told.offer.base.is_some().then(|| "all".to_owned()),
-        random: told.offer.random,
-        init: told.offer.init.map(str::to_owned),
-        setting: other.is_some().then_some(Setting::Transductive),
-        train_on: other.is_some().then(|| source.name.clone()),
-        adapt: other.is_some().then(|| probing.adapt.word().to_owned()),
-        label_noise: told_noise(noise.value),
-        macs: told.offer.macs.get(&told.port).copied(),
-        manner: Manner { layer: Some(told.port.clone()), ..Manner::default() },
-        effort,
-        ..Arm::default()
-    };
+    let arm = Arm { kind: word.to_owned(), effort, ..probing.arm(&told, other.as_ref()) };
     let beside = other.is_some().then_some(Beside::AT_HOME);
     let classifier = ClassifierOffer { data, runs, arm, beside };
     Some(Offers { classifier: Some(classifier), ..Offers::default() })
@@ -187,7 +171,7 @@ pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<L
 
 impl Layer {
     /// The input of a node of this seed.
-    fn input(&self, port: &str, seed: usize) -> Input {
+    pub(super) fn input(&self, port: &str, seed: usize) -> Input {
         Input::new(port, self.offer.runs.of(seed), &self.port)
     }
 

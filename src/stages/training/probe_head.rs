@@ -32,7 +32,7 @@ impl Job for ProbeHead {
 
     /// 1: first. 2: another solver.
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn parameters(&self) -> Result<Json, Failure> {

@@ -2,9 +2,17 @@
 
 use super::metric::Metric;
 use super::{
-    accuracy::Accuracy, auroc::Auroc, average_precision::AveragePrecision,
-    balanced_accuracy::BalancedAccuracy, brier::Brier, ece::Ece, kappa::Kappa, log_loss::LogLoss,
-    macro_f1::MacroF1, mcc::Mcc,
+    accuracy::Accuracy,
+    auroc::Auroc,
+    average_precision::AveragePrecision,
+    balanced_accuracy::BalancedAccuracy,
+    brier::Brier,
+    clusters::{Ari, Nmi},
+    ece::Ece,
+    kappa::Kappa,
+    log_loss::LogLoss,
+    macro_f1::MacroF1,
+    mcc::Mcc,
 };
 
 /// Every metric, in the order of tables.
@@ -21,6 +29,8 @@ pub static METRICS: &[&dyn Metric] = &[
     &Kappa::LINEAR,
     &Kappa::QUADRATIC,
     &Mcc,
+    &Nmi,
+    &Ari,
 ];
 
 /// The metric of that name.
@@ -149,6 +159,6 @@ mod suite {
             .map(|metric| metric.name())
             .collect();
         assert_eq!(repeating, ["log_loss", "brier", "ece"]);
-        assert_eq!(METRICS.iter().filter(|m| m.value(&bare).value().is_some()).count(), 9);
+        assert_eq!(METRICS.iter().filter(|m| m.value(&bare).value().is_some()).count(), 11);
     }
 }

@@ -8,6 +8,7 @@ mod auroc;
 mod average_precision;
 mod balanced_accuracy;
 mod brier;
+mod clusters;
 mod confusion;
 mod ece;
 mod kappa;
