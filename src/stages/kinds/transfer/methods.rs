@@ -9,7 +9,7 @@ use crate::stats::{Comparison, Measure, judge};
 use super::super::super::artifacts::{MethodRow, Predictions};
 use super::super::super::job::{Context, Failure, Given};
 use super::super::super::site::{Input, ScoredArm};
-use super::pair::{Compared, Pair};
+use super::pair::Pair;
 use super::runs::{ArmRuns, SeedRun};
 
 /// The arms of one source that share a baseline, and those from random weights beside that.
@@ -87,19 +87,19 @@ pub(super) fn verdicts(
         chosen.push([transfer.chosen, scratch.chosen]);
     }
     let comparisons: Vec<Comparison> = compared.iter().map(|one| one.comparison.clone()).collect();
-    let rows = methods.iter().zip(compared).zip(judge(&comparisons)).zip(chosen);
-    let row = |(((method, compared), verdict), [transfer, scratch]): (
-        ((&Method, Compared), crate::stats::Verdict),
-        [Vec<Option<usize>>; 2],
-    )| MethodRow {
-        transfer: method.transfer.clone(),
-        scratch: method.scratch.clone(),
-        chosen_transfer: transfer,
-        chosen_scratch: scratch,
-        numbers: compared.numbers,
-        verdict: verdict.times(compared.scale),
-    };
-    Ok(rows.map(row).collect())
+    let mut rows = Vec::with_capacity(methods.len());
+    let told = methods.iter().zip(compared).zip(judge(&comparisons)).zip(chosen);
+    for (((method, compared), verdict), [chosen_transfer, chosen_scratch]) in told {
+        rows.push(MethodRow {
+            transfer: method.transfer.clone(),
+            scratch: method.scratch.clone(),
+            chosen_transfer,
+            chosen_scratch,
+            numbers: compared.numbers,
+            verdict: verdict.times(compared.scale),
+        });
+    }
+    Ok(rows)
 }
 
 /// What choosing on val leaves.
