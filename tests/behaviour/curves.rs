@@ -50,7 +50,7 @@ fn a_learning_curve_is_over_the_items_really_trained_on() {
     let sizes: Vec<(String, f64)> =
         table.iter().map(|row| (row["curve"].clone(), number(row, "n"))).collect();
     let of = |name: &str| [20.0, 40.0, 80.0, 100.0].map(|n| (name.to_owned(), n));
-    let expected = [of("pixels"), of("timid[c=1e-5]"), of("timid[c=1e-4]")].concat();
+    let expected = [of("pixels"), of("timid[c=0.00001]"), of("timid[c=0.0001]")].concat();
     assert_eq!(sizes, expected);
     let scores = rows(&folder, "scores");
     for row in &table {
@@ -76,7 +76,10 @@ fn what_a_fit_says_of_a_crossing_is_told_with_intervals_and_in_a_line() {
     let table = rows(&folder, "crossover");
     let arms: Vec<(&str, &str)> =
         table.iter().map(|row| (row["arm"].as_str(), row["baseline"].as_str())).collect();
-    assert_eq!(arms, [("pixels", ""), ("timid[c=1e-5]", "pixels"), ("timid[c=1e-4]", "pixels")]);
+    assert_eq!(
+        arms,
+        [("pixels", ""), ("timid[c=0.00001]", "pixels"), ("timid[c=0.0001]", "pixels")]
+    );
     let sizes = rows(&folder, "learning_curve");
     for row in &table {
         let law = |n: f64| number(row, "a") + number(row, "b") * n.powf(-number(row, "c"));
@@ -95,7 +98,7 @@ fn what_a_fit_says_of_a_crossing_is_told_with_intervals_and_in_a_line() {
     );
     assert!(timid["n_star"].is_empty() && timid["flags"].contains("none_in_range"));
     told.says("1 - accuracy over the training items n · 5 seeds · pixels ")
-        .says("  timid[c=1e-5]  behind at all sizes looked at, 20 to 160")
+        .says("  timid[c=0.00001]  behind at all sizes looked at, 20 to 160")
         .says("  n = 20 to 160 is fewer than 300 items, where seeds say little alone");
 }
 
@@ -104,7 +107,7 @@ fn the_smallest_settled_size_is_told_where_there_are_verdicts() {
     let study = study();
     study.replace(
         "  curve:\n",
-        "  verdict:\n    transfer: { of: scores, baseline: \"pixels[k=160]\", metric: accuracy }\n  \
+        "  verdict:\n    transfer: { of: scores, baseline: pixels, metric: accuracy }\n  \
          curve:\n",
     );
     study.replace("of: [pixels, timid, floor]", "of: [pixels, timid]");
@@ -138,10 +141,10 @@ fn what_is_no_learning_curve_is_refused() {
     let study = self::study();
     study.replace("baseline: pixels, metric: accuracy", "baseline: timid, metric: acuracy");
     assert_snapshot!(study.refusal().problems(), @"
+    error: `pixels` could go with 2 of `timid`: `timid[c=0.00001]`, `timid[c=0.0001]`
+      help: choose one of them, as in `timid[c=0.00001]`, or give both the same axes
     error: `acuracy` cannot be used on items that have one class each
       help: did you mean `accuracy`?
-    error: `pixels` could go with 2 of `timid`: `timid[c=1e-5]`, `timid[c=1e-4]`
-      help: choose one of them, as in `timid[c=1e-5]`, or give both the same axes
     ");
 }
 
@@ -368,9 +371,9 @@ fn what_does_not_train_in_steps_has_no_rise() {
         "  rise:\n    convergence: { of: timid, baseline: floor }\n",
     );
     assert_snapshot!(study.refusal().problems(), @"
-    error: `floor` does not train in steps
-      help: name `fine_tune` or `pretrain` stages
     error: `timid` does not train in steps
+      help: name `fine_tune` or `pretrain` stages
+    error: `floor` does not train in steps
       help: name `fine_tune` or `pretrain` stages
     ");
     let study = sweep();
