@@ -58,6 +58,8 @@ fn a_run_leaves_exactly_these_files() {
     let relative = |path: &Path| path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
     let listed: Vec<String> = files(&folder).iter().map(|path| relative(path)).collect();
     assert_snapshot!(listed.join("\n"), @"
+    audit.csv
+    audit.parquet
     changed_items.csv
     changed_items.parquet
     confusion.csv
