@@ -48,7 +48,12 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     (
         "transferability",
         &["extract"],
-        "transferability: { of: a_extract.dense1, scores: [log_me, h_score] }",
+        "transferability: { of: a_extract.dense1, scores: [log_me, cka] }",
+    ),
+    (
+        "advise",
+        &["transferability", "linear_probe"],
+        "advise: { of: a_transferability, arms: a_linear_probe }",
     ),
 ];
 
@@ -335,7 +340,7 @@ fn digits_as(target: &str, kind: &str) -> Study {
 #[test]
 fn every_kind_takes_labels_and_numbers_or_says_with_a_place_that_it_does_not() {
     // The example of a verdict compares accuracies.
-    let of_classes = ["nearest_mean", "lda", "transfer"];
+    let of_classes = ["nearest_mean", "lda", "transfer", "advise"];
     let of_labels = ["linear_probe", "pixel_linear"];
     for (target, words, further) in [
         ("labels", "several labels each", &[][..]),
