@@ -1,11 +1,12 @@
 //! The work of scoring one layer's features before anything is trained on them.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ndarray::{Array2, Axis};
 use serde_json::{Value as Json, json};
 
-use crate::base::Seed;
+use crate::base::{Seed, Target};
 use crate::stats::Direction;
 use crate::transferability::{Items, Number, Refusal, Score, score};
 
@@ -44,13 +45,17 @@ impl Job for EstimateJob {
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
-        Ok(json!({
+        let mut parameters = json!({
             "sample": self.sample.key()?,
             "source": self.has_source,
             "other": self.other.as_ref().map(Sample::key).transpose()?,
             "scores": self.scores,
             "seed": self.seed,
-        }))
+        });
+        if self.target() != Target::Classes {
+            parameters["of"] = json!(self.target());
+        }
+        Ok(parameters)
     }
 
     fn cores(&self) -> Cores {
@@ -62,7 +67,7 @@ impl Job for EstimateJob {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Outputs, Failure> {
-        let train = &self.sample.train;
+        let train = &self.known();
         let features = matrix(&ArrayRows::open(context.bytes(FEATURES)?)?, train);
         let source = match self.has_source {
             true => Some(probabilities(matrix(&ArrayRows::open(context.bytes(SOURCE)?)?, train))),
@@ -72,10 +77,8 @@ impl Job for EstimateJob {
             Some(other) => Some(matrix(&ArrayRows::open(context.bytes(OTHER)?)?, &other.train)),
             None => None,
         };
-        let labels = self.sample.data.dataset.labels();
-        let labels: Vec<usize> = train.iter().map(|&item| labels[item]).collect();
         let refused = |refusal: Refusal| self.failure(&refusal);
-        let mut items = Items::new(features.view(), &labels).map_err(refused)?;
+        let mut items = self.items(&features, train).map_err(refused)?;
         if let Some(source) = &source {
             items = items.with_source(source.view()).map_err(refused)?;
         }
@@ -83,15 +86,45 @@ impl Job for EstimateJob {
             items = items.with_other(other.view()).map_err(refused)?;
         }
         let items = items.with_seed(self.seed).on_threads(context.cores);
-        self.scored(&items, &labels, features.ncols(), context)
+        self.scored(&items, train, features.ncols(), context)
     }
 }
 
 impl EstimateJob {
+    fn target(&self) -> Target {
+        self.sample.data.dataset.target()
+    }
+
+    /// Training items of which everything is known.
+    fn known(&self) -> Vec<usize> {
+        let items = self.sample.data.dataset.items();
+        let is_known = |item: &usize| items[*item].values.iter().all(Option::is_some);
+        let train = self.sample.train.iter().copied();
+        match self.target() {
+            Target::Classes => train.collect(),
+            Target::Labels | Target::Values => train.filter(is_known).collect(),
+        }
+    }
+
+    /// Features with what is told of their items.
+    fn items<'a>(&self, features: &'a Array2<f64>, train: &[usize]) -> Result<Items<'a>, Refusal> {
+        let dataset = &self.sample.data.dataset;
+        if self.target() == Target::Classes {
+            let labels = dataset.labels();
+            let labels: Vec<usize> = train.iter().map(|&item| labels[item]).collect();
+            return Items::new(features.view(), &labels);
+        }
+        let shape = (train.len(), dataset.names().len());
+        let columns = Array2::from_shape_fn(shape, |(row, column)| {
+            dataset.items()[train[row]].values[column].unwrap_or(f64::NAN)
+        });
+        Items::of_columns(features.view(), columns.view(), self.target())
+    }
+
     fn scored(
         &self,
         items: &Items<'_>,
-        labels: &[usize],
+        train: &[usize],
         features: usize,
         context: &Context<'_>,
     ) -> Result<Outputs, Failure> {
@@ -105,10 +138,15 @@ impl EstimateJob {
             rows.extend(estimated(score, items));
             seconds.insert((*name).to_owned(), json!(began.elapsed().as_secs_f64()));
         }
-        let mut classes = labels.to_vec();
-        classes.sort_unstable();
-        classes.dedup();
-        let (items, classes) = (labels.len(), classes.len());
+        let dataset = &self.sample.data.dataset;
+        let classes = match self.target() {
+            Target::Classes => {
+                let labels = dataset.labels();
+                train.iter().map(|&item| labels[item]).collect::<BTreeSet<_>>().len()
+            }
+            Target::Labels | Target::Values => dataset.names().len(),
+        };
+        let items = train.len();
         let estimates = Estimates { items, features, classes, rows };
         // When they stood and how long they took is no part of what they are.
         Ok(Outputs::default()
@@ -122,7 +160,7 @@ impl EstimateJob {
         match refusal {
             Refusal::NotFinite { what, row, column, value } => {
                 let items = self.sample.data.dataset.items();
-                let id = self.sample.train.get(*row).map_or("", |&item| items[item].id.as_str());
+                let id = self.known().get(*row).map_or("", |&item| items[item].id.as_str());
                 let other = self.other.as_ref().filter(|_| what.ends_with("domain"));
                 let id = other.map_or(id, |other| {
                     let item = other.train.get(*row);

@@ -101,7 +101,8 @@ fn alike(evidence: &Evidence) -> String {
         parts.push(format!("neighbours right in {own:.2} of items, {pixels:.2} by pixels"));
     }
     if let Some((own, random)) = evidence.log_me {
-        parts.push(format!("LogME {own:.3}, {random:.3} by random weights"));
+        let [own, random] = [own, random].map(|value| format!("{value:.3}").replace('-', "−"));
+        parts.push(format!("LogME {own}, {random} by random weights"));
     }
     let word = evidence.case.likeness.word();
     format!("similarity {:.2} ({}): {word}", evidence.similarity, parts.join(", "))

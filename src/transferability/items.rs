@@ -1,9 +1,9 @@
 //! What scores are computed from.
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use thiserror::Error;
 
-use crate::base::Seed;
+use crate::base::{Seed, Target};
 
 /// Why there is no score.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub enum Refusal {
     /// Fewer than two classes.
     #[error("all {0} items are of one class")]
     OneClass(usize),
+    /// It is made for classes.
+    #[error("it is made for classes, not for {0}")]
+    NotOfClasses(&'static str),
+    /// Every label or number is the same for all items.
+    #[error("no label or number differs between the items")]
+    NothingDiffers,
     /// Too few items.
     #[error("{items} items are too few; at least {least} are needed")]
     TooFew {
@@ -63,6 +69,11 @@ pub struct Items<'a> {
     /// Numbered without gaps: a class that no item has does not count.
     pub(super) labels: Vec<usize>,
     pub(super) classes: usize,
+    /// What is told of items.
+    pub(super) target: Target,
+    /// Items × columns: 1 for the class of an item and 0 for others; 1 for each label it has; or
+    /// numbers, of mean 0 and variance 1.
+    pub(super) targets: Array2<f64>,
     pub(super) source: Option<ArrayView2<'a, f64>>,
     pub(super) other: Option<ArrayView2<'a, f64>>,
     pub(super) seed: Seed,
@@ -81,15 +92,52 @@ impl<'a> Items<'a> {
         present.sort_unstable();
         present.dedup();
         let number = |label: &usize| present.binary_search(label).unwrap_or_default();
+        let labels: Vec<usize> = labels.iter().map(number).collect();
+        let mut targets = Array2::zeros((labels.len(), present.len()));
+        for (row, &label) in labels.iter().enumerate() {
+            targets[[row, label]] = 1.0;
+        }
         Ok(Self {
             features,
-            labels: labels.iter().map(number).collect(),
+            labels,
             classes: present.len(),
+            target: Target::Classes,
+            targets,
             source: None,
             other: None,
             seed: Seed(0),
             threads: 1,
         })
+    }
+
+    /// Items × features, and items × labels (1 for those an item has, else 0) or items × numbers. A
+    /// label or number that is the same for all items does not count.
+    pub fn of_columns(
+        features: ArrayView2<'a, f64>,
+        columns: ArrayView2<'_, f64>,
+        target: Target,
+    ) -> Result<Self, Refusal> {
+        let count = features.nrows();
+        if count != columns.nrows() {
+            let rows = columns.nrows();
+            return Err(Refusal::Unfit(format!("{count} items have {rows} rows of columns")));
+        }
+        finite("columns", &columns)?;
+        let spread = columns.std_axis(Axis(0), 0.0);
+        let differs = |column: &usize| {
+            let size = columns.column(*column).fold(0.0_f64, |most, v| most.max(v.abs()));
+            spread[*column] > 1e-12 * size
+        };
+        let kept: Vec<usize> = (0..columns.ncols()).filter(differs).collect();
+        let mut targets = columns.select(Axis(1), &kept);
+        if target == Target::Values {
+            for (mut column, &from) in targets.columns_mut().into_iter().zip(&kept) {
+                let mean = column.mean().unwrap_or_default();
+                column.mapv_inplace(|value| (value - mean) / spread[from]);
+            }
+        }
+        let items = Self::new(features, &vec![0; count])?;
+        Ok(Self { classes: 0, labels: vec![0; count], target, targets, ..items })
     }
 
     /// With probabilities of source classes: items × source classes.
@@ -139,8 +187,22 @@ impl<'a> Items<'a> {
     /// Items with at least two classes.
     pub(super) fn told_apart(&self) -> Result<(), Refusal> {
         match self.classes {
+            _ if self.target != Target::Classes => Err(Refusal::NotOfClasses(self.target.told())),
             0 => Err(Refusal::TooFew { items: 0, least: 2 }),
             1 => Err(Refusal::OneClass(self.labels.len())),
+            _ if self.features.ncols() == 0 => Err(Refusal::Same),
+            _ => Ok(()),
+        }
+    }
+
+    /// Items of which something differs, whatever is told of them.
+    pub(super) fn differ(&self) -> Result<(), Refusal> {
+        match self.target {
+            Target::Classes => self.told_apart(),
+            _ if self.features.nrows() < 2 => {
+                Err(Refusal::TooFew { items: self.features.nrows(), least: 2 })
+            }
+            _ if self.targets.ncols() == 0 => Err(Refusal::NothingDiffers),
             _ if self.features.ncols() == 0 => Err(Refusal::Same),
             _ => Ok(()),
         }

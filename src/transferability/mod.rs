@@ -17,6 +17,8 @@ mod score;
 mod scores;
 
 #[cfg(test)]
+mod moons;
+#[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod testing;

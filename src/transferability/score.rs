@@ -3,6 +3,7 @@
 use super::distances::{Coral, Frechet, Mmd, ProxyA, SlicedWasserstein};
 use super::items::{Items, Refusal};
 use super::scores::{Cka, Gbc, HScore, Leep, LogMe, NLeep, Nce, Neighbours, Parc, Sfda, TransRate};
+use crate::base::Target;
 use crate::stats::Direction;
 
 /// What a score is computed from, beside the labels.
@@ -51,6 +52,9 @@ impl Number {
     }
 }
 
+/// Whatever items have.
+pub(super) const ANYTHING: &[Target] = &[Target::Classes, Target::Labels, Target::Values];
+
 /// Numbers for items, computed together.
 pub trait Score: Sync {
     /// The word used in pipelines.
@@ -67,6 +71,14 @@ pub trait Score: Sync {
     /// What it is computed from.
     fn needs(&self) -> Needs {
         Needs::Features
+    }
+
+    /// What it can be told for: what items have.
+    fn tells(&self) -> &'static [Target] {
+        match self.needs() {
+            Needs::Other => ANYTHING,
+            Needs::Features | Needs::Source => &[Target::Classes],
+        }
     }
 
     /// Changes of the features that leave it what it is, but for rounding.

@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis, concatenate, s};
 
 use super::testing::clusters;
 use super::{Change, Items, Needs, Number, Refusal, SCORES, Score, score};
-use crate::base::Seed;
+use crate::base::{Seed, Target};
 
 /// Items with all that any score needs.
 #[derive(Clone)]
@@ -229,6 +229,83 @@ fn very_few_items_have_a_score_or_a_refusal() {
             }
         }
     }
+}
+
+fn one_hot(labels: &[usize]) -> Array2<f64> {
+    Array2::from_shape_fn((labels.len(), 4), |(item, c)| f64::from(u8::from(labels[item] == c)))
+}
+
+/// Scores that tell a target, with their numbers for these columns.
+fn told(
+    study: &Study,
+    columns: &Array2<f64>,
+    target: Target,
+    threads: usize,
+) -> Vec<(&'static str, Vec<Number>)> {
+    let items = Items::of_columns(study.features.view(), columns.view(), target).unwrap();
+    let items = items.with_other(study.other.view()).unwrap().on_threads(threads);
+    let telling = SCORES.iter().filter(|score| score.tells().contains(&target));
+    telling.map(|score| (score.name(), score.numbers(&items).unwrap())).collect()
+}
+
+#[test]
+fn labels_that_are_classes_are_scored_as_classes() {
+    let study = Study::new(120, 12);
+    let classes = Items::new(study.features.view(), &study.labels).unwrap();
+    let of_labels = told(&study, &one_hot(&study.labels), Target::Labels, 1);
+    let names: Vec<&str> = of_labels.iter().map(|(name, _)| *name).collect();
+    let distances = ["proxy_a", "mmd", "frechet", "coral", "sliced_wasserstein"];
+    assert_eq!(names[..4], ["log_me", "parc", "neighbours", "cka"]);
+    assert_eq!(names[4..], distances);
+    for (name, numbers) in
+        of_labels.iter().filter(|(name, _)| ["log_me", "parc", "cka"].contains(name))
+    {
+        assert_same(name, "labels", &score(name).unwrap().numbers(&classes).unwrap(), numbers);
+    }
+}
+
+#[test]
+fn numbers_are_scored_alike_in_any_unit_and_on_any_number_of_threads() {
+    let study = Study::new(120, 12);
+    let mut stream = Seed(15).stream("test", "weights");
+    let weights = Array2::from_shape_simple_fn((12, 2), || stream.normal());
+    let values = study.features.dot(&weights);
+    let other_unit = values.mapv(|value| 40.0 * value - 7.0);
+    let before = told(&study, &values, Target::Values, 1);
+    for ((name, before), (_, after)) in
+        before.iter().zip(told(&study, &other_unit, Target::Values, 3))
+    {
+        assert_same(name, "another unit", before, &after);
+        assert!(before.iter().all(|number| number.value.is_finite()), "{before:?}");
+    }
+    let noise = Array2::from_shape_simple_fn((120, 2), || stream.normal());
+    let of_noise = told(&study, &noise, Target::Values, 1);
+    for name in ["log_me", "neighbours", "cka"] {
+        let first = |all: &[(&str, Vec<Number>)]| {
+            let numbers = &all.iter().find(|(known, _)| *known == name).unwrap().1;
+            numbers[numbers.len().min(2) - 1].value
+        };
+        assert!(first(&before) > first(&of_noise) + 0.1, "{name}");
+    }
+}
+
+#[test]
+fn labels_and_numbers_that_do_not_differ_are_refused() {
+    let study = Study::new(30, 6);
+    let columns = Array2::from_elem((30, 2), 0.3);
+    let items = Items::of_columns(study.features.view(), columns.view(), Target::Values).unwrap();
+    for name in ["log_me", "neighbours", "cka"] {
+        let found = score(name).unwrap().numbers(&items);
+        assert_eq!(found, Err(Refusal::NothingDiffers), "{name}");
+    }
+    for name in ["sfda", "gbc", "h_score", "trans_rate", "n_leep", "parc"] {
+        let found = score(name).unwrap().numbers(&items);
+        assert!(matches!(found, Err(Refusal::NotOfClasses(_))), "{name}: {found:?}");
+    }
+    assert!(
+        Items::of_columns(study.features.view(), columns.slice(s![..4, ..]), Target::Values)
+            .is_err()
+    );
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn the_numbers_are_quoted_at_the_end() {
 
       source
         n/C = 12 (60 items, 5 classes, 11 of the smallest): small as fewer than 300 items are
-        similarity # (LEEP # of its range, neighbours right in # of items, # by pixels, LogME -#, -# by random weights): different
+        similarity # (LEEP # of its range, neighbours right in # of items, # by pixels, LogME #, # by random weights): different
         probe `codes.block1`, layer 1 of 2: ridge errs by #
         beside it PAD # (# within the other), MMD² # (# within the other), p = #
       chances are those of a table of textbook cases

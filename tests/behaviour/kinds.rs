@@ -66,7 +66,12 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     (
         "transferability",
         &["extract"],
-        "transferability: { of: a_extract.dense1, scores: [log_me, h_score] }",
+        "transferability: { of: a_extract.dense1, scores: [log_me, cka] }",
+    ),
+    (
+        "advise",
+        &["transferability", "linear_probe"],
+        "advise: { of: a_transferability, arms: a_linear_probe }",
     ),
     (
         "learning_curve",
@@ -386,8 +391,16 @@ fn digits_as(target: &str, kind: &str) -> Study {
 #[test]
 fn every_kind_takes_labels_and_numbers_or_says_with_a_place_that_it_does_not() {
     // The examples of a verdict, of a learning curve and of a sweep compare accuracies.
-    let of_classes =
-        ["direct", "cluster", "nearest_mean", "lda", "transfer", "learning_curve", "freeze_sweep"];
+    let of_classes = [
+        "direct",
+        "cluster",
+        "nearest_mean",
+        "lda",
+        "transfer",
+        "advise",
+        "learning_curve",
+        "freeze_sweep",
+    ];
     let of_labels = ["linear_probe", "pixel_linear"];
     for (target, words, further) in [
         ("labels", "several labels each", &[][..]),

@@ -633,3 +633,66 @@ fn runs_are_compared_item_by_item_where_numbers_are_predicted() {
     let found: serde_json::Value = serde_json::from_str(&told.out).unwrap();
     assert_eq!(found[0]["arms"][0]["scope"], "seeds", "{told}");
 }
+
+const SCORED: &str = "  codes:
+    extract: { model: source, dataset: halves, layers: dense1 }
+  noise:
+    extract: { model: source, dataset: halves, layers: dense1, init: random }
+  before:
+    transferability: { of: codes.dense1, random: noise.dense1 }
+";
+
+/// Values of scores before training and those on random weights, means over seeds.
+fn scored_before(study: Study) -> Vec<(String, f64, f64)> {
+    let pipeline = study.pipeline();
+    let study = study.with_file("study.yaml", format!("{pipeline}{SCORED}").as_bytes());
+    let told = study.run_with(&Backend::Embedded, &["--only", "before"]).succeeds();
+    let rows = rows(&told.folder(&study), "transferability");
+    let mut names: Vec<&str> = rows.iter().map(|row| row["score"].as_str()).collect();
+    names.dedup();
+    names.truncate(names.iter().skip(1).position(|name| *name == names[0]).map_or(99, |n| n + 1));
+    let mean = |name: &str, column: &str| {
+        let values = rows.iter().filter(|row| row["score"] == name);
+        let values: Vec<f64> = values.map(|row| row[column].parse().unwrap()).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    let told = |name: &&str| ((*name).to_owned(), mean(name, "value"), mean(name, "on_random"));
+    names.iter().map(told).collect()
+}
+
+const OF_COLUMNS: [&str; 8] = [
+    "neighbours_1",
+    "neighbours_5",
+    "neighbours_20",
+    "neighbours_1_cosine",
+    "neighbours_5_cosine",
+    "neighbours_20_cosine",
+    "cka",
+    "cka_biased",
+];
+
+#[test]
+fn scores_before_training_are_told_of_labels_and_of_numbers() {
+    for (study, first) in [(of_labels(), vec!["log_me", "parc"]), (of_values(), vec!["log_me"])] {
+        let scores = scored_before(study);
+        let names: Vec<&str> = scores.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, [&first[..], &OF_COLUMNS[..]].concat());
+        // A network that has learnt what is asked has features that tell more than a random one's.
+        for name in ["log_me", "cka"] {
+            let (_, value, random) = scores.iter().find(|(known, ..)| known == name).unwrap();
+            assert!(value > random, "{name}: {value} on random weights {random}");
+        }
+    }
+}
+
+#[test]
+fn scores_that_are_for_classes_are_refused_with_a_way_out() {
+    let study = of_values();
+    let asked = SCORED.replace("noise.dense1 }\n", "noise.dense1, scores: [log_me, sfda] }\n");
+    let pipeline = study.pipeline();
+    let study = study.with_file("study.yaml", format!("{pipeline}{asked}").as_bytes());
+    assert_snapshot!(study.refusal().problems(), @"
+    error: `sfda` is not for items of `halves`, which have numbers to be predicted
+      help: ask for `log_me`, `neighbours`, `cka`
+    ");
+}

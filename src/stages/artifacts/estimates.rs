@@ -9,7 +9,7 @@ pub struct Estimates {
     pub items: usize,
     /// Features of an item.
     pub features: usize,
-    /// Classes with at least one of these items.
+    /// Classes with at least one of these items; or how many labels or numbers each has.
     pub classes: usize,
     /// One row for each number.
     pub rows: Vec<Estimate>,

@@ -192,8 +192,9 @@ impl Advise {
         let mut problems = Vec::new();
         let of = self.of.0[0].place;
         if data.dataset.target() != Target::Classes {
-            let message = format!("items of `{}` have no classes", data.name);
-            let help = "advice is for classes so far; leave this stage away";
+            let has = data.dataset.target().told();
+            let message = format!("items of `{}` have {has}, but advice is for classes", data.name);
+            let help = "leave this stage away";
             problems.push(Problem::at(of, message).help(help));
         }
         let is_known = data.has_pixels().is_ok()

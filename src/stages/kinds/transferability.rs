@@ -30,7 +30,9 @@ keys! {
         other: Option<OneOrMore<Located<Reference>>> = None,
         /// The scores: `nce`, `leep`, `n_leep`, `log_me`, `h_score`, `trans_rate`, `gbc`, `sfda`,
         /// `parc`, `neighbours`, `cka`, and the distances `proxy_a`, `mmd`, `frechet`, `coral`,
-        /// `sliced_wasserstein`; all that can be computed if not said.
+        /// `sliced_wasserstein`; all that can be computed if not said. Of several labels `log_me`,
+        /// `parc`, `neighbours`, `cka` and the distances, of numbers these but `parc`; items of which
+        /// something is not known are left out.
         scores: Option<Vec<Located<Word>>> = None,
         /// Training items; all of the split's if not said.
         train_size: Option<Located<Count>> = None,
@@ -59,7 +61,8 @@ impl Kind for Transferability {
         let random = self.paired("random", self.random.as_ref(), site);
         let source = self.paired("source", self.source.as_ref(), site);
         let other = self.paired("other", self.other.as_ref(), site);
-        let (scores, of) = (scores?, of?);
+        let of = of?;
+        let scores = self.fitting(scores?, &of[0], site)?;
         let (mut random, mut source, mut other) =
             (random?.into_iter(), source?.into_iter(), other?.into_iter());
         let mut features = Vec::new();
@@ -112,6 +115,33 @@ impl Transferability {
             found = None;
         }
         found
+    }
+
+    /// Those of the scores that can be told of what items have.
+    fn fitting(
+        &self,
+        scores: Vec<&'static str>,
+        layer: &Layer,
+        site: &mut Site,
+    ) -> Option<Vec<&'static str>> {
+        let target = layer.offer.data.dataset.target();
+        let tells = |name: &str| score(name).is_some_and(|score| score.tells().contains(&target));
+        let Some(words) = &self.scores else {
+            return Some(scores.into_iter().filter(|name| tells(name)).collect());
+        };
+        let unfit: Vec<_> = words.iter().filter(|word| !tells(&word.0)).collect();
+        for word in &unfit {
+            let (name, has) = (&layer.offer.data.name, target.told());
+            let message = format!("`{}` is not for items of `{name}`, which have {has}", word.0);
+            let known: Vec<String> = SCORES
+                .iter()
+                .filter(|score| tells(score.name()) && score.needs() == Needs::Features)
+                .map(|score| format!("`{}`", score.name()))
+                .collect();
+            let help = format!("ask for {}", known.join(", "));
+            site.problem(Problem::at(word.place, message).help(help));
+        }
+        unfit.is_empty().then_some(scores)
     }
 
     /// The layers of a key, one for each of `of`; none if it is not there.

@@ -2,9 +2,10 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use crate::base::Target;
 use crate::transferability::items::{Items, Refusal};
 use crate::transferability::matrix::{centred, product, with_itself};
-use crate::transferability::score::{Change, Number, Score};
+use crate::transferability::score::{ANYTHING, Change, Number, Score};
 
 /// Linear CKA with the one-hot labels.
 pub(in super::super) struct Cka;
@@ -19,19 +20,21 @@ impl Score for Cka {
          `cka_biased`, from 0 to 1, is too high for more features than items"
     }
 
+    fn tells(&self) -> &'static [Target] {
+        ANYTHING
+    }
+
     fn unchanged_by(&self) -> &'static [Change] {
         &[Change::Scale, Change::Shift, Change::Rotation]
     }
 
     fn numbers(&self, items: &Items<'_>) -> Result<Vec<Number>, Refusal> {
-        items.told_apart()?;
-        let count = items.labels.len();
+        items.differ()?;
+        let count = items.features.nrows();
         if count < 4 {
             return Err(Refusal::TooFew { items: count, least: 4 });
         }
-        let mut labels = Array2::zeros((count, items.classes));
-        items.labels.iter().enumerate().for_each(|(row, &label)| labels[[row, label]] = 1.0);
-        let [plain, biased] = cka(items.features, labels.view(), items.threads)?;
+        let [plain, biased] = cka(items.features, items.targets.view(), items.threads)?;
         Ok(vec![Number::new("cka", plain), Number::new("cka_biased", biased)])
     }
 }

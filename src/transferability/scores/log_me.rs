@@ -7,9 +7,10 @@
 use ndarray::{Array2, ArrayView1, s};
 
 use super::squares;
+use crate::base::Target;
 use crate::transferability::items::{Items, Refusal};
 use crate::transferability::matrix::{eigen, product, with_itself};
-use crate::transferability::score::{Change, Number, Score};
+use crate::transferability::score::{ANYTHING, Change, Number, Score};
 
 /// Log of maximum evidence.
 pub(in super::super) struct LogMe;
@@ -20,8 +21,12 @@ impl Score for LogMe {
     }
 
     fn description(&self) -> &'static str {
-        "log evidence for each item of a Bayesian linear model of the labels, mean over classes \
-         (You 2021)"
+        "log evidence for each item of a Bayesian linear model of the labels, mean over classes, \
+         labels or numbers (You 2021)"
+    }
+
+    fn tells(&self) -> &'static [Target] {
+        ANYTHING
     }
 
     /// Not by a shift: the model has no intercept. By a scale but for the 1e-5 of its fixed point.
@@ -30,17 +35,17 @@ impl Score for LogMe {
     }
 
     fn numbers(&self, items: &Items<'_>) -> Result<Vec<Number>, Refusal> {
-        items.told_apart()?;
+        items.differ()?;
         let spectrum = Spectrum::of(items)?;
         let fits: Result<Vec<Fit>, _> = spectrum
             .along
             .columns()
             .into_iter()
-            .zip(items.counts())
-            .map(|(x, count)| spectrum.fit(x, count as f64))
+            .zip(items.targets.columns())
+            .map(|(x, y)| spectrum.fit(x, y.dot(&y)))
             .collect();
         let evidence: f64 = fits?.iter().map(|fit| fit.evidence).sum();
-        Ok(vec![Number::new("log_me", evidence / items.classes as f64)])
+        Ok(vec![Number::new("log_me", evidence / items.targets.ncols() as f64)])
     }
 }
 
@@ -75,8 +80,7 @@ impl Spectrum {
     /// By the smaller of the products of features and of items.
     fn of(items: &Items<'_>) -> Result<Self, Refusal> {
         let (count, features) = items.features.dim();
-        let mut labels = Array2::zeros((count, items.classes));
-        items.labels.iter().enumerate().for_each(|(row, &label)| labels[[row, label]] = 1.0);
+        let labels = items.targets.clone();
         let is_tall = features <= count;
         let (gram, right) = match is_tall {
             true => {

@@ -1,10 +1,11 @@
 //! Nearest neighbours, each item judged by the others.
 
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 
+use crate::base::Target;
 use crate::transferability::items::{Items, Refusal};
 use crate::transferability::matrix::{each_part, product};
-use crate::transferability::score::{Change, Number, Score};
+use crate::transferability::score::{ANYTHING, Change, Number, Score};
 
 /// Accuracy of nearest neighbours, leaving one out.
 pub(in super::super) struct Neighbours;
@@ -23,7 +24,11 @@ impl Score for Neighbours {
 
     fn description(&self) -> &'static str {
         "accuracy of the 1, 5 and 20 nearest other items, by Euclidean distance and by angle, over \
-         at most 5,000 items"
+         at most 5,000 items; of labels and numbers the share of variance that their mean tells"
+    }
+
+    fn tells(&self) -> &'static [Target] {
+        ANYTHING
     }
 
     fn unchanged_by(&self) -> &'static [Change] {
@@ -31,20 +36,83 @@ impl Score for Neighbours {
     }
 
     fn numbers(&self, items: &Items<'_>) -> Result<Vec<Number>, Refusal> {
-        items.told_apart()?;
+        items.differ()?;
         let rows = items.some("neighbours", MOST_ITEMS);
+        if items.target != Target::Classes {
+            return of_columns(items, &rows);
+        }
         let labels: Vec<usize> = rows.iter().map(|&row| items.labels[row]).collect();
         let features = items.features.select(Axis(0), &rows);
         let right = neighbours(features.view(), &labels, items)?;
-        let names = [
-            ["neighbours_1", "neighbours_5", "neighbours_20"],
-            ["neighbours_1_cosine", "neighbours_5_cosine", "neighbours_20_cosine"],
-        ];
         let number = |(name, right): (&'static str, usize)| {
             Number::new(name, right as f64 / labels.len() as f64)
         };
-        Ok(names.into_iter().flatten().zip(right.into_iter().flatten()).map(number).collect())
+        Ok(NAMES.into_iter().flatten().zip(right.into_iter().flatten()).map(number).collect())
     }
+}
+
+/// By distance and by angle, for each count of neighbours.
+const NAMES: [[&str; 3]; 2] = [
+    ["neighbours_1", "neighbours_5", "neighbours_20"],
+    ["neighbours_1_cosine", "neighbours_5_cosine", "neighbours_20_cosine"],
+];
+
+/// Of labels and numbers: 1 − squared error of the mean of the nearest others over that of the mean
+/// of all, mean over columns.
+fn of_columns(items: &Items<'_>, rows: &[usize]) -> Result<Vec<Number>, Refusal> {
+    let features = items.features.select(Axis(0), rows);
+    let targets = items.targets.select(Axis(0), rows);
+    let squares: Vec<f64> = features.rows().into_iter().map(|row| row.dot(&row)).collect();
+    if squares.iter().any(|square| !square.is_finite()) {
+        return Err(Refusal::TooLarge);
+    }
+    let starts: Vec<usize> = (0..rows.len()).step_by(BLOCK).collect();
+    let shape = (COUNTS.len(), targets.ncols());
+    let parts = each_part(items.threads, starts, |_, start| {
+        let end = (start + BLOCK).min(rows.len());
+        let products = product(features.slice(s![start..end, ..]), features.t(), 1);
+        let mut wrong = [Array2::<f64>::zeros(shape), Array2::zeros(shape)];
+        for (row, along) in (start..end).zip(products.rows()) {
+            let others = || (0..rows.len()).filter(|&other| other != row);
+            let distance = |other: usize| squares[row] + squares[other] - 2.0 * along[other];
+            let angle = |other: usize| {
+                let lengths = (squares[row] * squares[other]).sqrt();
+                1.0 - if lengths > 0.0 { along[other] / lengths } else { 0.0 }
+            };
+            let sorted = |far: &dyn Fn(usize) -> f64| {
+                let mut all: Vec<(f64, usize)> =
+                    others().map(|other| (far(other), other)).collect();
+                all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                all.truncate(COUNTS[2]);
+                all
+            };
+            for (wrong, near) in wrong.iter_mut().zip([sorted(&distance), sorted(&angle)]) {
+                for (at, count) in COUNTS.into_iter().enumerate() {
+                    let near: Vec<usize> = near.iter().take(count).map(|(_, n)| *n).collect();
+                    let mean = targets.select(Axis(0), &near).mean_axis(Axis(0));
+                    let Some(mean) = mean else { continue };
+                    let error = (&targets.row(row) - &mean).mapv(|e| e * e);
+                    let mut into = wrong.row_mut(at);
+                    into += &error;
+                }
+            }
+        }
+        wrong
+    });
+    let mut wrong = [Array2::<f64>::zeros(shape), Array2::zeros(shape)];
+    for part in parts {
+        wrong.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+    }
+    let all = targets.var_axis(Axis(0), 0.0) * rows.len() as f64;
+    let skill = |row: ndarray::ArrayView1<'_, f64>| {
+        let known = row.iter().zip(&all).filter(|(_, all)| **all > 0.0);
+        let shares: Vec<f64> = known.map(|(wrong, all)| 1.0 - wrong / all).collect();
+        shares.iter().sum::<f64>() / shares.len().max(1) as f64
+    };
+    let numbers = NAMES.iter().zip(&wrong).flat_map(|(names, wrong)| {
+        names.iter().zip(wrong.rows()).map(|(name, row)| Number::new(name, skill(row)))
+    });
+    Ok(numbers.collect())
 }
 
 /// How many items are judged right: by distance and by angle, for each count of neighbours.

@@ -1,7 +1,8 @@
 //! PARC (Bolya et al. 2021): whether items that differ in their features differ in their labels.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
+use crate::base::Target;
 use crate::probe::{Normalise, Scaler};
 use crate::transferability::items::{Items, Refusal};
 use crate::transferability::matrix::{Keep, principal, with_itself};
@@ -25,49 +26,68 @@ impl Score for Parc {
          in their labels, over at most 500 items (Bolya 2021)"
     }
 
+    fn tells(&self) -> &'static [Target] {
+        &[Target::Classes, Target::Labels]
+    }
+
     fn unchanged_by(&self) -> &'static [Change] {
         &[Change::Scale, Change::Shift]
     }
 
     fn numbers(&self, items: &Items<'_>) -> Result<Vec<Number>, Refusal> {
-        items.told_apart()?;
+        if items.target == Target::Values {
+            return Err(Refusal::NotOfClasses(items.target.told()));
+        }
+        items.differ()?;
         let rows = items.some("parc", MOST_ITEMS);
         let chosen = items.features.select(Axis(0), &rows);
-        let labels: Vec<usize> = rows.iter().map(|&row| items.labels[row]).collect();
+        let targets = items.targets.select(Axis(0), &rows);
         let scaled = Scaler::fit(&Normalise::Standard, &chosen.view()).apply(chosen);
         if scaled.iter().any(|value| !value.is_finite()) {
             return Err(Refusal::TooLarge);
         }
         let components = principal(scaled.view(), Keep::Most(COMPONENTS), items.threads);
-        let value = parc(components.view(), &labels, items.threads)?;
+        let value = parc(components.view(), targets.view(), items.threads)?;
         Ok(vec![Number::new("parc", value)])
     }
 }
 
 /// 100 times Spearman's correlation over pairs of items between 1 − Pearson's of their features and
-/// the same of their one-hot labels, which only tells equal from different.
-fn parc(features: ArrayView2<'_, f64>, labels: &[usize], threads: usize) -> Result<f64, Refusal> {
+/// the same of what is told of them: of one-hot classes, or of labels. Items that have all labels or
+/// none correlate with nothing and are left out.
+fn parc(
+    features: ArrayView2<'_, f64>,
+    targets: ArrayView2<'_, f64>,
+    threads: usize,
+) -> Result<f64, Refusal> {
     let mut rows = Array2::zeros((0, features.ncols()));
-    let mut kept = vec![];
-    for (row, &label) in features.rows().into_iter().zip(labels) {
-        let around = &row - row.mean().unwrap_or_default();
-        let length = around.dot(&around).sqrt();
-        // A row of equal numbers correlates with nothing.
-        if length > 1e-12 * row.dot(&row).sqrt() {
-            rows.push_row((around / length).view()).expect("as wide as the others");
-            kept.push(label);
+    let mut told = Array2::zeros((0, targets.ncols()));
+    for (row, target) in features.rows().into_iter().zip(targets.rows()) {
+        if let (Some(row), Some(target)) = (direction(row), direction(target)) {
+            rows.push_row(row.view()).expect("as wide as the others");
+            told.push_row(target.view()).expect("as wide as the others");
         }
     }
-    if kept.len() < 3 {
-        return Err(Refusal::TooFew { items: kept.len(), least: 3 });
+    let count = rows.nrows();
+    if count < 3 {
+        return Err(Refusal::TooFew { items: count, least: 3 });
     }
     let similar = with_itself(rows.view(), threads);
-    let pairs = (0..kept.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
-    let (far, differ): (Vec<f64>, Vec<f64>) = pairs
-        .map(|(i, j)| (1.0 - similar[[i, j]], f64::from(u8::from(kept[i] != kept[j]))))
-        .unzip();
+    let alike = with_itself(told.view(), threads);
+    let pairs = (0..count).flat_map(|i| (0..i).map(move |j| (i, j)));
+    // Rounding must not part what is told alike.
+    let differ = |i: usize, j: usize| ((1.0 - alike[[i, j]]) * 1e9).round();
+    let (far, differ): (Vec<f64>, Vec<f64>) =
+        pairs.map(|(i, j)| (1.0 - similar[[i, j]], differ(i, j))).unzip();
     let value = pearson(&ranks(&far), &ranks(&differ));
     value.map(|value| 100.0 * value).ok_or(Refusal::NoValue("all pairs of items differ alike"))
+}
+
+/// A row around its mean, of length 1; nothing if its numbers are all the same.
+fn direction(row: ArrayView1<'_, f64>) -> Option<Array1<f64>> {
+    let around = &row - row.mean().unwrap_or_default();
+    let length = around.dot(&around).sqrt();
+    (length > 1e-12 * row.dot(&row).sqrt()).then(|| around / length)
 }
 
 /// Ranks from 1; equal values share the mean of theirs.
@@ -111,7 +131,11 @@ mod tests {
         let twelve = twelve();
         let scaler = Scaler::fit(&Normalise::Standard, &twelve.features.view());
         let scaled = scaler.apply(twelve.features.clone());
-        assert_close(parc(scaled.view(), &twelve.labels, 1).unwrap(), 67.504_305_26, 1e-7);
+        assert_close(
+            parc(scaled.view(), twelve.items().targets.view(), 1).unwrap(),
+            67.504_305_26,
+            1e-7,
+        );
     }
 
     #[test]
