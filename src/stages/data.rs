@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Seed, Target};
 use crate::data::{
-    Copies, Dataset, NamedArray, Numbers, Split, SplitError, SplitRule, strata, subset,
+    Copies, Dataset, NamedArray, Numbers, Open, Split, SplitError, SplitRule, strata, subset,
 };
 
 use crate::store::RunTest;
@@ -181,6 +181,11 @@ impl Sample {
         };
         every_class(&data.dataset, &train, "train_size")?;
         Ok(Self { data: Arc::clone(data), split, train })
+    }
+
+    /// The items that may teach and choose.
+    pub fn open(&self) -> Open<'_> {
+        self.split.open(&self.train)
     }
 
     /// Identity of content and membership, for keys.

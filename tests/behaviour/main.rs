@@ -29,6 +29,7 @@ mod looks;
 mod manifests;
 mod model_check;
 mod models;
+mod open;
 mod plan;
 mod predict;
 mod preprocessing;

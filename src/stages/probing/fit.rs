@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use serde_json::{Value as Json, json};
 
 use crate::base::{Seed, Target};
+use crate::data::Open;
 use crate::probe::{
     Calibrator, Choice, Family, Grid, Logistic, Named, Plan, Pool, ProbeError, Scaler, Selected,
     Settings, Targets, Unfit, Values, select,
@@ -14,7 +15,7 @@ use crate::train::Rows as _;
 
 use super::super::artifacts::{ArrayRows, Chosen, Predictions, Selection, put_json};
 use super::super::class_weights::ClassWeights;
-use super::super::data::Sample;
+use super::super::data::{OpenDataset, Sample};
 use super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
 use super::super::probabilities::best;
 use super::super::targets::{log_odds, told_columns, told_labels};
@@ -153,43 +154,23 @@ impl Fit {
 
     /// Training items, then those of val, scaled as the training items ask for.
     fn pool(&self, rows: &ArrayRows, threads: usize) -> (Scaler, Pool) {
-        let train = matrix(rows, &self.sample.train);
+        let open = self.sample.open();
+        let train = matrix(rows, open.train());
         let scaler = Scaler::fit(&self.choosing.normalize, &train.view());
-        let val = matrix(rows, &self.sample.split.val);
+        let val = matrix(rows, open.val());
         let features = concatenate(Axis(0), &[train.view(), val.view()]);
         let features = scaler.apply(features.expect("both have the features of one layer"));
-        let targets = self.targets();
-        let train = self.sample.train.len();
+        let targets = targets(&self.sample.data, open);
+        let train = open.train().len();
         (scaler, Pool { features, targets, train, threads })
     }
 
-    /// What is to be said of the training items, then of those of val.
-    fn targets(&self) -> Targets {
-        let dataset = &self.sample.data.dataset;
-        let items: Vec<usize> =
-            self.sample.train.iter().chain(&self.sample.split.val).copied().collect();
-        let values = || {
-            let shape = (items.len(), dataset.names().len());
-            Array2::from_shape_fn(shape, |(row, column)| {
-                dataset.items()[items[row]].values[column].unwrap_or(f64::NAN)
-            })
-        };
-        match dataset.target() {
-            Target::Classes => Targets::Classes {
-                labels: items.iter().map(|&item| dataset.items()[item].label).collect(),
-                classes: self.sample.data.classes(),
-            },
-            Target::Labels => Targets::Labels(values()),
-            Target::Values => Targets::Values(values()),
-        }
-    }
-
     fn plan(&self, pool: &Pool) -> Result<(Plan, Vec<String>), Failure> {
-        let positions =
-            Positions { train: self.sample.train.len(), val: self.sample.split.val.len() };
+        let open = self.sample.open();
+        let positions = Positions { train: open.train().len(), val: open.val().len() };
         let dataset = &self.sample.data.dataset;
         let all = dataset.groups();
-        let groups: Vec<usize> = self.sample.train.iter().map(|&item| all[item]).collect();
+        let groups: Vec<usize> = open.train().iter().map(|&item| all[item]).collect();
         let groups = dataset.has_groups().then_some(&groups[..]);
         let plan = self.choosing.plan(pool, &positions, groups, Seed(0));
         let (mut plan, notes) = plan.map_err(|error| self.failure(&error))?;
@@ -282,6 +263,26 @@ impl Fit {
             ),
             other => Failure::new(format!("fit: {other}")),
         }
+    }
+}
+
+/// What is to be said of the training items, then of those of val.
+fn targets(data: &OpenDataset, open: Open<'_>) -> Targets {
+    let dataset = &data.dataset;
+    let items: Vec<usize> = open.all().collect();
+    let values = || {
+        let shape = (items.len(), dataset.names().len());
+        Array2::from_shape_fn(shape, |(row, column)| {
+            dataset.items()[items[row]].values[column].unwrap_or(f64::NAN)
+        })
+    };
+    match dataset.target() {
+        Target::Classes => Targets::Classes {
+            labels: items.iter().map(|&item| dataset.items()[item].label).collect(),
+            classes: data.classes(),
+        },
+        Target::Labels => Targets::Labels(values()),
+        Target::Values => Targets::Values(values()),
     }
 }
 
