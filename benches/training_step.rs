@@ -17,6 +17,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group};
 use tl_run::autodiff::{Loss, Optimiser, Sgd, Terms};
 use tl_run::base::language::defaults;
 use tl_run::base::{Digest, Seed};
+use tl_run::data::Split;
 use tl_run::onnx::architecture::Architecture;
 use tl_run::onnx::freeze::divide;
 use tl_run::onnx::graph::{Dim, Graph};
@@ -80,12 +81,12 @@ fn steps(c: &mut Criterion) {
         let workshop = Workshop::new(runtime);
         let prepared = workshop.prepare(Digest::of(name.as_bytes()), &preparation).unwrap();
         let labels: Vec<usize> = (0..96).map(|index| index % 2).collect();
-        let all: Vec<usize> = (0..96).collect();
+        let (learnt, val) = ((0..64).collect(), (64..96).collect());
+        let split = Split { train: learnt, val, ..Split::default() };
         let examples = Examples {
             sources: rows.iter().map(|rows| rows as &dyn Rows).collect(),
             answers: Answers::Classes { labels: &labels, weights: &[1.0, 1.0] },
-            train: &all[..64],
-            val: &all[64..],
+            open: split.open(&split.train),
         };
         group.bench_function(BenchmarkId::new(name, "100 steps of 32"), |b| {
             b.iter(|| {
@@ -166,13 +167,12 @@ impl Peer {
         let prepared = workshop.prepare(Digest::of(b"peer"), &preparation).unwrap();
         let count = 4 * self.batch;
         let labels: Vec<usize> = (0..count).map(|index| index % self.classes).collect();
-        let all: Vec<usize> = (0..count).collect();
+        let split = Split { train: (0..count).collect(), val: vec![0], ..Split::default() };
         let class_weights = vec![1.0; self.classes];
         let examples = Examples {
             sources: vec![&rows],
             answers: Answers::Classes { labels: &labels, weights: &class_weights },
-            train: &all,
-            val: &all[..1],
+            open: split.open(&split.train),
         };
         let training = |steps: usize, watch: Watch<'_>| {
             let settings = Settings {

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Seed, Target};
 use crate::data::{
-    Copies, Dataset, NamedArray, Numbers, Split, SplitError, SplitRule, strata, subset,
+    Copies, Dataset, NamedArray, Numbers, Open, Split, SplitError, SplitRule, strata, subset,
 };
 
 use crate::store::RunTest;
@@ -216,6 +216,11 @@ impl Sample {
     pub fn labels(&self) -> Vec<usize> {
         let told = |(index, label): (usize, usize)| self.flipped.of(index).unwrap_or(label);
         self.data.dataset.labels().into_iter().enumerate().map(told).collect()
+    }
+
+    /// The items that may teach and choose.
+    pub fn open(&self) -> Open<'_> {
+        self.split.open(&self.train)
     }
 
     /// Identity of content and membership, for keys.

@@ -1,6 +1,7 @@
 //! What training reads: rows of arrays that lie somewhere, with labels.
 
 use crate::base::Target;
+use crate::data::Open;
 use crate::onnx::runtime::{RuntimeError, Tensor};
 
 /// Rows of equal shape, of floats or of whole numbers.
@@ -124,10 +125,8 @@ pub struct Examples<'a> {
     pub sources: Vec<&'a dyn Rows>,
     /// What is right about each item.
     pub answers: Answers<'a>,
-    /// Items trained on.
-    pub train: &'a [usize],
-    /// Items that choose.
-    pub val: &'a [usize],
+    /// Items trained on, and those that choose: never a test item.
+    pub open: Open<'a>,
 }
 
 impl Examples<'_> {
@@ -215,8 +214,7 @@ mod tests {
         let examples = Examples {
             sources: vec![&tokens, &floats],
             answers: Answers::Classes { labels: &[], weights: &[] },
-            train: &[],
-            val: &[],
+            open: Open::made_up(&[], &[]),
         };
         let seen = |source| examples.gather_view(source, (&[4, 5], 2), 1, 2);
         assert_eq!(seen(0), Values::Whole(INT64, vec![4, 8, 5, 10]));

@@ -57,7 +57,7 @@ impl Mixing {
         (seed, step): (Seed, usize),
         threads: usize,
     ) -> Fed {
-        let epoch = step / Batches::per_epoch(examples.train.len(), items.len()).max(1);
+        let epoch = step / Batches::per_epoch(examples.open.train().len(), items.len()).max(1);
         let source = |source| examples.gather_view(source, (items, items.len()), epoch, threads);
         let mut fed = Fed {
             sources: (0..examples.sources.len()).map(source).collect(),
@@ -173,6 +173,7 @@ fn ln_gamma_draw(shape: f64, stream: &mut Stream) -> f64 {
 mod tests {
     use super::*;
     use crate::base::Target;
+    use crate::data::Open;
     use crate::train::{Cells, Rows};
 
     struct Numbers;
@@ -191,8 +192,7 @@ mod tests {
         let examples = Examples {
             sources: vec![&Numbers],
             answers: Answers::Classes { labels: &[0, 1, 2, 0], weights: &[1.0, 2.0, 4.0] },
-            train: &[],
-            val: &[],
+            open: Open::made_up(&[], &[]),
         };
         mixing.feed(&examples, &[0, 1, 2, 3], (loss, 3), (Seed(5), 7), 1)
     }
@@ -237,7 +237,7 @@ mod tests {
             weights: vec![1.0, 0.0, 2.0, 1.0, 0.0, 0.0, 1.0, 3.0],
         };
         let answers = Answers::Cells(&cells);
-        let examples = Examples { sources: vec![&Numbers], answers, train: &[], val: &[] };
+        let examples = Examples { sources: vec![&Numbers], answers, open: Open::made_up(&[], &[]) };
         let fed = |mixup| {
             let mixing = Mixing { mixup, label_smoothing: 0.0 };
             let target = (&Loss::BinaryCrossEntropy, 2);

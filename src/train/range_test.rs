@@ -78,7 +78,7 @@ pub fn range_test(
     let phases = [Arc::clone(prepared)];
     let mut stepping = Stepping::new(workshop, &phases, settings, &start)?;
     let mut moving = moving(prepared, settings.optimiser, start)?;
-    let mut batches = Batches::new(examples.train, settings.batch, settings.seed);
+    let mut batches = Batches::new(examples.open.train(), settings.batch, settings.seed);
     let course = Course::new(&Schedule::Constant, &Unfreeze::AtOnce, 1, STEPS, STEPS);
     let mut test = Test::default();
     for step in 0..STEPS {

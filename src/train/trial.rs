@@ -49,7 +49,7 @@ pub struct Settings<'a> {
 impl Settings<'_> {
     /// Steps of an epoch.
     fn per_epoch(&self, examples: &Examples<'_>) -> usize {
-        Batches::per_epoch(examples.train.len(), self.batch)
+        Batches::per_epoch(examples.open.train().len(), self.batch)
     }
 
     /// The course over all steps of a network whose parameters are in so many cohorts.
@@ -126,7 +126,7 @@ pub fn train(
     let mut training = Training::new(workshop, phases, examples, settings, start)?;
     let (total, per_epoch) = (training.total, settings.per_epoch(examples));
     let looks = Looks::over(total, per_epoch);
-    let mut batches = Batches::new(examples.train, settings.batch, settings.seed);
+    let mut batches = Batches::new(examples.open.train(), settings.batch, settings.seed);
     let mut pace = Pace::new(draft.patience());
     match draft.read().as_deref().and_then(Checkpoint::from_bytes) {
         Some(checkpoint) => training.take_up(checkpoint, &mut batches)?,
@@ -261,7 +261,7 @@ impl<'a> Training<'a> {
         let step = self.step;
         let weights = &self.moving[0];
         let statistics = self.moving.get(1 + self.settings.optimiser.state().len());
-        let (prepared, examples, val) = (self.prepared, self.examples, self.examples.val);
+        let (prepared, examples, val) = (self.prepared, self.examples, self.examples.open.val());
         let scores = run_scores(&mut self.scoring, prepared, examples, val, weights, statistics)?;
         let seen = Seen::of(&scores, val, examples, (self.settings.loss, prepared.classes));
         if !seen.loss.is_finite() {

@@ -33,6 +33,7 @@ mod looks;
 mod manifests;
 mod model_check;
 mod models;
+mod open;
 mod origins;
 mod plan;
 mod predict;

@@ -27,6 +27,11 @@
 //! | −1 to 1, for any other | 7 of 10 | 2 of 12 |
 //! | mean and standard deviation, for −1 to 1 | 3 of 4 | |
 //! | red and blue swapped (photographs) | 0 of 6 | 0 of 3 |
+//!
+//! The entropy of a model's answer tells red from blue a little: on 16 crops of each of four
+//! photographs it is lower in the right order for 88 % (MobileNet, RGB) and 80 % (SqueezeNet, BGR), but
+//! for 44 % to 100 % photograph by photograph, and norms of features tell nothing (41 % to 89 %, as
+//! often the wrong way). So few photographs give no rate of false alarms, and nothing is told.
 
 mod distance;
 mod rules;

@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use serde_json::{Value as Json, json};
 
 use crate::base::{Seed, Target};
+use crate::data::Open;
 use crate::probe::{
     Calibrator, Choice, Family, Grid, Logistic, Named, Plan, Pool, ProbeError, Scaler, Selected,
     Settings, Targets, Unfit, Values, select,
@@ -174,20 +175,21 @@ impl Fit {
     /// Scales, chooses, fits.
     pub(crate) fn on(&self, rows: &ArrayRows, context: &Context<'_>) -> Result<Fitting, Failure> {
         let threads = context.cores;
-        let train = matrix(rows, &self.sample.train);
+        let open = self.sample.open();
+        let train = matrix(rows, open.train());
         let scaler = Scaler::of_parts(&self.choosing.normalize, &train.view(), &rows.blocks());
         let bridge = match &self.elsewhere {
             Some(elsewhere) => Some(self.bridge(elsewhere, rows, &scaler, context)?),
             None => None,
         };
-        let val = matrix(rows, &self.sample.split.val);
+        let val = matrix(rows, open.val());
         let features = concatenate(Axis(0), &[train.view(), val.view()]);
         let features = scaler.apply(features.expect("both have the features of one layer"));
         let features = match bridge.as_ref().and_then(|bridge| bridge.alignment.as_ref()) {
             Some(alignment) => alignment.of_source(features, threads),
             None => features,
         };
-        let (targets, train) = (self.targets(), self.sample.train.len());
+        let (targets, train) = (targets(&self.sample, open), open.train().len());
         let pool = Pool { features, targets, train, threads };
         let (selected, notes) = self.selected(&pool, context)?;
         Ok(Fitting { scaler, bridge, pool, selected, notes })
@@ -229,36 +231,12 @@ impl Fit {
         made.map_err(|error| self.failure(&error))
     }
 
-    /// What is to be said of the training items, then of those of val.
-    fn targets(&self) -> Targets {
-        let dataset = &self.sample.data.dataset;
-        let items: Vec<usize> =
-            self.sample.train.iter().chain(&self.sample.split.val).copied().collect();
-        let values = || {
-            let shape = (items.len(), dataset.names().len());
-            Array2::from_shape_fn(shape, |(row, column)| {
-                dataset.items()[items[row]].values[column].unwrap_or(f64::NAN)
-            })
-        };
-        match dataset.target() {
-            Target::Classes => {
-                let labels = self.sample.labels();
-                Targets::Classes {
-                    labels: items.iter().map(|&item| labels[item]).collect(),
-                    classes: self.sample.data.classes(),
-                }
-            }
-            Target::Labels => Targets::Labels(values()),
-            Target::Values => Targets::Values(values()),
-        }
-    }
-
     fn plan(&self, pool: &Pool) -> Result<(Plan, Vec<String>), Failure> {
-        let positions =
-            Positions { train: self.sample.train.len(), val: self.sample.split.val.len() };
+        let open = self.sample.open();
+        let positions = Positions { train: open.train().len(), val: open.val().len() };
         let dataset = &self.sample.data.dataset;
         let all = dataset.groups();
-        let groups: Vec<usize> = self.sample.train.iter().map(|&item| all[item]).collect();
+        let groups: Vec<usize> = open.train().iter().map(|&item| all[item]).collect();
         let groups = dataset.has_groups().then_some(&groups[..]);
         let plan = self.choosing.plan(pool, &positions, groups, Seed(0));
         let (mut plan, notes) = plan.map_err(|error| self.failure(&error))?;
@@ -365,6 +343,26 @@ impl Fit {
             ),
             other => Failure::new(format!("fit: {other}")),
         }
+    }
+}
+
+/// What is to be said of the training items, then of those of val.
+fn targets(sample: &Sample, open: Open<'_>) -> Targets {
+    let (dataset, labels) = (&sample.data.dataset, sample.labels());
+    let items: Vec<usize> = open.all().collect();
+    let values = || {
+        let shape = (items.len(), dataset.names().len());
+        Array2::from_shape_fn(shape, |(row, column)| {
+            dataset.items()[items[row]].values[column].unwrap_or(f64::NAN)
+        })
+    };
+    match dataset.target() {
+        Target::Classes => Targets::Classes {
+            labels: items.iter().map(|&item| labels[item]).collect(),
+            classes: sample.data.classes(),
+        },
+        Target::Labels => Targets::Labels(values()),
+        Target::Values => Targets::Values(values()),
     }
 }
 

@@ -157,8 +157,7 @@ impl Task {
         Examples {
             sources: sources.iter().map(AsRef::as_ref).collect(),
             answers: known.answers(),
-            train: &self.sample.train,
-            val: &self.sample.split.val,
+            open: self.sample.open(),
         }
     }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::autodiff::Terms;
 use crate::base::Digest;
 use crate::base::language::defaults;
+use crate::data::Open;
 use crate::onnx::architecture::Architecture;
 use crate::onnx::freeze::divide;
 use crate::onnx::graph::Graph;
@@ -91,8 +92,7 @@ fn run_on(
     let examples = Examples {
         sources: vec![&halves],
         answers: Answers::Classes { labels: &labels, weights: &[1.0, 1.0] },
-        train: &train_items,
-        val: &val,
+        open: Open::made_up(&train_items, &val),
     };
     let settings = Settings {
         rate,

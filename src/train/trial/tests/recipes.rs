@@ -112,7 +112,7 @@ impl Ask {
             let prepared = Arc::clone(phases.last().unwrap());
             let mut moving = moving(&prepared, settings.optimiser, start).unwrap();
             let course = settings.course(examples, prepared.weights.cohort_count());
-            let mut batches = Batches::new(examples.train, settings.batch, settings.seed);
+            let mut batches = Batches::new(examples.open.train(), settings.batch, settings.seed);
             for step in 0..self.steps {
                 let at = (step, &course, self.rate as f32);
                 stepping.step(examples, batches.next(), at, &mut moving).unwrap();
@@ -140,8 +140,7 @@ impl Ask {
         let examples = Examples {
             sources: vec![&halves],
             answers: Answers::Classes { labels: &labels, weights: &self.class_weights },
-            train: &items,
-            val: &val,
+            open: Open::made_up(&items, &val),
         };
         let weights = phases[0].weights.gather(&graph);
         let start = Start {
