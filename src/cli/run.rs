@@ -127,6 +127,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         stages: plan.stages.clone(),
         nodes: vec![],
         tests: vec![],
+        budget: plan.budget,
     }
 }
 

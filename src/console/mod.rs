@@ -4,6 +4,7 @@ mod bars;
 mod compare;
 mod estimates;
 mod forecast;
+mod front;
 mod lines;
 mod model;
 mod model_check;

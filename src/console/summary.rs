@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use crate::base::counted;
 use crate::tables::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
-use super::estimates;
+use super::{estimates, front};
 
 /// The summary as lines of text, without a line break at its end.
 pub fn render(summary: &Summary) -> String {
     let before = summary.estimates.iter().map(|table| estimates::render(&summary.pipeline, table));
     let verdicts = summary.verdicts.iter().map(|table| verdict(&summary.pipeline, table));
-    let mut parts: Vec<String> = before.chain(verdicts).collect();
+    let fronts = summary.fronts.iter().map(|table| front::render(&summary.pipeline, table));
+    let mut parts: Vec<String> = before.chain(verdicts).chain(fronts).collect();
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }
@@ -85,7 +86,7 @@ pub(super) fn signed(value: f64) -> String {
 }
 
 /// "0.742 ± 0.018".
-fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
+pub(super) fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
     match (mean, deviation) {
         (None, _) => "–".to_owned(),
         (Some(mean), None) => format!("{mean:.3}"),

@@ -3,6 +3,7 @@
 pub mod any_size;
 pub mod architecture;
 pub mod batch;
+pub mod budget;
 pub mod build;
 pub mod control;
 pub mod example;

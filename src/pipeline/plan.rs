@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Found, Located, Place, Problem, Problems, Seed};
+use crate::base::{Found, Limits, Located, Place, Problem, Problems, Seed};
 use crate::data::{Dataset, OnBad, OpenError, Survey};
+use crate::onnx::budget::Budget;
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
 use crate::store::{RunSkipped, RunStage};
 
 use super::models::open_model;
 use super::spec::{Combination, DatasetSpec, Document, Source, StageSpec};
-use super::{facts, only, sealed};
+use super::{budget, facts, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -33,6 +34,8 @@ pub struct Plan {
     pub skipped: Vec<RunSkipped>,
     /// The data sets.
     pub datasets: Vec<Arc<OpenDataset>>,
+    /// What a small device has, if the file says.
+    pub budget: Option<Limits>,
 }
 
 /// What a plan is built from.
@@ -69,6 +72,10 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     builder.plan_stages(&document);
     let Builder { mut site, mut stages } = builder;
     only::keep(request.only, &mut site, &mut stages);
+    let budget = document.budget.as_ref().map(Budget::limits);
+    if let Some(limits) = &budget {
+        budget::note(limits, &mut site);
+    }
     let facts = facts::of(&site);
     let skipped = skipped(&site);
     choose_device(&document.device, request.runtime, &mut site);
@@ -85,6 +92,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         stages,
         skipped,
         datasets: site.datasets.into_values().flatten().collect(),
+        budget,
     })
 }
 
@@ -392,8 +400,8 @@ fn open_dataset(
     if let [only] = selected.classes() {
         let place = spec.select.as_ref().map_or(spec.format.place, |select| select.place);
         let message = format!("data set `{}`: all items are of one class, `{only}`", name.0);
-        site.problem(Problem::at(place, message).help("at least two classes can be told apart"));
-        return None;
+        let problem = Problem::at(place, message).help("at least two classes can be told apart");
+        site.alike.insert(name.0.clone(), problem);
     }
     let data =
         OpenDataset::new(&name.0, selected, spec.format.is_images(), spec.split.value.clone());

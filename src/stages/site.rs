@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::base::{Found, Located, Place, Problem, Seed};
 use crate::data::{InputRule, Part, Reads};
+use crate::onnx::footprint::Footprint;
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::tensor::Shape;
@@ -115,7 +116,7 @@ pub struct Offers {
     pub scores: Option<ScoresOffer>,
     /// Scores of features before training.
     pub estimates: Option<EstimatesOffer>,
-    /// The arms of a verdict, in the order of its rows' numbers.
+    /// The arms of a verdict or a front, in the order of its rows' numbers.
     pub verdict_of: Vec<String>,
 }
 
@@ -136,6 +137,17 @@ pub struct FeaturesOffer {
     pub random: bool,
     /// The word for where its weights started.
     pub init: &'static str,
+    /// What the model needs up to each layer, by port.
+    pub sizes: BTreeMap<String, LayerSize>,
+}
+
+/// What a model needs up to a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerSize {
+    /// Everything below.
+    pub body: Footprint,
+    /// How many features it hands out for an item.
+    pub features: usize,
 }
 
 /// Scores of features before training.
@@ -205,6 +217,8 @@ pub struct Arm {
     pub trained_parameters: Option<usize>,
     /// Multiply–accumulates of one prediction.
     pub macs: Option<u64>,
+    /// What it asks of a device, where that follows from its graph.
+    pub size: Option<Footprint>,
 }
 
 /// Scores of other stages' predictions.
@@ -268,6 +282,9 @@ pub struct Site {
     pub seeds: Vec<Seed>,
     /// Data sets by name; nothing for one with a problem.
     pub datasets: BTreeMap<String, Option<Arc<OpenDataset>>>,
+    /// Data sets whose items are all of one class, with the problem that this is for whoever tells
+    /// classes apart.
+    pub alike: BTreeMap<String, Problem>,
     /// Models by name; nothing for one with a problem.
     pub models: BTreeMap<String, Option<Arc<BaseModel>>>,
     /// Models fitted to the arrays of data sets, by both names; nothing for two that do not fit.
@@ -300,6 +317,7 @@ impl Site {
             found,
             look,
             datasets: BTreeMap::new(),
+            alike: BTreeMap::new(),
             models: BTreeMap::new(),
             fitted: BTreeMap::new(),
             planned: vec![],
@@ -371,8 +389,17 @@ impl Site {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// A data set by name.
+    /// A data set by name, whose items can be told apart.
     pub fn dataset(&mut self, name: &Located<Name>) -> Option<Arc<OpenDataset>> {
+        if let Some(problem) = self.alike.remove(&name.0) {
+            self.found.add(problem);
+            self.datasets.insert(name.0.clone(), None);
+        }
+        self.images(name)
+    }
+
+    /// A data set by name; its items may all be of one class.
+    pub fn images(&mut self, name: &Located<Name>) -> Option<Arc<OpenDataset>> {
         if let Some(known) = self.datasets.get(&name.0) {
             return known.clone();
         }

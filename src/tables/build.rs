@@ -7,7 +7,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::base::Digest;
 use crate::stages::artifacts::{
-    ArmRow, Beside, Chosen, Estimates, Evaluation, Outcome, Predictions, TrialResult, Verdicts,
+    ArmRow, Beside, Chosen, Estimates, Evaluation, FrontRows, Outcome, Predictions, TrialResult,
+    Verdicts,
 };
 use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
@@ -15,7 +16,9 @@ use crate::train::{RangeStep, RangeTest};
 use super::TableError;
 use super::arms::{Advised, SCRATCH_LONG, control};
 use super::estimates::{self, Estimated};
+use super::fits;
 use super::frame::Table;
+use super::front::{self, Front};
 use super::judged;
 
 /// Everything a run left, in the order of its plan.
@@ -26,6 +29,7 @@ pub(super) struct Gathered {
     pub(super) trained: Vec<Trained>,
     pub(super) probed: Vec<Probed>,
     pub(super) estimated: Vec<Estimated>,
+    pub(super) fronts: Vec<Front>,
     pub(super) costs: Vec<NodeCost>,
 }
 
@@ -127,6 +131,9 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
         if stage.kind == "transfer" {
             gathered.verdicts.extend(reader.verdict(stage)?);
         }
+        if stage.kind == "front" {
+            gathered.fronts.extend(reader.front(stage)?);
+        }
         for entry in &stage.estimated {
             gathered.estimated.extend(reader.estimated(stage, entry)?);
         }
@@ -201,6 +208,15 @@ impl<'a> Reader<'a> {
         // Verdicts of earlier versions have nothing beside them.
         let beside = self.json::<Beside>(node, "beside")?.unwrap_or_default();
         Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows, beside }))
+    }
+
+    fn front(&self, stage: &RunStage) -> Result<Option<Front>, TableError> {
+        let Some(&node) = stage.nodes.first() else { return Ok(None) };
+        let Some(found) = self.json::<FrontRows>(node, "front")? else { return Ok(None) };
+        let arm = |index: usize| self.stage(stage.compared.get(index).map_or("", String::as_str));
+        let rows = found.rows.into_iter().map(|row| (arm(row.arm), row.full.map(arm), row));
+        let (metric, higher, rows) = (found.metric, found.higher, rows.collect());
+        Ok(Some(Front { stage: stage.clone(), metric, higher, rows }))
     }
 
     fn trained(&self, stage: &RunStage, node: usize) -> Result<Option<Trained>, TableError> {
@@ -280,7 +296,7 @@ fn number(stage: &RunStage, name: &str) -> Option<f64> {
     arm_fact(stage, name)?.as_f64()
 }
 
-fn whole(value: u64) -> i64 {
+pub(super) fn whole(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -300,12 +316,13 @@ impl Gathered {
             ("transfer", self.transfer_table(run)),
             ("convergence", self.convergence_table()),
             ("skipped", skipped_table(run)),
-            ("costs", self.cost_table()),
+            ("costs", self.cost_table(run)),
         ];
         // Not every study has probes or range tests: there is no table without them.
         let probed = (!self.probed.is_empty()).then(|| ("selection", self.selection_table()));
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
+        let front = (!self.fronts.is_empty()).then(|| ("front", front::table(&self.fronts, run)));
         let beside = super::beside::tables(&self.verdicts, run);
         // Nor scores before training, and less often what they were worth.
         let scored = !self.estimated.is_empty();
@@ -319,6 +336,7 @@ impl Gathered {
             .chain(range)
             .chain(scored)
             .chain(judged)
+            .chain(front)
             .collect()
     }
 
@@ -528,14 +546,14 @@ impl Gathered {
             .number("smoothed", each().map(|(_, step)| Some(step.smoothed)))
     }
 
-    fn cost_table(&self) -> Table {
+    fn cost_table(&self, run: &RunRecord) -> Table {
         let each = || self.costs.iter();
         let stage = |cost: &NodeCost, name: &str| {
             cost.stage.as_ref().and_then(|stage| number(stage, name)).map(|value| value as i64)
         };
         let proved = |cost: &NodeCost| cost.record.facts.get("frozen_tensors_identical")?.as_i64();
         let outcome = |cost: &NodeCost| json!(cost.node.outcome).as_str().map(str::to_owned);
-        Table::default()
+        let table = Table::default()
             .text("node", each().map(|c| Some(c.node.label.as_str())))
             .text("stage", each().map(|c| Some(c.node.stage.as_str())))
             .whole("seed", each().map(|c| c.node.seed.map(whole)))
@@ -551,7 +569,9 @@ impl Gathered {
             .whole("peak_bytes", each().map(|c| c.record.cost.peak_bytes.map(whole)))
             .whole("macs", each().map(|c| stage(c, "macs")))
             .whole("parameters", each().map(|c| stage(c, "parameters")))
-            .whole("trained_parameters", each().map(|c| stage(c, "trained_parameters")))
+            .whole("trained_parameters", each().map(|c| stage(c, "trained_parameters")));
+        let stages: Vec<Option<&RunStage>> = each().map(|c| c.stage.as_ref()).collect();
+        fits::columns(table, &stages, run.budget.as_ref())
             .text("tune", each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "tune"))))
             .text("init", each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "init"))))
             .text("control", each().map(|c| c.stage.as_ref().and_then(control)))

@@ -6,7 +6,9 @@ mod beside;
 mod build;
 mod compare;
 mod estimates;
+mod fits;
 mod frame;
+mod front;
 mod judged;
 mod read;
 mod runs;
@@ -24,6 +26,7 @@ pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
 };
 pub use estimates::{EstimateRow, EstimateTable};
+pub use front::{FrontLine, FrontTable};
 pub use runs::{BestArm, Ended, RunEntry, RunRow, list, row, word_of};
 pub use summary::{ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 

@@ -8,6 +8,8 @@ use crate::store::{RunRecord, RunStage};
 use super::arms::Advised;
 use super::build::{Gathered, Scored};
 use super::estimates::{self, EstimateTable};
+use super::fits::lacks;
+use super::front::{self, FrontTable};
 
 /// What a person reads at the end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +20,8 @@ pub struct Summary {
     pub estimates: Vec<EstimateTable>,
     /// Verdicts, if there are any.
     pub verdicts: Vec<VerdictTable>,
+    /// What arms need beside what they score, if that is asked for.
+    pub fronts: Vec<FrontTable>,
     /// Mean scores of each stage, where there is no verdict.
     pub scores: Vec<ScoreRow>,
 }
@@ -85,7 +89,8 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
         let rows = verdict.rows.iter().map(|(arm, _, row)| {
             let advised = gathered.advised(verdict, row);
             let told = verdict_row(&verdict.metric, arm, row, advised.as_ref());
-            with_hurt(told, &verdict.beside.subgroups, row)
+            let told = with_hurt(told, &verdict.beside.subgroups, row);
+            with_lack(told, lacks(arm, run.budget.as_ref()))
         });
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
         for (_, baseline, row) in &verdict.rows {
@@ -113,7 +118,8 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let verdicts: Vec<VerdictTable> = verdicts.collect();
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
     let estimates = estimates::summaries(&gathered.estimated);
-    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, scores }
+    let fronts = gathered.fronts.iter().map(|one| front::summary(one, run)).collect();
+    Summary { pipeline: run.pipeline.clone(), estimates, verdicts, fronts, scores }
 }
 
 fn verdict_row(
@@ -141,6 +147,14 @@ fn verdict_row(
         word,
         remark: if word == Word::Open { open_remark(row, advised) } else { flags(row) },
     }
+}
+
+/// With what the budget does not have for an arm.
+fn with_lack(told: VerdictRow, lacks: Option<String>) -> VerdictRow {
+    let Some(lacks) = lacks else { return told };
+    let lacks = format!("does not fit: {lacks}");
+    let parts = [told.remark, lacks].into_iter().filter(|part| !part.is_empty());
+    VerdictRow { remark: parts.collect::<Vec<_>>().join("; "), ..told }
 }
 
 /// With the subgroups that are hurt by an arm that is not said to hurt on the whole.

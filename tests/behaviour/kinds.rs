@@ -50,6 +50,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
         &["extract"],
         "transferability: { of: a_extract.dense1, scores: [log_me, h_score] }",
     ),
+    ("front", &["evaluate"], "front: { of: a_evaluate, full: a_fine_tune }"),
 ];
 
 fn example(kind: &str) -> Option<(&'static [&'static str], &'static str)> {

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::base::language::{Count, FilePath, OneOrMore, Read, keys, unexpected};
 use crate::base::{Entry, Found, Located, Place, Problem, Value, Written};
 use crate::data::{Format, OnBad, Reads, Select, SplitRule, format_words};
+use crate::onnx::budget::Budget;
 use crate::onnx::runtime::Device;
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
@@ -15,6 +16,8 @@ keys! {
         name: Located<Name>,
         /// Paired repetitions: how many, or a list of numbers.
         seeds: Seeds = Seeds((0..5).collect()),
+        /// What a small device has: arms that need more are marked.
+        budget: Option<Budget> = None,
         /// What computes.
         device: Located<Device> = Located::new(Device::Cpu, Place::default()),
         /// Values that `${name}` stands for; `--set name=value` replaces them.

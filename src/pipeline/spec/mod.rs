@@ -95,6 +95,7 @@ fn readable_rest(root: &Written) -> Document {
     Document {
         name: Located::new(Name("unnamed".to_owned()), root.place),
         seeds: Seeds(vec![0]),
+        budget: None,
         device: Located::new(Device::Cpu, root.place),
         vars: Vars(vec![]),
         datasets: table(root, "datasets"),

@@ -3,6 +3,7 @@
 mod evaluate;
 mod extract;
 mod fine_tune;
+mod front;
 mod knn;
 mod lda;
 mod linear_probe;
@@ -113,6 +114,7 @@ stage_kinds! {
     Evaluate => evaluate::Evaluate,
     Transfer => transfer::Transfer,
     Transferability => transferability::Transferability,
+    Front => front::Front,
 }
 
 /// A schema that takes any one kind.

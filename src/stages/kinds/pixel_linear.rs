@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::language::{Count, keys};
 use crate::base::{Located, Problem};
 use crate::data::{InputRule, Size};
+use crate::onnx::footprint::Footprint;
 use crate::probe::{Grid, Named};
 
 use super::super::class_weights::ClassWeights;
@@ -61,6 +62,7 @@ impl Kind for PixelLinear {
             parameters: Some(weights + data.outputs()),
             trained_parameters: Some(weights + data.outputs()),
             macs: Some(weights as u64),
+            size: Some(Footprint::default().with_linear(rule.length(), data.outputs())),
             ..Arm::default()
         };
         Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })

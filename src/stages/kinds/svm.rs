@@ -101,7 +101,15 @@ impl Kind for Svm {
             let fit = Fit::new(Self::WORD, sample, family, settings, values, &self.choosing);
             Fit { per_class: self.per_class, ..fit }
         };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)
+        let mut offers =
+            fits_on_features(Self::WORD, ANYTHING, &self.features, &self.choosing, job, site)?;
+        // A kernel machine keeps as many training items as turn out to matter.
+        if let Some(classifier) =
+            offers.classifier.as_mut().filter(|_| self.kernel != Kernel::Linear)
+        {
+            classifier.arm.size = None;
+        }
+        Some(offers)
     }
 }
 

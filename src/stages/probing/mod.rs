@@ -11,6 +11,8 @@ pub(super) use told::told;
 use crate::base::language::Count;
 use crate::base::{Located, Place, Problem, Seed, Target};
 
+use crate::onnx::footprint::Footprint;
+
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
 use super::site::{Arm, ClassifierOffer, FeaturesOffer, Input, Offers, Runs, Site};
@@ -27,6 +29,9 @@ pub(super) const FEATURES: &str = "features";
 
 /// Probes that know what each training item would be given by a fit without it.
 const CLOSED_FORMS: [&str; 2] = ["knn", "ridge"];
+
+/// Probes that end as one linear layer; `svm` does with a linear kernel.
+const LINEAR: [&str; 5] = ["lda", "linear_probe", "nearest_mean", "ridge", "svm"];
 
 /// Probes of classes only.
 pub(super) const CLASSES: &[Target] = &[Target::Classes];
@@ -63,6 +68,7 @@ pub(super) fn fits_on_features(
         random: layer.offer.random,
         init: Some(layer.offer.init.to_owned()),
         macs: layer.offer.macs.get(&layer.port).copied(),
+        size: LINEAR.contains(&word).then(|| layer.with_linear(&data)).flatten(),
         ..Arm::default()
     };
     Some(Offers { classifier: Some(ClassifierOffer { data, runs, arm }), ..Offers::default() })
@@ -121,6 +127,12 @@ pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<L
 }
 
 impl Layer {
+    /// What the model needs up to here, with a linear layer on top.
+    fn with_linear(&self, data: &OpenDataset) -> Option<Footprint> {
+        let size = self.offer.sizes.get(&self.port)?;
+        Some(size.body.with_linear(size.features, data.outputs()))
+    }
+
     /// The input of a node of this seed.
     fn input(&self, seed: usize) -> Input {
         Input::new(FEATURES, self.offer.runs.of(seed), &self.port)
