@@ -5,6 +5,7 @@ pub mod atomic;
 mod counted;
 mod digest;
 pub mod language;
+mod limits;
 mod problem;
 mod seed;
 mod suggest;
@@ -13,6 +14,7 @@ mod written;
 
 pub use counted::{counted, duration};
 pub use digest::{Digest, Hasher};
+pub use limits::Limits;
 pub use problem::{Found, Place, Problem, Problems};
 pub use seed::{Seed, Stream};
 pub use suggest::closest;

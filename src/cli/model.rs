@@ -10,6 +10,7 @@ use crate::console::{self, InspectedPort, Inspection};
 use crate::data::Reads;
 use crate::onnx::batch::Trial;
 use crate::onnx::external::Opened;
+use crate::onnx::footprint::Footprint;
 use crate::onnx::graph::{Dim, Graph, Port};
 use crate::onnx::inspect::{self, Seen};
 use crate::onnx::precision::{kind_name, to_single, weight_kinds};
@@ -162,6 +163,7 @@ fn inspect(
         not_freed: freed.and_then(Result::err),
         parameters: all.iter().map(|layer| layer.parameters).sum(),
         macs: all.iter().map(|layer| layer.macs).sum(),
+        size: seen.map(|seen| Footprint::of(&graph, seen.shapes, seen.items)),
         layers: if common.verbose > 0 { all } else { inspect::layers(&graph, seen) },
         every_node: common.verbose > 0,
         names: layers::candidates(&graph),

@@ -269,6 +269,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
             ..RunEnergy::default()
         },
         looks: vec![],
+        budget: plan.budget,
     }
 }
 

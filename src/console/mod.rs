@@ -6,6 +6,7 @@ mod compare;
 mod curves;
 mod estimates;
 mod forecast;
+mod front;
 mod lines;
 mod model;
 mod model_check;

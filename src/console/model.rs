@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::base::counted;
+use crate::base::language::{bytes, short};
+use crate::onnx::footprint::Footprint;
 use crate::onnx::inspect::{HeadFound, Layer};
 
 /// An input or output, in words.
@@ -58,6 +60,8 @@ pub struct Inspection {
     pub parameters: usize,
     /// Multiply–accumulates for one item.
     pub macs: Option<u64>,
+    /// What it asks of a device; nothing if shapes were not seen.
+    pub size: Option<Footprint>,
     /// Layers, or every node.
     pub layers: Vec<Layer>,
     /// Whether `layers` lists every node.
@@ -156,6 +160,7 @@ fn remarks(found: &Inspection) -> String {
         count => format!("BatchNormalization: {count}, with statistics of their own"),
     });
     lines.push(format!("weights: {}", weights(found)));
+    lines.extend(found.size.as_ref().map(device));
     lines.push(format!("batch: {}", batch(found)));
     let scopes: Vec<&Layer> =
         found.layers.iter().filter(|layer| !layer.hands_on.is_empty()).collect();
@@ -214,6 +219,17 @@ fn weights(found: &Inspection) -> String {
     format!("{}{raised}", kinds.join(", "))
 }
 
+/// Flash and RAM as a small device counts them.
+fn device(size: &Footprint) -> String {
+    format!(
+        "device: flash {}, RAM {}; with 8 bits flash {}, RAM {}",
+        bytes(size.flash_f32),
+        bytes(size.ram_f32),
+        bytes(size.flash_int8),
+        bytes(size.ram_int8)
+    )
+}
+
 fn batch(found: &Inspection) -> String {
     let Some(items) = found.fixed_batch else { return "free".to_owned() };
     let fixed = format!("fixed to {items} in the file");
@@ -231,17 +247,6 @@ fn size(bytes: usize) -> String {
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
-}
-
-/// "1234", "12.3 k", "41.0 M", "1.80 G".
-fn short(count: u64) -> String {
-    let (value, unit) = match count {
-        0..10_000 => return count.to_string(),
-        10_000..1_000_000 => (count as f64 / 1e3, "k"),
-        1_000_000..1_000_000_000 => (count as f64 / 1e6, "M"),
-        _ => (count as f64 / 1e9, "G"),
-    };
-    format!("{value:.1} {unit}")
 }
 
 /// Columns side by side; those in `right` end together.

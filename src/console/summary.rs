@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::base::counted;
 use crate::tables::{EnergyTotal, ScoreRow, Summary, VerdictRow, VerdictTable, Word};
 
-use super::{advice, curves, estimates};
+use super::{advice, curves, estimates, front};
 
 /// The summary as lines of text, without a line break at its end.
 pub fn render(summary: &Summary) -> String {
@@ -14,8 +14,9 @@ pub fn render(summary: &Summary) -> String {
     let advice = summary.advice.iter().map(|table| advice::render(&summary.pipeline, table));
     let worth = summary.advice.iter().filter_map(|table| advice::worth(&summary.pipeline, table));
     let curves = curves::render(&summary.pipeline, &summary.curves);
-    let mut parts: Vec<String> =
-        before.chain(advice).chain(verdicts).chain(curves).chain(worth).collect();
+    let fronts = summary.fronts.iter().map(|table| front::render(&summary.pipeline, table));
+    let told = before.chain(advice).chain(verdicts).chain(fronts).chain(curves).chain(worth);
+    let mut parts: Vec<String> = told.collect();
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));
     }
@@ -107,7 +108,7 @@ pub(super) fn signed(value: f64) -> String {
 }
 
 /// "0.742 ± 0.018".
-fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
+pub(super) fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
     match (mean, deviation) {
         (None, _) => "–".to_owned(),
         (Some(mean), None) => format!("{mean:.3}"),

@@ -14,6 +14,7 @@ mod reads;
 mod select;
 mod split;
 mod strata;
+mod surrogate;
 mod survey;
 
 pub use augment::{Augment, View};
@@ -31,4 +32,5 @@ pub(crate) use split::missing_class;
 pub use split::{Amount, Given, OnGroupCross, Part, Split, SplitError, SplitRule, subset};
 pub use strata::strata;
 pub(crate) use strata::unlearnable;
+pub use surrogate::{Denoise, Images, Jigsaw, Objective};
 pub use survey::{OnBad, Survey, Unreadable};

@@ -4,6 +4,7 @@ pub mod any_size;
 pub mod architecture;
 pub mod batch;
 pub mod batch_statistics;
+pub mod budget;
 pub mod build;
 pub mod control;
 pub mod example;

@@ -1,5 +1,6 @@
 //! From a file to results: `spec` reads it, `plan` seals it, `engine` orders it, `execute` does it.
 
+mod budget;
 pub mod energy;
 pub mod engine;
 pub mod execute;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Found, Located, Place, Problem, Problems, Seed};
+use crate::base::{Found, Limits, Located, Place, Problem, Problems, Seed};
 use crate::data::{Copies, Dataset, FindCopies, OnBad, OnLeak, OpenError, Survey, odd_groups};
+use crate::onnx::budget::Budget;
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
 use crate::store::{RunLeaks, RunSkipped, RunStage};
@@ -16,7 +17,7 @@ use super::growth::{self, Growth};
 use super::models::open_model;
 use super::settings::Origins;
 use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Seeds, Source, StageSpec};
-use super::{facts, leaks, only, sealed};
+use super::{budget, facts, leaks, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -46,6 +47,8 @@ pub struct Plan {
     pub energy: Option<EnergySpec>,
     /// Whether a GPU computes.
     pub on_gpu: bool,
+    /// What a small device has, if the file says.
+    pub budget: Option<Limits>,
 }
 
 /// What a plan is built from.
@@ -94,6 +97,10 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     }
     only::keep(request.only, &mut site, &mut stages);
     let growth = growth.map(|growth| growth.planned(&site));
+    let budget = document.budget.as_ref().map(Budget::limits);
+    if let Some(limits) = &budget {
+        budget::note(limits, &mut site);
+    }
     let facts = facts::of(&site);
     let skipped = skipped(&site);
     choose_device(&document.device, request.runtime, &mut site);
@@ -115,6 +122,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         datasets: site.datasets.into_values().flatten().collect(),
         energy: document.energy.clone(),
         on_gpu: document.device.value == Device::Cuda,
+        budget,
     })
 }
 
@@ -452,8 +460,8 @@ fn open_dataset(
     if let [only] = selected.classes() {
         let place = spec.select.as_ref().map_or(spec.format.place, |select| select.place);
         let message = format!("data set `{}`: all items are of one class, `{only}`", name.0);
-        site.problem(Problem::at(place, message).help("at least two classes can be told apart"));
-        return None;
+        let problem = Problem::at(place, message).help("at least two classes can be told apart");
+        site.alike.insert(name.0.clone(), problem);
     }
     let are_images = spec.format.is_images();
     let apart = match spec.on_leak.value {

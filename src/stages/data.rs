@@ -31,6 +31,9 @@ pub struct OpenDataset {
     drawn: Mutex<Vec<(Seed, Arc<Split>)>>,
     /// Items of each part at most.
     limit: Option<usize>,
+    /// Whether its items show a task that images set by themselves. Of such a task a part may be
+    /// the same for all images, as the edge of a picture is.
+    is_shown: bool,
 }
 
 impl OpenDataset {
@@ -44,6 +47,7 @@ impl OpenDataset {
             apart: Copies::default(),
             drawn: Mutex::default(),
             limit: None,
+            is_shown: false,
         }
     }
 
@@ -82,6 +86,54 @@ impl OpenDataset {
         let drawn = drawn.into_iter().map(|(seed, split)| (seed, Arc::new(split))).collect();
         let dataset = self.dataset.only(&kept);
         Ok(Self { dataset, drawn: Mutex::new(drawn), limit: Some(most), ..self })
+    }
+
+    /// Another data set made of views of these items, `views` of each, one after the other: an
+    /// item's views stand in its part. With `train_size` so many items of each seed's train part,
+    /// drawn without a look at labels.
+    pub fn shown(
+        &self,
+        name: &str,
+        dataset: Dataset,
+        views: usize,
+        train_size: Option<usize>,
+        seeds: &[Seed],
+    ) -> Result<Self, SplitError> {
+        // What draws nothing takes the split of seed 0.
+        let seeds: BTreeSet<Seed> = seeds.iter().copied().chain([Seed(0)]).collect();
+        let all = |items: &[usize]| -> Vec<usize> {
+            items.iter().flat_map(|item| item * views..(item + 1) * views).collect()
+        };
+        let mut drawn = Vec::new();
+        for seed in seeds {
+            let split = self.split(seed)?;
+            let train = match train_size {
+                None => split.train.clone(),
+                Some(size) => {
+                    let alike = vec![0; self.dataset.items().len()];
+                    let size = self.limit.map_or(size, |most| size.min(most));
+                    subset(&split.train, &alike, size, seed)?
+                }
+            };
+            let shown = Split {
+                train: all(&train),
+                val: all(&split.val),
+                test: all(&split.test),
+                notes: split.notes.clone(),
+                is_drawn: split.is_drawn || train_size.is_some(),
+            };
+            drawn.push((seed, Arc::new(shown)));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            dataset,
+            is_images: true,
+            rule: self.rule.clone(),
+            apart: Copies::default(),
+            drawn: Mutex::new(drawn),
+            limit: None,
+            is_shown: true,
+        })
     }
 
     /// The split of a seed; drawn once.
@@ -182,7 +234,9 @@ impl Sample {
                 subset(&split.train, &strata(&data.dataset), size, seed)?
             }
         };
-        every_class(&data.dataset, &train, "train_size")?;
+        if !data.is_shown {
+            every_class(&data.dataset, &train, "train_size")?;
+        }
         Ok(Self { data: Arc::clone(data), split, train, flipped: Flipped::default() })
     }
 

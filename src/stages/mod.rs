@@ -18,6 +18,7 @@ mod preprocessing;
 mod probabilities;
 mod probing;
 mod site;
+mod surrogate;
 mod targets;
 mod training;
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::base::{Found, Located, Place, Problem, Seed};
 use crate::data::{InputRule, Part, Reads};
+use crate::onnx::footprint::Footprint;
 use crate::onnx::graph::Graph;
 use crate::onnx::observe::Observation;
 use crate::onnx::tensor::Shape;
@@ -120,7 +121,7 @@ pub struct Offers {
     pub scores: Option<ScoresOffer>,
     /// Scores of features before training.
     pub estimates: Option<EstimatesOffer>,
-    /// The arms of a verdict or of advice, in the order of their numbers.
+    /// The arms of a verdict, of advice or of a front, in the order of their numbers.
     pub verdict_of: Vec<String>,
     /// Advice before training.
     pub advice: Option<AdviceOffer>,
@@ -145,6 +146,17 @@ pub struct FeaturesOffer {
     pub random: bool,
     /// The word for where its weights started, if there is one model.
     pub init: Option<&'static str>,
+    /// What the model needs up to each layer, by port.
+    pub sizes: BTreeMap<String, LayerSize>,
+}
+
+/// What a model needs up to a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerSize {
+    /// Everything below.
+    pub body: Footprint,
+    /// How many features it hands out for an item.
+    pub features: usize,
 }
 
 /// Advice before training.
@@ -273,6 +285,8 @@ pub struct Arm {
     pub trained_parameters: Option<usize>,
     /// Multiply–accumulates of one prediction.
     pub macs: Option<u64>,
+    /// What it asks of a device, where that follows from its graph.
+    pub size: Option<Footprint>,
     /// What it may spend on training and on choosing.
     #[serde(skip_serializing_if = "Effort::is_none")]
     pub effort: Effort,
@@ -369,6 +383,9 @@ pub struct Site {
     pub interim: Option<InterimLook>,
     /// Data sets by name; nothing for one with a problem.
     pub datasets: BTreeMap<String, Option<Arc<OpenDataset>>>,
+    /// Data sets whose items are all of one class, with the problem that this is for whoever tells
+    /// classes apart.
+    pub alike: BTreeMap<String, Problem>,
     /// Models by name; nothing for one with a problem.
     pub models: BTreeMap<String, Option<Arc<BaseModel>>>,
     /// Models fitted to the arrays of data sets, by both names; nothing for two that do not fit.
@@ -404,6 +421,7 @@ impl Site {
             found,
             look,
             datasets: BTreeMap::new(),
+            alike: BTreeMap::new(),
             models: BTreeMap::new(),
             fitted: BTreeMap::new(),
             planned: vec![],
@@ -476,8 +494,17 @@ impl Site {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// A data set by name.
+    /// A data set by name, whose items can be told apart.
     pub fn dataset(&mut self, name: &Located<Name>) -> Option<Arc<OpenDataset>> {
+        if let Some(problem) = self.alike.remove(&name.0) {
+            self.found.add(problem);
+            self.datasets.insert(name.0.clone(), None);
+        }
+        self.images(name)
+    }
+
+    /// A data set by name; its items may all be of one class.
+    pub fn images(&mut self, name: &Located<Name>) -> Option<Arc<OpenDataset>> {
         if let Some(known) = self.datasets.get(&name.0) {
             return known.clone();
         }

@@ -22,6 +22,7 @@ mod metrics;
 mod needed;
 mod normal;
 mod paired;
+mod pareto;
 mod predictions;
 mod ranks;
 mod resampled;
@@ -68,6 +69,7 @@ pub use metrics::{
 };
 pub use needed::{MAX_ITEMS, MAX_SEEDS, Needed, mde80, needed};
 pub use paired::paired_interval;
+pub use pareto::beaten_by;
 pub use predictions::{Predictions, PredictionsError};
 pub use resampled::{Resampled, fold_ratio};
 pub use rule::{Class, LEVEL, MAX_MISSING_SHARE, MIN_SEEDS, MIN_UNITS, NEUTRAL_MASS, widened_rope};

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::base::{Digest, atomic};
+use crate::base::{Digest, Limits, atomic};
 
 use super::{Energy, Key, Looks};
 
@@ -56,6 +56,9 @@ pub struct RunRecord {
     pub stages: Vec<RunStage>,
     /// Nodes.
     pub nodes: Vec<RunNode>,
+    /// What a small device has, if the file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Limits>,
     /// Who was tested, for each data set that could be read; runs of older versions do not say.
     #[serde(default)]
     pub tests: Vec<RunTest>,

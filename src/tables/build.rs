@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::base::Digest;
 use crate::stages::artifacts::{
-    ArmRow, Beside, Chosen, Estimates, Evaluation, MethodRow, Outcome, Predictions, TrialResult,
-    Verdicts,
+    ArmRow, Beside, Chosen, Estimates, Evaluation, FrontRows, MethodRow, Outcome, Predictions,
+    TrialResult, Verdicts,
 };
 use crate::stats::{Direction, Measure};
 use crate::store::{Record, RunEstimated, RunLeak, RunLeaks, RunNode, RunRecord, RunStage, Store};
@@ -22,7 +22,9 @@ use super::audit;
 use super::curves::{self, Curves};
 use super::energy;
 use super::estimates::{self, Estimated};
+use super::fits;
 use super::frame::Table;
+use super::front::{self, Front};
 use super::judged::{self, Judged};
 use super::settings;
 
@@ -36,6 +38,7 @@ pub(super) struct Gathered {
     pub(super) estimated: Vec<Estimated>,
     pub(super) advice: Vec<Told>,
     pub(super) curves: Curves,
+    pub(super) fronts: Vec<Front>,
     pub(super) costs: Vec<NodeCost>,
 }
 
@@ -140,6 +143,9 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
             gathered.verdicts.extend(reader.verdict(stage)?);
         }
         gathered.curves.add(stage, &reader)?;
+        if stage.kind == "front" {
+            gathered.fronts.extend(reader.front(stage)?);
+        }
         for entry in &stage.estimated {
             gathered.estimated.extend(reader.estimated(stage, entry)?);
         }
@@ -250,6 +256,15 @@ impl<'a> Reader<'a> {
         Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows, methods, beside }))
     }
 
+    fn front(&self, stage: &RunStage) -> Result<Option<Front>, TableError> {
+        let Some(&node) = stage.nodes.first() else { return Ok(None) };
+        let Some(found) = self.json::<FrontRows>(node, "front")? else { return Ok(None) };
+        let arm = |index: usize| self.stage(stage.compared.get(index).map_or("", String::as_str));
+        let rows = found.rows.into_iter().map(|row| (arm(row.arm), row.full.map(arm), row));
+        let (metric, higher, rows) = (found.metric, found.higher, rows.collect());
+        Ok(Some(Front { stage: stage.clone(), metric, higher, rows }))
+    }
+
     fn trained(&self, stage: &RunStage, node: usize) -> Result<Option<Trained>, TableError> {
         let Some(trials) = self.json(node, "trials")? else { return Ok(None) };
         let chosen = self.records[node].as_ref().and_then(|r| r.facts.get("lr")?.as_f64());
@@ -348,7 +363,7 @@ pub(super) fn arm_fact<'a>(stage: &'a RunStage, name: &str) -> Option<&'a Json> 
     stage.arm.as_ref()?.get(name).filter(|value| !value.is_null())
 }
 
-pub(super) fn text(stage: &RunStage, name: &str) -> Option<String> {
+fn text(stage: &RunStage, name: &str) -> Option<String> {
     arm_fact(stage, name)?.as_str().map(str::to_owned)
 }
 
@@ -382,7 +397,7 @@ fn flags(arm: &RunStage, baseline: &RunStage, row: &ArmRow) -> Vec<String> {
     row.verdict.flags.iter().cloned().chain(had_less).collect()
 }
 
-fn whole(value: u64) -> i64 {
+pub(super) fn whole(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -412,6 +427,7 @@ impl Gathered {
         let probed = (!self.probed.is_empty()).then(|| ("selection", self.selection_table()));
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
+        let front = (!self.fronts.is_empty()).then(|| ("front", front::table(&self.fronts, run)));
         let beside = super::beside::tables(&self.verdicts, run);
         let leaks = (!run.leaks.is_empty()).then(|| ("leaks", leak_table(run)));
         let looks = (!run.looks.is_empty()).then(|| ("looks", super::looks::table(run)));
@@ -439,6 +455,7 @@ impl Gathered {
             .chain(advice)
             .chain(advised)
             .chain(curves::tables(self))
+            .chain(front)
             .collect()
     }
 
@@ -683,7 +700,7 @@ impl Gathered {
         };
         let proved = |cost: &NodeCost| cost.record.facts.get("frozen_tensors_identical")?.as_i64();
         let outcome = |cost: &NodeCost| json!(cost.node.outcome).as_str().map(str::to_owned);
-        Table::default()
+        let table = Table::default()
             .text("node", each().map(|c| Some(c.node.label.as_str())))
             .text("stage", each().map(|c| Some(c.node.stage.as_str())))
             .whole("seed", each().map(|c| c.node.seed.map(whole)))
@@ -699,7 +716,9 @@ impl Gathered {
             .whole("peak_bytes", each().map(|c| c.record.cost.peak_bytes.map(whole)))
             .whole("macs", each().map(|c| stage(c, "macs")))
             .whole("parameters", each().map(|c| stage(c, "parameters")))
-            .whole("trained_parameters", each().map(|c| stage(c, "trained_parameters")))
+            .whole("trained_parameters", each().map(|c| stage(c, "trained_parameters")));
+        let stages: Vec<Option<&RunStage>> = each().map(|c| c.stage.as_ref()).collect();
+        fits::columns(table, &stages, run.budget.as_ref())
             .text("tune", each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "tune"))))
             .text("init", each().map(|c| c.stage.as_ref().and_then(|stage| text(stage, "init"))))
             .text("control", each().map(|c| c.stage.as_ref().and_then(control)))

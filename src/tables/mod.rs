@@ -12,7 +12,9 @@ mod compare;
 mod curves;
 mod energy;
 mod estimates;
+mod fits;
 mod frame;
+mod front;
 mod judged;
 mod looks;
 mod read;
@@ -38,6 +40,7 @@ pub use curves::{
 };
 pub use energy::EnergyTotal;
 pub use estimates::{EstimateRow, EstimateTable};
+pub use front::{FrontLine, FrontTable};
 pub use looks::{is_scored, look};
 pub use record::{
     AdviceLine, CalibrationBin, CaseTally, Lines, Question, RunningRecord, ScoreLine, Tally,

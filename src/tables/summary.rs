@@ -12,6 +12,8 @@ use super::build::{Gathered, Scored};
 use super::curves::{self, CurveSummary};
 use super::energy::EnergyTotal;
 use super::estimates::{self, EstimateTable};
+use super::fits::lacks;
+use super::front::{self, FrontTable};
 use super::looks;
 use super::record::Lines;
 
@@ -32,6 +34,8 @@ pub struct Summary {
     pub verdicts: Vec<VerdictTable>,
     /// Curves, if there are any.
     pub curves: CurveSummary,
+    /// What arms need beside what they score, if that is asked for.
+    pub fronts: Vec<FrontTable>,
     /// Mean scores of each stage, where there is no verdict.
     pub scores: Vec<ScoreRow>,
     /// What makes scores on test worth less than they seem, a line each.
@@ -102,7 +106,8 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
             let advised = gathered.advised(verdict, row);
             let told = verdict_row(&verdict.metric, arm, row, advised.as_ref());
             let told = with_hurt(told, &verdict.beside, row);
-            with_less(told, arm, baseline)
+            let told = with_less(told, arm, baseline);
+            with_lack(told, lacks(arm, run.budget.as_ref()))
         });
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
         for (_, baseline, row) in &verdict.rows {
@@ -132,9 +137,10 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let estimates = estimates::summaries(&gathered.estimated);
     let looked = looks::doubts(run, &gathered.verdicts);
     let doubts = run.leaks.iter().filter_map(leak).chain(looked).collect();
+    let fronts = gathered.fronts.iter().map(|one| front::summary(one, run)).collect();
     let curves = curves::summaries(gathered);
     let pipeline = run.pipeline.clone();
-    Summary { pipeline, estimates, verdicts, curves, scores, doubts, ..Summary::default() }
+    Summary { pipeline, estimates, verdicts, fronts, curves, scores, doubts, ..Summary::default() }
 }
 
 /// That items of train or val are test items, too.
@@ -171,6 +177,14 @@ fn verdict_row(
         word,
         remark: if word == Word::Open { open_remark(row, advised) } else { flags(row) },
     }
+}
+
+/// With what the budget does not have for an arm.
+fn with_lack(told: VerdictRow, lacks: Option<String>) -> VerdictRow {
+    let Some(lacks) = lacks else { return told };
+    let lacks = format!("does not fit: {lacks}");
+    let parts = [told.remark, lacks].into_iter().filter(|part| !part.is_empty());
+    VerdictRow { remark: parts.collect::<Vec<_>>().join("; "), ..told }
 }
 
 /// With the subgroups and labels that are hurt by an arm that is not said to hurt on the whole.

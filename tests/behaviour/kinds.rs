@@ -98,6 +98,7 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
         &["fine_tune", "pretrain"],
         "convergence: { of: a_fine_tune, baseline: a_pretrain }",
     ),
+    ("front", &["evaluate"], "front: { of: a_evaluate, full: a_fine_tune }"),
 ];
 
 fn example(kind: &str) -> Option<(&'static [&'static str], &'static str)> {

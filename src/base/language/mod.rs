@@ -2,6 +2,7 @@
 //! what is wrong with it when it is not, and how an editor should complete it; the parser, the
 //! JSON Schema and the reference page are made from the same declaration.
 
+mod amounts;
 mod fields;
 mod leaves;
 mod macros;
@@ -10,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::{Found, Problem, Written};
 
+pub use amounts::{Amount, Bytes, bytes, short};
 pub use fields::Fields;
 pub use leaves::{
     Above0, Count, FilePath, Fraction, Natural, OneOrMore, Pattern, Range, Share, Word,

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::base::language::{FilePath, Read, Word, keys, unexpected};
 use crate::base::{Entry, Found, Located, Place, Problem, Value, Written};
 use crate::data::{Format, OnBad, OnLeak, Reads, Select, SplitRule, format_words};
+use crate::onnx::budget::Budget;
 use crate::onnx::runtime::Device;
 use crate::stages::{KIND_WORDS, Name, Reference, any_kind};
 
@@ -18,6 +19,8 @@ keys! {
         name: Located<Name>,
         /// Paired repetitions: how many, a list of numbers, or as many as the verdicts need.
         seeds: Seeds = Seeds::counted(5),
+        /// What a small device has: arms that need more are marked.
+        budget: Option<Budget> = None,
         /// What computes.
         device: Located<Device> = Located::new(Device::Cpu, Place::default()),
         /// What is told of energy beside what the machine counts.

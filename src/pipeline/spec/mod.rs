@@ -99,6 +99,7 @@ fn readable_rest(root: &Written) -> Document {
     Document {
         name: Located::new(Name("unnamed".to_owned()), root.place),
         seeds: Seeds::counted(1),
+        budget: None,
         device: Located::new(Device::Cpu, root.place),
         energy: None,
         vars: Vars(vec![]),

@@ -7,6 +7,7 @@ mod chosen;
 mod curves;
 mod estimates;
 mod evaluation;
+mod front;
 mod predictions;
 mod trial;
 mod verdict;
@@ -22,6 +23,7 @@ pub use curves::{
 };
 pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
+pub use front::{Damage, FrontRow, FrontRows};
 pub use predictions::{Predictions, Selection};
 pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};
 pub use verdict::{ArmNumbers, ArmRow, MethodRow, Verdicts};

@@ -109,6 +109,7 @@ fn offered(data: Arc<OpenDataset>, runs: Runs, parts: &[Layer]) -> FeaturesOffer
         })),
         random: parts.iter().any(|part| part.offer.random),
         init: parts.iter().find_map(|part| part.offer.init),
+        sizes: std::collections::BTreeMap::default(),
     }
 }
 

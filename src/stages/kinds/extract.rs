@@ -8,14 +8,16 @@ use serde_json::{Value as Json, json};
 use crate::base::language::{Count, OneOrMore, Read, Word, keys};
 use crate::base::{Found, Located, Problem, Value, Written};
 use crate::data::Reads;
+use crate::onnx::footprint::Footprint;
 use crate::onnx::graph::Port;
 use crate::onnx::layers::{NoLayer, candidates};
 use crate::onnx::macs;
+use crate::onnx::tensor::elements;
 
 use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
-use super::super::site::{FeaturesOffer, Offers, Site};
+use super::super::site::{FeaturesOffer, LayerSize, Offers, Site};
 use super::Kind;
 use super::fine_tune::Init;
 use super::pass::{Pass, pass_runs};
@@ -91,6 +93,7 @@ impl Kind for Extract {
         let mut tensors: Vec<String> = Vec::new();
         let mut ports = BTreeMap::new();
         let mut costs = BTreeMap::new();
+        let mut sizes = BTreeMap::new();
         for layer in &self.layers.0 {
             let tensor = resolved(&base, layer.place, &layer.0, site)?;
             if base.graph.inputs.iter().any(|port| port.name == tensor) {
@@ -109,6 +112,10 @@ impl Kind for Extract {
             if !tensors.contains(&tensor) {
                 let of = (&*base, tensor.as_str());
                 let pool = Tokens::pool(self.tokens.as_ref(), of, &data, layer.place, site).ok()?;
+                if let Some(features) = self.features(&base, &tensor, pool.is_some()) {
+                    let body = Footprint::of(&part, &base.seen, base.items());
+                    sizes.insert(tensor.clone(), LayerSize { body, features });
+                }
                 pools.push(pool);
                 tensors.push(tensor);
             }
@@ -139,8 +146,22 @@ impl Kind for Extract {
         let (base, layers) = (Some(base.name.clone()), ports);
         let init = Some(self.init.word());
         let features =
-            FeaturesOffer { data, runs, layers, macs: costs, base, origin, random, init };
+            FeaturesOffer { data, runs, layers, macs: costs, base, origin, random, init, sizes };
         Some(Offers { features: Some(features), ..Offers::default() })
+    }
+}
+
+impl Extract {
+    /// How many features a layer hands out for an item, if its shape was seen.
+    fn features(&self, base: &BaseModel, tensor: &str, is_pooled: bool) -> Option<usize> {
+        let item = base.seen.shape(&base.graph, tensor)?.get(1..)?;
+        Some(match (self.spatial, item) {
+            (_, [_, features]) if is_pooled => *features,
+            (Spatial::Pooled(side), [channels, height, width]) => {
+                channels * side.0.min(*height) * side.0.min(*width)
+            }
+            _ => elements(item),
+        })
     }
 }
 

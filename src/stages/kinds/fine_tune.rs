@@ -9,6 +9,7 @@ use crate::base::language::{Above0, Read, Word, choice, keys, unexpected};
 use crate::base::{Found, Located, Place, Problem, Seed, Value, Written, counted};
 use crate::data::Reads;
 use crate::onnx::control::Control;
+use crate::onnx::footprint::Footprint;
 use crate::onnx::graph::Graph;
 use crate::onnx::head::TokenPool;
 use crate::onnx::tune::Tune;
@@ -215,6 +216,7 @@ impl Kind for FineTune {
         let runs = plan.add(site)?;
         let effort = plan.effort(site)?;
         let (parameters, trained_parameters) = network.parameters();
+        let model = trained(&network, &base, &data, &runs, site);
         let arm = Arm {
             kind: Self::WORD.to_owned(),
             source: Some(base.name.clone()),
@@ -237,8 +239,8 @@ impl Kind for FineTune {
             macs: Some(macs::forward_macs(network.base(), &base.seen, base.items())),
             manner,
             effort,
+            size: Some(Footprint::of(&model.graph, &model.seen, base.items())),
         };
-        let model = trained(&network, &base, &data, &runs, site);
         let classifier = ClassifierOffer { data, runs, arm, beside: None };
         Some(Offers { classifier: Some(classifier), model: Some(model), ..Offers::default() })
     }

@@ -10,6 +10,7 @@ mod evaluate;
 mod extract;
 mod fine_tune;
 mod freeze_sweep;
+mod front;
 mod knn;
 mod lda;
 mod learning_curve;
@@ -132,6 +133,7 @@ stage_kinds! {
     FreezeSweep => freeze_sweep::FreezeSweep,
     Convergence => convergence::Convergence,
     Advise => advise::Advise,
+    Front => front::Front,
 }
 
 /// A schema that takes any one kind.

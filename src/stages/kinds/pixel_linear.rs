@@ -3,6 +3,7 @@
 use crate::base::Located;
 use crate::base::language::{Count, keys};
 use crate::data::Size;
+use crate::onnx::footprint::Footprint;
 use crate::probe::{Grid, Named};
 
 use super::super::class_weights::ClassWeights;
@@ -68,6 +69,7 @@ impl Kind for PixelLinear {
             trained_parameters: Some(weights + data.outputs()),
             macs: Some(weights as u64),
             effort,
+            size: Some(Footprint::default().with_linear(rule.length(), data.outputs())),
             ..Arm::default()
         };
         let classifier = ClassifierOffer { data, runs, arm, beside: None };

@@ -46,6 +46,7 @@ impl Kind for Pixels {
             macs: [("rows".to_owned(), 0)].into(),
             base: None,
             origin: None,
+            sizes: std::collections::BTreeMap::default(),
             random: false,
             init: None,
         };

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::language::keys;
-use crate::base::{Located, Problem, Seed};
-use crate::data::{InputRule, Layout, Reads};
+use crate::base::{Located, Place, Problem, Seed};
+use crate::data::{InputRule, Layout, Objective, Reads};
 use crate::onnx::architecture::Architecture;
+use crate::onnx::footprint::Footprint;
 use crate::onnx::graph::Graph;
 use crate::onnx::macs;
 use crate::onnx::observe::Observation;
@@ -16,12 +17,14 @@ use super::super::model::{BaseModel, Batch, Source, Tells};
 use super::super::names::{Name, Reference};
 use super::super::probing::{sample, told_noise};
 use super::super::site::{Arm, ClassifierOffer, Offers, Runs, Site};
+use super::super::surrogate::surrogate;
 use super::super::training::{HeadInit, Network, Plan, Pretraining, Recipe, Training};
 use super::Kind;
 
 keys! {
-    /// Trains an architecture of ours from random weights; the model can be the base of other
-    /// stages, and lies in the run's folder as an ordinary ONNX file.
+    /// Trains an architecture of ours from random weights, to tell the labels of a data set or, by an
+    /// `objective` of its own, without them; the model can be the base of other stages, and lies in
+    /// the run's folder as an ordinary ONNX file.
     pub struct Pretrain {
         /// The source data set.
         dataset: Located<Name>,
@@ -29,6 +32,8 @@ keys! {
         architecture: Located<Architecture>,
         /// How pixels become its input.
         input: Located<InputRule>,
+        /// What it is trained to tell.
+        objective: Located<Objective> = Located::new(Objective::Supervised, Place::default()),
         ; .. training: Training
     }
 }
@@ -41,7 +46,11 @@ impl Kind for Pretrain {
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
-        let data = site.dataset(&self.dataset);
+        let is_supervised = self.objective.value == Objective::Supervised;
+        let data = match is_supervised {
+            true => site.dataset(&self.dataset),
+            false => site.images(&self.dataset),
+        };
         self.training.check(site)?;
         if let Some(contradiction) = self.input.contradiction() {
             site.problem(Problem::at(self.input.place, contradiction));
@@ -56,6 +65,7 @@ impl Kind for Pretrain {
         self.training.check_items(&Reads::Image(self.input.value.clone()), site)?;
         let data = data?;
         site.fitting(&data, &self.input, self.dataset.place)?;
+        let data = if is_supervised { data } else { self.shown(&data, site)? };
         let training = self.settled(&data, site)?;
         let told = |message: String| Problem::at(self.architecture.place, message);
         let graph = self.architecture.build(self.input.extents(), data.outputs()).map_err(told);
@@ -101,6 +111,7 @@ impl Kind for Pretrain {
             trained_parameters: Some(trained_parameters),
             macs: Some(macs::forward_macs(&graph, &seen, 1)),
             effort,
+            size: Some(Footprint::of(&graph, &seen, 1)),
             ..Arm::default()
         };
         let model = Arc::new(model(Source::Made(runs.clone())));
@@ -123,12 +134,23 @@ impl Pretrain {
             );
             return None;
         }
+        let mut training = self.training.clone();
+        if self.objective.value != Objective::Supervised {
+            // Images were counted where views were made of them.
+            training.train_size = None;
+        }
         let seed = site.seeds.first().copied();
-        let sample = sample(site, data, self.training.train_size.as_ref(), seed)?;
-        let training = self.training.settled(sample.train.len(), true, site)?;
+        let sample = sample(site, data, training.train_size.as_ref(), seed)?;
+        let training = training.settled(sample.train.len(), true, site)?;
         let training = training.suited(data, site)?;
         training.check(site)?;
         Some(training)
+    }
+
+    /// The surrogate task that takes the place of labels.
+    fn shown(&self, data: &Arc<OpenDataset>, site: &mut Site) -> Option<Arc<OpenDataset>> {
+        let size = self.training.train_size.as_ref().map(|size| size.0);
+        surrogate(&self.objective, data, &self.input, size, self.objective.place, site)
     }
 
     /// Shapes for one item.

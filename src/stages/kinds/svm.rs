@@ -102,7 +102,14 @@ impl Kind for Svm {
             Fit { per_class: self.per_class, ..fit }
         };
         let asked = Asked { probing: &self.probing, class_weights: Some(&self.class_weights) };
-        fits_on_features(Self::WORD, ANYTHING, &self.features, asked, job, site)
+        let mut offers = fits_on_features(Self::WORD, ANYTHING, &self.features, asked, job, site)?;
+        // A kernel machine keeps as many training items as turn out to matter.
+        if let Some(classifier) =
+            offers.classifier.as_mut().filter(|_| self.kernel != Kernel::Linear)
+        {
+            classifier.arm.size = None;
+        }
+        Some(offers)
     }
 }
 

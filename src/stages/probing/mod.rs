@@ -15,6 +15,8 @@ pub(super) use told::told;
 use crate::base::language::{Count, Share};
 use crate::base::{Located, Place, Problem, Seed, Target};
 
+use crate::onnx::footprint::Footprint;
+
 use super::class_weights::ClassWeights;
 use super::data::{OpenDataset, Sample};
 use super::names::Reference;
@@ -32,6 +34,9 @@ pub(super) const FEATURES: &str = "features";
 
 /// Probes that know what each training item would be given by a fit without it.
 const CLOSED_FORMS: [&str; 2] = ["knn", "ridge"];
+
+/// Probes that end as one linear layer; `svm` does with a linear kernel.
+const LINEAR: [&str; 5] = ["lda", "linear_probe", "nearest_mean", "ridge", "svm"];
 
 /// Probes of classes only.
 pub(super) const CLASSES: &[Target] = &[Target::Classes];
@@ -107,7 +112,8 @@ pub(super) fn fits_on_features(
         }
         Some(site.add("", seed, fit, inputs))
     })?;
-    let arm = Arm { kind: word.to_owned(), effort, ..probing.arm(&told, other.as_ref()) };
+    let size = LINEAR.contains(&word).then(|| told.with_linear(&data)).flatten();
+    let arm = Arm { kind: word.to_owned(), effort, size, ..probing.arm(&told, other.as_ref()) };
     let beside = other.is_some().then_some(Beside::AT_HOME);
     let classifier = ClassifierOffer { data, runs, arm, beside };
     Some(Offers { classifier: Some(classifier), ..Offers::default() })
@@ -170,6 +176,12 @@ pub(super) fn layer(reference: &Located<Reference>, site: &mut Site) -> Option<L
 }
 
 impl Layer {
+    /// What the model needs up to here, with a linear layer on top.
+    fn with_linear(&self, data: &OpenDataset) -> Option<Footprint> {
+        let size = self.offer.sizes.get(&self.port)?;
+        Some(size.body.with_linear(size.features, data.outputs()))
+    }
+
     /// The input of a node of this seed.
     pub(super) fn input(&self, port: &str, seed: usize) -> Input {
         Input::new(port, self.offer.runs.of(seed), &self.port)
