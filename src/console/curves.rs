@@ -66,7 +66,7 @@ fn rising(pipeline: &str, table: &ConvergenceTable) -> String {
 
 fn rising_cells(row: &ConvergenceRow) -> [String; 5] {
     let [own, baseline] = row.steps.map(|time| time.map_or("–".to_owned(), told));
-    let faster = row.speed_up.map(|ratio| format!(", {ratio:.1} × faster"));
+    let faster = row.speed_up.map(|ratio| format!(", {ratio:.1} × as fast"));
     let area = row.area.map(|ratio| {
         let sign = if ratio < 0.0 { '−' } else { '+' };
         format!("{sign}{:.1} %", 100.0 * ratio.abs())
@@ -181,7 +181,7 @@ digits · balanced accuracy on val over the steps · 10 seeds
 
   arm   start                    end                      area     steps to 95 % of the baseline's end
   full  +0.300 [+0.200, +0.400]  −0.010 [−0.110, +0.090]  +10.6 %  40 for > 500
-  full  +0.300 [+0.200, +0.400]  –                        −2.0 %   40 for 120, 3.0 × faster"
+  full  +0.300 [+0.200, +0.400]  –                        −2.0 %   40 for 120, 3.0 × as fast"
         );
     }
 }
