@@ -61,40 +61,37 @@ stages:
 
 #[test]
 fn tables_tell_where_an_arm_transfers_from_and_to() {
-    for backend in Backend::all() {
-        let study = study();
-        study.run_with(&backend, &["--quiet"]).succeeds();
-        let told = rows(&study.latest(), "transfer")
-            .iter()
-            .map(|row| {
-                let columns = ["arm", "setting", "setting_kind", "same_domain", "same_task"];
-                columns.map(|column| row[column].clone()).join(" ")
-            })
-            .collect::<Vec<_>>();
-        assert_snapshot!(told.join("\n"), @"
-        of_same inductive multi_task_like true true
-        of_other inductive multi_task_like true false
-        of_pets inductive multi_task_like false false
-        floor
-        ");
-        let graded = rows(&study.latest(), "graded");
-        let told: Vec<String> = graded
-            .iter()
-            .map(|row| format!("{} {} {}", row["distance"], row["arms"], row["n"]))
-            .collect();
-        assert_snapshot!(told.join("\n"), @"
-        coral linear_probe[freeze=all,n_train=60] 3
-        mmd linear_probe[freeze=all,n_train=60] 3
-        ");
-        for row in &graded {
-            let number = |column: &str| row[column].parse::<f64>().unwrap();
-            assert!(
-                number("tau").abs() <= 1.0 && number("p_falls") >= 1.0 / 6.0 - 1e-12,
-                "{row:?}"
-            );
-            assert_eq!(row["exact"], "true");
-        }
+    let found: Vec<[String; 2]> = Backend::all().iter().map(settings_on).collect();
+    assert_snapshot!(found[0][0], @"
+    of_same inductive multi_task_like true true
+    of_other inductive multi_task_like true false
+    of_pets inductive multi_task_like false false
+    floor
+    ");
+    assert_snapshot!(found[0][1], @"
+    coral linear_probe[freeze=all,n_train=60] 3
+    mmd linear_probe[freeze=all,n_train=60] 3
+    ");
+    assert!(found.iter().all(|other| *other == found[0]), "{found:?}");
+}
+
+/// The settings of all arms, and the series of graded sources.
+fn settings_on(backend: &Backend) -> [String; 2] {
+    let study = study();
+    study.run_with(backend, &["--quiet"]).succeeds();
+    let lines = |table: &str, columns: &[&str]| {
+        let line = |row: &std::collections::BTreeMap<String, String>| {
+            columns.iter().map(|column| row[*column].clone()).collect::<Vec<_>>().join(" ")
+        };
+        rows(&study.latest(), table).iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    for row in rows(&study.latest(), "graded") {
+        let number = |column: &str| row[column].parse::<f64>().unwrap();
+        let (tau, p) = (number("tau"), number("p_falls"));
+        assert!(tau.abs() <= 1.0 && p >= 1.0 / 6.0 - 1e-12 && row["exact"] == "true", "{row:?}");
     }
+    let setting = ["arm", "setting", "setting_kind", "same_domain", "same_task"];
+    [lines("transfer", &setting), lines("graded", &["distance", "arms", "n"])]
 }
 
 #[test]
@@ -102,12 +99,9 @@ fn words_of_a_source_change_no_result_and_what_is_not_said_is_not_known() {
     let study = study();
     study.run().succeeds();
     let before = text(&study.latest(), "items.csv");
-    let plain: String = study
-        .pipeline()
-        .lines()
-        .filter(|line| !line.contains("    domain: ") && !line.contains("    task: "))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let pipeline = study.pipeline();
+    let is_kept = |line: &&str| !line.contains("    domain: ") && !line.contains("    task: ");
+    let plain = pipeline.lines().filter(is_kept).collect::<Vec<_>>().join("\n");
     study.write("study.yaml", plain.as_bytes());
     let (done, _) = study.run().succeeds().done_and_hits();
     assert_eq!((done, text(&study.latest(), "items.csv")), (0, before));

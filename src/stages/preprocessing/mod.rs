@@ -29,8 +29,8 @@
 //! | red and blue swapped (photographs) | 0 of 6 | 0 of 3 |
 //!
 //! The entropy of a model's answer tells red from blue a little: on 16 crops of each of four
-//! photographs it is lower in the right order for 88 % (MobileNet, RGB) and 80 % (SqueezeNet, BGR), but
-//! for 44 % to 100 % photograph by photograph, and norms of features tell nothing (41 % to 89 %, as
+//! photographs it is lower in the right order for 88 % (a model of RGB) and 80 % (one of BGR), but for
+//! 44 % to 100 % photograph by photograph, and norms of features tell nothing (41 % to 89 %, as
 //! often the wrong way). So few photographs give no rate of false alarms, and nothing is told.
 
 mod distance;
