@@ -1,7 +1,7 @@
 //! Files that only grow: one line for each thing that happened, whichever run saw it.
 //!
-//! A line has a key, so that whoever tells the same thing again adds nothing. Several processes may
-//! add lines; each adds its own in one write under a lock. A crash leaves a torn last line at most,
+//! Whoever tells the same thing again adds nothing. Several processes may add lines; each adds its own
+//! in one write under a lock. A crash leaves a torn last line at most,
 //! which nobody reads.
 
 use std::collections::BTreeSet;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::{Store, StoreError};
 
@@ -31,12 +32,6 @@ pub struct Line<T> {
     pub entry: T,
 }
 
-/// What every line has, whatever it tells.
-#[derive(Deserialize)]
-struct Keyed {
-    key: String,
-}
-
 impl Store {
     /// The journal of this name; there is no file before its first line.
     pub fn journal(&self, name: &str) -> Journal {
@@ -55,7 +50,30 @@ impl Journal {
         if entries.is_empty() {
             return Ok(0);
         }
-        let refused = |cause| StoreError::Io { path: self.path.clone(), cause };
+        let time = jiff::Timestamp::now().to_string();
+        let line = |(key, entry): &(String, T)| {
+            let entry = serde_json::to_value(entry).map_err(|error| self.refused(error.into()))?;
+            Ok(Line { key: key.clone(), time: time.clone(), entry })
+        };
+        let told: Vec<Line<Json>> = entries.iter().map(line).collect::<Result<_, StoreError>>()?;
+        let mut added = 0;
+        self.grow(|there: &[Line<Json>]| {
+            let mut known: BTreeSet<String> = there.iter().map(|line| line.key.clone()).collect();
+            let fresh: Vec<Line<Json>> =
+                told.into_iter().filter(|line| known.insert(line.key.clone())).collect();
+            added = fresh.len();
+            fresh
+        })?;
+        Ok(added)
+    }
+
+    /// Adds the lines that `fresh` makes of those that are there and can be read as `T`; gives all of
+    /// them. Waits for others that are at it.
+    pub fn grow<T: Serialize + DeserializeOwned>(
+        &self,
+        fresh: impl FnOnce(&[T]) -> Vec<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let refused = |cause| self.refused(cause);
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(refused)?;
         }
@@ -65,34 +83,36 @@ impl Journal {
         file.lock().map_err(refused)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(refused)?;
-        let mut known: BTreeSet<String> = lines(&bytes).map(|keyed: Keyed| keyed.key).collect();
-        let mut fresh = Vec::new();
+        let mut all: Vec<T> = lines(&bytes).collect();
+        let fresh = fresh(&all);
+        let mut added = Vec::new();
         // What a crash tore off must not tear the next line too.
         if !bytes.is_empty() && !bytes.ends_with(b"\n") {
-            fresh.push(b'\n');
+            added.push(b'\n');
         }
-        let mut added = 0;
-        for (key, entry) in entries.iter().filter(|(key, _)| known.insert(key.clone())) {
-            let time = jiff::Timestamp::now().to_string();
-            let line = Line { key: key.clone(), time, entry };
-            serde_json::to_writer(&mut fresh, &line).map_err(|error| refused(error.into()))?;
-            fresh.push(b'\n');
-            added += 1;
+        for line in &fresh {
+            serde_json::to_writer(&mut added, line).map_err(|error| refused(error.into()))?;
+            added.push(b'\n');
         }
-        if added > 0 {
-            file.write_all(&fresh).map_err(refused)?;
+        if !fresh.is_empty() {
+            file.write_all(&added).map_err(refused)?;
             file.sync_data().map_err(refused)?;
         }
-        Ok(added)
+        all.extend(fresh);
+        Ok(all)
     }
 
     /// Every line that can be read as `T`, the oldest first. None where there is no file.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<Vec<Line<T>>, StoreError> {
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
         match std::fs::read(&self.path) {
             Ok(bytes) => Ok(lines(&bytes).collect()),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(vec![]),
-            Err(cause) => Err(StoreError::Io { path: self.path.clone(), cause }),
+            Err(cause) => Err(self.refused(cause)),
         }
+    }
+
+    fn refused(&self, cause: std::io::Error) -> StoreError {
+        StoreError::Io { path: self.path.clone(), cause }
     }
 }
 

@@ -7,8 +7,6 @@
 //! that was looked at before, so more seeds of an arm are no new arm.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,54 +65,21 @@ pub struct Looks {
     pub last: String,
 }
 
-const LEDGER: &str = "looks.jsonl";
+/// The journal that it is.
+const LEDGER: &str = "looks";
 
 impl Store {
-    /// Notes a look, if anything of it is new; tells all looks at this test part. Waits for others
-    /// that are at it. A line that a crash cut off is left where it is and counts for nothing.
+    /// Notes a look, if anything of it is new; tells all looks at this test part.
     pub fn look(&self, look: &Look) -> Result<Looks, StoreError> {
-        let path = self.root.join(LEDGER);
-        let noted = || -> io::Result<Vec<Look>> {
-            let mut file = File::options().read(true).append(true).create(true).open(&path)?;
-            file.lock()?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            let mut known = entries(&bytes);
-            if let Some(fresh) = fresh(look, &known) {
-                let mut line = serde_json::to_vec(&fresh)?;
-                line.push(b'\n');
-                if bytes.last().is_some_and(|last| *last != b'\n') {
-                    line.insert(0, b'\n');
-                }
-                file.write_all(&line)?;
-                file.sync_data()?;
-                known.push(fresh);
-            }
-            Ok(known)
-        };
-        let known = noted().map_err(|cause| StoreError::Io { path: path.clone(), cause })?;
-        let all = summed(&known).into_iter();
+        let known = self.journal(LEDGER).grow(|known| fresh(look, known).into_iter().collect())?;
         let test = look.test.to_string();
-        Ok(all.into_iter().find(|looks| looks.test == test).unwrap_or_default())
+        Ok(summed(&known).into_iter().find(|looks| looks.test == test).unwrap_or_default())
     }
 
     /// All looks at each test part, in the order of the first.
     pub fn looks(&self) -> Result<Vec<Looks>, StoreError> {
-        let path = self.root.join(LEDGER);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(summed(&entries(&bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![]),
-            Err(cause) => Err(StoreError::Io { path, cause }),
-        }
+        Ok(summed(&self.journal(LEDGER).read()?))
     }
-}
-
-/// The lines that are whole.
-fn entries(bytes: &[u8]) -> Vec<Look> {
-    bytes
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect()
 }
 
 /// The arms of a look that have predictions nobody has looked at; nothing if none has.
@@ -198,7 +163,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         noted(&store, "1", &[("a", &["a"])]);
-        let path = store.root.join(LEDGER);
+        let path = store.journal(LEDGER).path().to_owned();
         let whole = std::fs::read(&path).unwrap();
         let torn = [&whole[..], &whole[..whole.len() / 2]].concat();
         crate::base::atomic::write(&path, &torn).unwrap();

@@ -1,10 +1,9 @@
 //! Content-addressed results that survive a crash: blobs by digest, records by key.
 //!
 //! Layout below the root: `v1/blobs`, `v1/records`, `v1/locks`, `v1/tmp`, `v1/quarantine`, and
-//! `v1/unfinished` for work that a later run can go on with, which is never a result;
-//! `v1/journals` for what runs have in common; and the ledger `v1/looks.jsonl`. Blobs
-//! are written first, the record last; a record that exists implies its blobs. Knows nothing of
-//! what the bytes mean.
+//! `v1/unfinished` for work that a later run can go on with, which is never a result; and
+//! `v1/journals` for what runs have in common. Blobs are written first, the record last; a record
+//! that exists implies its blobs. Knows nothing of what the bytes mean.
 
 mod blob;
 mod draft;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Digest;
 use crate::stats::{Class, Measure};
-use crate::store::{Store, StoreError};
+use crate::store::{Line, Store, StoreError};
 use crate::transferability::advisor::{Bin, Outcome, calibration, wilson};
 
 use super::advice::Told;
@@ -277,14 +277,14 @@ const LEAST_JUDGED: usize = 5;
 
 /// What came of earlier advice, for learning from it.
 pub fn outcomes(store: &Store) -> Result<Vec<Outcome>, StoreError> {
-    let lines = store.journal(ADVICE).read::<AdviceLine>()?;
+    let lines = store.journal(ADVICE).read::<Line<AdviceLine>>()?;
     Ok(lines.into_iter().flat_map(|line| line.entry.outcomes).map(|(_, one)| one).collect())
 }
 
 /// Reads the whole record of a store.
 pub fn running_record(store: &Store) -> Result<RunningRecord, StoreError> {
-    let scores = store.journal(SCORES).read::<ScoreLine>()?;
-    let advice = store.journal(ADVICE).read::<AdviceLine>()?;
+    let scores = store.journal(SCORES).read::<Line<ScoreLine>>()?;
+    let advice = store.journal(ADVICE).read::<Line<AdviceLine>>()?;
     let scores: Vec<ScoreLine> = scores.into_iter().map(|line| line.entry).collect();
     let advice: Vec<AdviceLine> = advice.into_iter().map(|line| line.entry).collect();
     let told: Vec<(f64, f64)> = advice
