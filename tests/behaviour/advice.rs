@@ -147,7 +147,8 @@ fn advice_is_judged_beside_simple_rules() {
         let regret = number(row, &format!("regret_{rule}"));
         assert!((regret - (best - mean(arm))).abs() < 1e-12, "{rule}: {row:?}");
     }
-    let transfer = rows(&study.latest(), "transfer");
+    let mut transfer = rows(&study.latest(), "transfer");
+    transfer.retain(|row| row["scope"] == "arm");
     let open = transfer.iter().filter(|row| row["verdict"] == "inconclusive").count();
     let of_floor = transfer.iter().filter(|row| row["arm"] == "floor");
     let open_floor = of_floor.filter(|row| row["verdict"] == "inconclusive").count();

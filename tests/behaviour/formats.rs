@@ -377,6 +377,7 @@ fn several_labels_an_item_of_an_archive_ask_for_a_finding() {
     assert_snapshot!(study.check().facts(), @"
       data: 40 items (no mass 20, mass 20); train 25, val 5, test 10
     note: data: val was drawn: 15 % of the training items
+    note: data: 7 pairs of copies on one side of the test part; see the table `leaks`
     ");
     study.run().succeeds();
     let items = rows(&study.latest(), "items");
@@ -404,6 +405,7 @@ fn all_labels_of_an_archive_are_learnt_at_once() {
       data: 40 items (3 labels each: edema 30; mass 19, unknown 1; nodule 10); train 25, val 5, test 10
     note: data: 1 cell is −1 (uncertain); they are neither trained nor scored on
     note: data: val was drawn: 15 % of the training items
+    note: data: 4 pairs of copies on one side of the test part; see the table `leaks`
     ");
     study.run().succeeds();
     let scores = rows(&study.latest(), "scores");
@@ -431,6 +433,7 @@ fn numbers_of_an_archive_are_named() {
       data: 40 items (2 numbers each: age from 0 to 9.75, mean 4.9872, unknown 1; dose from 0.125 to 9.875, mean 5.0000); train 25, val 5, test 10
     note: data: 1 cell is empty; they are neither trained nor scored on
     note: data: val was drawn: 15 % of the training items
+    note: data: 7 pairs of copies on one side of the test part; see the table `leaks`
     ");
     right.run().succeeds();
     let told = |npz: &str| {

@@ -111,7 +111,7 @@ fn what_has_changed_is_named_with_both_values() {
       then   source × 2                 TIME
       then   codes × 2                  TIME
       then   probe[c=0.1] × 2           TIME
-      do     floor × 2                  TIME  content of the data set: 838ae2fb → bb4cd8c0
+      do     floor × 2                  TIME  content of the data set: 28d8604c → 4240ad74
     ");
 }
 

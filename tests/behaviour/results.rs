@@ -71,6 +71,8 @@ fn a_run_leaves_exactly_these_files() {
     events.jsonl
     items.csv
     items.parquet
+    looks.csv
+    looks.parquet
     metrics.json
     models/scratch-seed0.onnx
     models/scratch-seed1.onnx

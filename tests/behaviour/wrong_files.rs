@@ -583,6 +583,16 @@ fn brought(file: &str) -> Vec<&'static str> {
         file if file.ends_with("pneumonia.yaml") => {
             &[("archive", "pneumoniamnist/pneumoniamnist_reconstructed.npz")]
         }
+        file if file.ends_with("pneumonia-sources.yaml") => &[
+            ("archive", "pneumoniamnist/pneumoniamnist_reconstructed.npz"),
+            ("fashion", "fashion_mnist"),
+        ],
+        file if file.ends_with("fashion-mnist.yaml") => {
+            &[("fashion", "fashion_mnist"), ("mnist", "mnist")]
+        }
+        file if file.ends_with("mnist-usps.yaml") => {
+            &[("mnist", "mnist"), ("usps", "usps/usps.npz")]
+        }
         _ => &[],
     };
     let set = |(name, path): &(&str, &str)| {
@@ -601,6 +611,13 @@ fn missing(file: &str) -> Option<&'static str> {
         file if file.ends_with("pneumonia.yaml") => {
             ("data/pneumoniamnist.npz", material("pneumoniamnist").is_some())
         }
+        file if file.ends_with("pneumonia-sources.yaml") => {
+            ("data/pneumoniamnist.npz", material("pneumoniamnist").is_some())
+        }
+        file if file.ends_with("fashion-mnist.yaml") => {
+            ("data/fashion_mnist", material("fashion_mnist").is_some())
+        }
+        file if file.ends_with("mnist-usps.yaml") => ("data/mnist", material("mnist").is_some()),
         // Its images are drawn by an example.
         file if file.ends_with("pretrain-radiographs.yaml") => {
             ("data/phantom-source", repository().join("data/phantom-source").is_dir())
