@@ -140,7 +140,7 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let fronts = gathered.fronts.iter().map(|one| front::summary(one, run)).collect();
     let curves = curves::summaries(gathered);
     let pipeline = run.pipeline.clone();
-    Summary { pipeline, estimates, verdicts, fronts, curves, scores, doubts, ..Summary::default() }
+    Summary { pipeline, estimates, verdicts, curves, fronts, scores, doubts, ..Summary::default() }
 }
 
 /// That items of train or val are test items, too.
