@@ -119,7 +119,8 @@ impl OpenDataset {
                 train: all(&train),
                 val: all(&split.val),
                 test: all(&split.test),
-                notes: split.notes.clone(),
+                // Told of the images themselves already.
+                notes: vec![],
                 is_drawn: split.is_drawn || train_size.is_some(),
             };
             drawn.push((seed, Arc::new(shown)));

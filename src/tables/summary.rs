@@ -106,7 +106,7 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
             let advised = gathered.advised(verdict, row);
             let told = verdict_row(&verdict.metric, arm, row, advised.as_ref());
             let told = with_hurt(told, &verdict.beside, row);
-            let told = with_less(told, arm, baseline);
+            let told = with_less(told, row, arm, baseline);
             with_lack(told, lacks(arm, run.budget.as_ref()))
         });
         let mut baselines: Vec<(String, Option<f64>, Option<f64>)> = Vec::new();
@@ -205,11 +205,11 @@ fn with_hurt(told: VerdictRow, beside: &Beside, row: &ArmRow) -> VerdictRow {
     }
 }
 
-/// With what the baseline had less to spend.
-fn with_less(told: VerdictRow, arm: &RunStage, baseline: &RunStage) -> VerdictRow {
+/// With what the baseline had less to spend, unless it was better all the same.
+fn with_less(told: VerdictRow, row: &ArmRow, arm: &RunStage, baseline: &RunStage) -> VerdictRow {
     match audit::baseline_had_less(arm, baseline) {
-        Some(less) => told.and(less),
-        None => told,
+        Some(less) if row.verdict.class != Class::Negative => told.and(less),
+        _ => told,
     }
 }
 
