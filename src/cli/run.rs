@@ -394,7 +394,8 @@ fn exit(nodes: &[RunNode], stop: &AtomicBool) -> Exit {
 fn point_latest(folder: &Path) -> anyhow::Result<()> {
     let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(()) };
     let link: PathBuf = parent.join("latest");
-    let fresh = parent.join(".latest.new");
+    // A name of its own, since another run may be at this point too.
+    let fresh = parent.join(format!(".latest.{}", name.display()));
     let _ = fs::remove_file(&fresh);
     #[cfg(unix)]
     std::os::unix::fs::symlink(name, &fresh).context("point `latest` to this run")?;

@@ -11,8 +11,8 @@ use crate::transferability::advisor::{Brier, Way, brier};
 use crate::transferability::weighted_tau;
 
 use super::advice::Told;
-use super::build::{Scored, Verdict};
 use super::frame::Table;
+use super::gather::{Scored, Verdict};
 
 /// Advice beside one verdict.
 pub(super) struct AdviceJudged {

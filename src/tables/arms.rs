@@ -4,7 +4,8 @@ use crate::stages::artifacts::{ArmRow, Outcome};
 use crate::stats::Reason;
 use crate::store::RunStage;
 
-use super::build::{Gathered, Verdict, arm_fact};
+use super::build::arm_fact;
+use super::gather::{Gathered, Verdict};
 
 /// How many times the steps of the baseline make a long one of it.
 const LONG: usize = 3;

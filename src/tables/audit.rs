@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 
 use crate::store::{RunRecord, RunStage};
 
-use super::build::Verdict;
 use super::frame::Table;
+use super::gather::Verdict;
 
 /// One thing that both sides may spend.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,9 @@ use crate::stages::artifacts::{ArmRow, ChangedRow, LabelRow, SubgroupRow, TestRo
 use crate::stats::{Numbers, Test};
 use crate::store::{RunRecord, RunStage};
 
-use super::build::{Verdict, relative};
+use super::build::relative;
 use super::frame::Table;
+use super::gather::Verdict;
 
 /// A row with the verdict and the arms it belongs to.
 struct Placed<'a, T> {

@@ -11,8 +11,9 @@ use crate::stages::full_name;
 use crate::store::RunStage;
 
 use super::TableError;
-use super::build::{Gathered, Reader, arm_fact};
+use super::build::arm_fact;
 use super::frame::Table;
+use super::gather::{Gathered, Reader};
 
 pub use convergence::{ConvergenceRow, ConvergenceTable};
 pub use freezing::{DepthRow, FreezingTable};

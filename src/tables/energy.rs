@@ -2,8 +2,8 @@
 
 use crate::store::{Cost, RunEnergy, RunRecord};
 
-use super::build::NodeCost;
 use super::frame::Table;
+use super::gather::NodeCost;
 
 /// Joules of a kilowatt-hour.
 const KILOWATT_HOUR: f64 = 3.6e6;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::stats::{Direction, metric};
 use crate::transferability::{regret, weighted_tau};
 
-use super::build::{Scored, arm_fact};
+use super::build::arm_fact;
 use super::estimates::Estimated;
 use super::frame::Table;
+use super::gather::Scored;
 
 /// One score against one outcome.
 pub(super) struct Judged {

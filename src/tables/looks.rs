@@ -7,8 +7,9 @@ use crate::base::{Digest, counted};
 use crate::stages::artifacts::Evaluation;
 use crate::store::{Look, LookedArm, Looks, RunOutcome, RunRecord, Store, StoreError};
 
-use super::build::{Verdict, arm_fact};
+use super::build::arm_fact;
 use super::frame::Table;
+use super::gather::Verdict;
 
 /// Whether a run scored anything.
 pub fn is_scored(run: &RunRecord) -> bool {

@@ -15,6 +15,7 @@ mod estimates;
 mod fits;
 mod frame;
 mod front;
+mod gather;
 mod judged;
 mod looks;
 mod read;
@@ -84,7 +85,7 @@ pub enum TableError {
 /// Writes every table of a run into its folder, as Parquet and CSV, with `metrics.json` in the
 /// form of DVC's metrics commands; tells what a person reads at the end.
 pub fn write(run: &RunRecord, store: &Store, folder: &Path) -> Result<Summary, TableError> {
-    let gathered = build::gather(run, store)?;
+    let gathered = gather::gather(run, store)?;
     let judged = judged::judged(&gathered.estimated, &gathered.scores);
     let advised = advice_judged::judged(&gathered.advice, &gathered.verdicts, &gathered.scores);
     for (name, table) in gathered.tables(run, (&judged, &advised)) {

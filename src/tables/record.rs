@@ -16,8 +16,9 @@ use crate::transferability::advisor::{Bin, Outcome, calibration, wilson};
 
 use super::advice::Told;
 use super::advice_judged::{AdviceJudged, RULES};
-use super::build::{Gathered, Verdict, arm_fact};
+use super::build::arm_fact;
 use super::estimates::Estimated;
+use super::gather::{Gathered, Verdict};
 use super::judged::Judged;
 
 /// What asks of a score.

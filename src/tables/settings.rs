@@ -8,9 +8,10 @@ use crate::stats::{Kendall, LEVEL};
 use crate::store::{RunSetting, RunStage};
 use crate::transferability::score;
 
-use super::build::{Verdict, arm_fact};
+use super::build::arm_fact;
 use super::estimates::Estimated;
 use super::frame::Table;
+use super::gather::Verdict;
 
 /// What the arm says of itself; else `inductive` where labels of the target are used, `transductive` if
 /// only the source was learnt from labels, `unsupervised` if not even that.

@@ -8,12 +8,12 @@ use crate::store::{RunLeaks, RunRecord, RunStage};
 use super::advice_summary::AdviceTable;
 use super::arms::Advised;
 use super::audit;
-use super::build::{Gathered, Scored};
 use super::curves::{self, CurveSummary};
 use super::energy::EnergyTotal;
 use super::estimates::{self, EstimateTable};
 use super::fits::lacks;
 use super::front::{self, FrontTable};
+use super::gather::{Gathered, Scored};
 use super::looks;
 use super::record::Lines;
 

@@ -4,8 +4,8 @@ use crate::curves::Time;
 use crate::stages::artifacts::{Mean, Outcome, RisingRow, Risings, Span, TimesRow};
 use crate::store::RunStage;
 
-use super::super::build::Gathered;
 use super::super::frame::Table;
+use super::super::gather::Gathered;
 use super::{Found, fact, with_mean, with_span};
 
 /// The share of the baseline's end that a person reads of.

@@ -9,8 +9,8 @@ use crate::stages::artifacts::{
 use crate::stats::Class;
 use crate::store::RunStage;
 
-use super::super::build::Verdict;
 use super::super::frame::Table;
+use super::super::gather::Verdict;
 use super::{Found, common_name, fact, with_span};
 
 /// Fewer training items than this vary much between draws (a decision of this program).
