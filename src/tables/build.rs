@@ -63,7 +63,8 @@ pub(super) fn arm_fact<'a>(stage: &'a RunStage, name: &str) -> Option<&'a Json> 
     stage.arm.as_ref()?.get(name).filter(|value| !value.is_null())
 }
 
-fn text(stage: &RunStage, name: &str) -> Option<String> {
+/// The same, if it is a word.
+pub(super) fn text(stage: &RunStage, name: &str) -> Option<String> {
     arm_fact(stage, name)?.as_str().map(str::to_owned)
 }
 

@@ -11,7 +11,6 @@ use crate::stages::full_name;
 use crate::store::RunStage;
 
 use super::TableError;
-use super::build::arm_fact;
 use super::frame::Table;
 use super::gather::{Gathered, Reader};
 
@@ -103,10 +102,6 @@ fn common_name(arms: &[&RunStage]) -> String {
     let Some(first) = arms.first() else { return String::new() };
     let shared = first.axes.iter().filter(|axis| arms.iter().all(|arm| arm.axes.contains(axis)));
     full_name(&first.stage, &shared.cloned().collect::<Vec<_>>())
-}
-
-fn fact(stage: &RunStage, name: &str) -> Option<String> {
-    arm_fact(stage, name)?.as_str().map(str::to_owned)
 }
 
 /// A column of means, and two of their intervals.

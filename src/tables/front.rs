@@ -6,7 +6,7 @@ use crate::stages::artifacts::FrontRow;
 use crate::stats::beaten_by;
 use crate::store::{RunRecord, RunStage};
 
-use super::build::whole;
+use super::build::{text, whole};
 use super::fits::{columns, footprint};
 use super::frame::Table;
 
@@ -122,9 +122,6 @@ pub(super) fn table(fronts: &[Front], run: &RunRecord) -> Table {
     };
     let damage = |of: fn(&crate::stages::artifacts::Damage) -> Option<f64>| {
         rows.iter().map(move |placed| placed.row.damage.as_ref().and_then(of))
-    };
-    let text = |stage: &RunStage, name: &str| {
-        super::build::arm_fact(stage, name)?.as_str().map(str::to_owned)
     };
     let table = Table::default()
         .text("front", each().map(|placed| Some(placed.front.stage.name.as_str())))

@@ -8,7 +8,7 @@ use crate::stats::{Kendall, LEVEL};
 use crate::store::{RunSetting, RunStage};
 use crate::transferability::score;
 
-use super::build::arm_fact;
+use super::build::{arm_fact, text};
 use super::estimates::Estimated;
 use super::frame::Table;
 use super::gather::Verdict;
@@ -16,7 +16,7 @@ use super::gather::Verdict;
 /// What the arm says of itself; else `inductive` where labels of the target are used, `transductive` if
 /// only the source was learnt from labels, `unsupervised` if not even that.
 pub(super) fn setting(stage: &RunStage) -> Option<String> {
-    word(stage, "setting").or_else(|| derived(stage).map(str::to_owned))
+    text(stage, "setting").or_else(|| derived(stage).map(str::to_owned))
 }
 
 fn derived(stage: &RunStage) -> Option<&'static str> {
@@ -42,16 +42,12 @@ pub(super) fn shift(stage: &RunStage, estimated: &[Estimated]) -> Option<&'stati
     if stage.setting.as_ref()?.other_features == Some(true) {
         return Some("feature_space");
     }
-    let (source, target) = (word(stage, "source")?, word(stage, "target")?);
+    let (source, target) = (text(stage, "source")?, text(stage, "target")?);
     let of_pair =
         estimated.iter().filter(|one| (&one.entry.base, &one.entry.target) == (&source, &target));
     let rows = of_pair.flat_map(|one| &one.estimates.rows);
     let mut tests = rows.filter(|row| row.family == "mmd").filter_map(|row| row.p);
     tests.any(|p| p < LEVEL).then_some("marginal")
-}
-
-fn word(stage: &RunStage, name: &str) -> Option<String> {
-    arm_fact(stage, name)?.as_str().map(str::to_owned)
 }
 
 /// Whether the differences of arms that differ in their source alone fall with its distance.
@@ -100,7 +96,7 @@ fn series(verdict: &Verdict) -> Series {
     let mut series = Series::new();
     for (arm, _, row) in &verdict.rows {
         let (Some(source), Some(target), true) =
-            (word(arm, "source"), word(arm, "target"), arm.setting.is_some())
+            (text(arm, "source"), text(arm, "target"), arm.setting.is_some())
         else {
             continue;
         };

@@ -12,6 +12,7 @@ use super::super::job::{Context, Failure, Given, Job, Outputs};
 use super::super::names::Reference;
 use super::super::site::{Input, Offers, ScoredArm, ScoresOffer, Site};
 use super::Kind;
+use super::scored::{common_target, scores, usual};
 
 keys! {
     /// Tells what each scored stage asks of a device beside what it scores: flash, RAM and
@@ -38,7 +39,7 @@ impl Kind for Front {
     }
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
-        let scores = self.scores(site)?;
+        let scores = scores(&self.of, site)?;
         let metric = self.metric(&scores, site);
         let full = self.full(&scores, site);
         let (metric, full) = (metric?, full?);
@@ -57,37 +58,10 @@ impl Kind for Front {
 }
 
 impl Front {
-    fn scores(&self, site: &mut Site) -> Option<ScoresOffer> {
-        let scores = site.one(&self.of)?.offers?.scores;
-        if scores.is_none() {
-            let message = format!("`{}` has no scores", self.of.value);
-            let help = "name an `evaluate` stage";
-            site.problem(Problem::at(self.of.place, message).help(help));
-        }
-        scores
-    }
-
     /// The metric, which must be a mean over items of all arms.
     fn metric(&self, scores: &ScoresOffer, site: &mut Site) -> Option<Measure> {
-        let target = scores.arms.first()?.data.dataset.target();
-        if let Some(other) = scores.arms.iter().find(|arm| arm.data.dataset.target() != target) {
-            let message = format!(
-                "items of `{}` have {}, but those of `{}` have {}",
-                scores.arms[0].data.name,
-                target.told(),
-                other.data.name,
-                other.data.dataset.target().told()
-            );
-            let help = "score them in `evaluate` stages of their own";
-            site.problem(Problem::at(self.of.place, message).help(help));
-            return None;
-        }
-        let usual = match target {
-            Target::Classes => "balanced_accuracy",
-            Target::Labels => "log_loss",
-            Target::Values => "mse",
-        };
-        let word = self.metric.as_ref().map_or(usual, |word| word.0.as_str());
+        let target = common_target(self.of.place, &scores.arms, site)?;
+        let word = self.metric.as_ref().map_or(usual(target), |word| word.0.as_str());
         let found = Measure::find(word, target).filter(Measure::is_mean);
         if let (None, Some(named)) = (found, &self.metric) {
             let message = format!("`{word}` is no mean over items that have {}", target.told());

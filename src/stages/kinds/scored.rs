@@ -24,6 +24,33 @@ pub(super) fn scores(of: &Located<Reference>, site: &mut Site) -> Option<ScoresO
     scores
 }
 
+/// What all of these arms tell; a problem at `place` if it is not the same.
+pub(super) fn common_target(place: Place, arms: &[ScoredArm], site: &mut Site) -> Option<Target> {
+    let target = arms.first()?.data.dataset.target();
+    let Some(other) = arms.iter().find(|arm| arm.data.dataset.target() != target) else {
+        return Some(target);
+    };
+    let message = format!(
+        "items of `{}` have {}, but those of `{}` have {}",
+        arms[0].data.name,
+        target.told(),
+        other.data.name,
+        other.data.dataset.target().told()
+    );
+    let help = "score them in `evaluate` stages of their own";
+    site.problem(Problem::at(place, message).help(help));
+    None
+}
+
+/// The metric that is compared if none is named.
+pub(super) fn usual(target: Target) -> &'static str {
+    match target {
+        Target::Classes => "balanced_accuracy",
+        Target::Labels => "log_loss",
+        Target::Values => "mse",
+    }
+}
+
 /// The metric of that name for what all of these arms tell, or what is usual for it; `fits` tells
 /// which metrics can be used.
 pub(super) fn measure(
@@ -33,25 +60,8 @@ pub(super) fn measure(
     fits: fn(&Measure) -> bool,
     site: &mut Site,
 ) -> Option<Measure> {
-    let target = arms.first()?.data.dataset.target();
-    if let Some(other) = arms.iter().find(|arm| arm.data.dataset.target() != target) {
-        let message = format!(
-            "items of `{}` have {}, but those of `{}` have {}",
-            arms[0].data.name,
-            target.told(),
-            other.data.name,
-            other.data.dataset.target().told()
-        );
-        let help = "score them in `evaluate` stages of their own";
-        site.problem(Problem::at(place, message).help(help));
-        return None;
-    }
-    let usual = match target {
-        Target::Classes => "balanced_accuracy",
-        Target::Labels => "log_loss",
-        Target::Values => "mse",
-    };
-    let name = word.map_or(usual, |word| word.0.as_str());
+    let target = common_target(place, arms, site)?;
+    let name = word.map_or(usual(target), |word| word.0.as_str());
     let found = Measure::find(name, target).filter(fits);
     if let (None, Some(word)) = (found, word) {
         let message = format!("`{name}` cannot be used on items that have {}", target.told());

@@ -19,6 +19,7 @@ use crate::stats::{Measure, Metric, Unit, metric};
 use super::super::names::{Reference, full_name};
 use super::super::site::{Input, Offers, ScoredArm, ScoresOffer, Site};
 use super::Kind;
+use super::scored::{common_target, scores, usual};
 use beside::Asked;
 use compare::Compare;
 pub(in super::super) use pair::always_majority;
@@ -67,7 +68,7 @@ impl Kind for Transfer {
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let known = self.known_metric(site);
         let also = self.also(site);
-        let scores = self.scores(site)?;
+        let scores = scores(&self.of, site)?;
         let pairs = self.pairs(&scores, site)?;
         known?;
         let metric = self.metric(&scores, site)?;
@@ -190,26 +191,8 @@ impl Transfer {
 
     /// The metric for what the arms are tested on, which must be the same for all of them.
     fn metric(&self, scores: &ScoresOffer, site: &mut Site) -> Option<Measure> {
-        let target = scores.arms.first()?.data.dataset.target();
-        let differs = |arm: &&ScoredArm| arm.data.dataset.target() != target;
-        if let Some(other) = scores.arms.iter().find(differs) {
-            let message = format!(
-                "items of `{}` have {}, but those of `{}` have {}",
-                scores.arms[0].data.name,
-                target.told(),
-                other.data.name,
-                other.data.dataset.target().told()
-            );
-            let help = "score them in `evaluate` stages of their own";
-            site.problem(Problem::at(self.of.place, message).help(help));
-            return None;
-        }
-        let usual = match target {
-            Target::Classes => "balanced_accuracy",
-            Target::Labels => "log_loss",
-            Target::Values => "mse",
-        };
-        let word = self.metric.as_ref().map_or(usual, |word| word.0.as_str());
+        let target = common_target(self.of.place, &scores.arms, site)?;
+        let word = self.metric.as_ref().map_or(usual(target), |word| word.0.as_str());
         let found = Measure::find(word, target);
         if let (None, Some(named)) = (found, &self.metric) {
             let message = format!(
@@ -221,17 +204,6 @@ impl Transfer {
             site.problem(problem.or_else_one_of(word, names(target)));
         }
         found
-    }
-
-    fn scores(&self, site: &mut Site) -> Option<ScoresOffer> {
-        let planned = site.one(&self.of)?;
-        let scores = planned.offers?.scores;
-        if scores.is_none() {
-            let message = format!("`{}` has no scores", self.of.value);
-            let help = "name an `evaluate` stage";
-            site.problem(Problem::at(self.of.place, message).help(help));
-        }
-        scores
     }
 
     /// Each arm with its baseline.

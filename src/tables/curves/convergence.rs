@@ -4,9 +4,10 @@ use crate::curves::Time;
 use crate::stages::artifacts::{Mean, Outcome, RisingRow, Risings, Span, TimesRow};
 use crate::store::RunStage;
 
+use super::super::build::text;
 use super::super::frame::Table;
 use super::super::gather::Gathered;
-use super::{Found, fact, with_mean, with_span};
+use super::{Found, with_mean, with_span};
 
 /// The share of the baseline's end that a person reads of.
 const SHARE: f64 = 0.95;
@@ -46,8 +47,8 @@ pub(super) fn table(found: &[Found<Risings>]) -> Table {
         .text("stage", each().map(|p| Some(p.found.stage.name.as_str())))
         .text("arm", each().map(|p| Some(p.arm()?.name.as_str())))
         .text("baseline", each().map(|p| Some(p.baseline()?.name.as_str())))
-        .text("source", each().map(|p| fact(p.arm()?, "source")))
-        .text("target", each().map(|p| fact(p.arm()?, "target")))
+        .text("source", each().map(|p| text(p.arm()?, "source")))
+        .text("target", each().map(|p| text(p.arm()?, "target")))
         .text("score", each().map(|p| Some(p.found.result.score.as_str())))
         .whole("S", each().map(|p| Some(p.row.seeds as i64)))
         .number("horizon", each().map(|p| p.row.horizon));

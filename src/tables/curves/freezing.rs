@@ -7,8 +7,9 @@ use crate::stages::artifacts::{FreezeSweeps, SweepRow};
 use crate::stats::LEVEL;
 use crate::store::RunStage;
 
+use super::super::build::text;
 use super::super::frame::Table;
-use super::{Found, common_name, fact};
+use super::{Found, common_name};
 
 /// One effect with where it belongs.
 struct Placed<'a> {
@@ -56,7 +57,7 @@ fn coadaptation(finding: &Finding, effect: &Effect) -> Option<&'static str> {
 }
 
 fn depth(arm: &RunStage) -> Option<String> {
-    fact(arm, "freeze")
+    text(arm, "freeze")
 }
 
 fn frozen_name(found: &Found<FreezeSweeps>, sweep: &SweepRow) -> String {
@@ -87,8 +88,8 @@ pub(super) fn table(found: &[Found<FreezeSweeps>]) -> Table {
         .text("stage", each().map(|p| Some(p.found.stage.name.as_str())))
         .text("sweep", each().map(|p| Some(frozen_name(p.found, p.sweep))))
         .text("baseline", each().map(|p| Some(p.base()?.name.as_str())))
-        .text("source", each().map(|p| fact(p.arm()?, "source")))
-        .text("target", each().map(|p| fact(p.arm()?, "target")))
+        .text("source", each().map(|p| text(p.arm()?, "source")))
+        .text("target", each().map(|p| text(p.arm()?, "target")))
         .text("metric", each().map(|p| Some(p.found.result.metric.as_str())))
         .whole("S", each().map(|p| Some(p.effect.two_way?.seeds as i64)))
         .number("base_score", each().map(|p| p.sweep.score))

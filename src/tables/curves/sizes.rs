@@ -9,9 +9,10 @@ use crate::stages::artifacts::{
 use crate::stats::Class;
 use crate::store::RunStage;
 
+use super::super::build::text;
 use super::super::frame::Table;
 use super::super::gather::Verdict;
-use super::{Found, common_name, fact, with_span};
+use super::{Found, common_name, with_span};
 
 /// Fewer training items than this vary much between draws (a decision of this program).
 const FEW: f64 = 300.0;
@@ -93,8 +94,8 @@ pub(super) fn curve_table(found: &[Found<LearningCurves>]) -> Table {
         .text("stage", each().map(|(c, _)| Some(c.found.stage.name.as_str())))
         .text("curve", each().map(|(c, _)| Some(c.name())))
         .text("arm", each().map(arm))
-        .text("source", each().map(|(c, size)| fact(c.arm(size)?, "source")))
-        .text("target", each().map(|(c, size)| fact(c.arm(size)?, "target")))
+        .text("source", each().map(|(c, size)| text(c.arm(size)?, "source")))
+        .text("target", each().map(|(c, size)| text(c.arm(size)?, "target")))
         .text("error", each().map(|(c, _)| Some(c.found.result.error.as_str())))
         .number("n", each().map(|(_, size)| Some(size.n)))
         .whole("S", each().map(|(_, size)| Some(size.seeds as i64)))
@@ -120,8 +121,8 @@ pub(super) fn crossover_table(found: &[Found<LearningCurves>]) -> Table {
         .text("stage", each().map(|c| Some(c.found.stage.name.as_str())))
         .text("arm", each().map(|c| Some(c.name())))
         .text("baseline", each().map(Placed::baseline))
-        .text("source", each().map(|c| fact(c.first()?, "source")))
-        .text("target", each().map(|c| fact(c.first()?, "target")))
+        .text("source", each().map(|c| text(c.first()?, "source")))
+        .text("target", each().map(|c| text(c.first()?, "target")))
         .text("error", each().map(|c| Some(c.found.result.error.as_str())))
         .whole("S", each().map(|c| Some(seeds(c)? as i64)))
         .whole("sizes", each().map(|c| Some(c.row.sizes.len() as i64)))
