@@ -1,5 +1,6 @@
 //! The running record as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::base::counted;
@@ -16,17 +17,24 @@ pub fn render_record(record: &RunningRecord) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// The record of some scores in one line, as the end of a run tells it.
+/// The record of some scores, as the end of a run tells it: those with the same record in one line.
 pub fn render_tallies(tallies: &[Tally]) -> String {
-    let one = |tally: &Tally| {
+    let record = |tally: &Tally| {
         let asked = match tally.question {
             Question::First => "which model is best",
             Question::Sign => "whether features help",
         };
-        let times = counted(tally.judged, "time");
-        format!("  {} was wrong {} of {times} about {asked}", tally.score, tally.wrong)
+        (asked, tally.wrong, tally.judged)
     };
-    tallies.iter().map(one).collect::<Vec<_>>().join("\n")
+    let mut alike: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for tally in tallies {
+        alike.entry(record(tally)).or_default().push(&tally.score);
+    }
+    let line = |((asked, wrong, judged), scores): (_, Vec<&str>)| {
+        let times = counted(judged, "time");
+        format!("  wrong {wrong} of {times} about {asked}: {}", scores.join(", "))
+    };
+    alike.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn scores(tallies: &[Tally]) -> String {
@@ -146,8 +154,13 @@ mod tests {
   0.0 to 0.2      0.10  0.25  4"
         );
         assert_eq!(
-            render_tallies(&record.scores[..1]),
-            "  log_me was wrong 3 of 7 times about which model is best"
+            render_tallies(&[
+                tally("log_me", Question::Sign, 0, 1),
+                tally("cka", Question::First, 1, 7),
+                tally("gbc", Question::Sign, 0, 1),
+            ]),
+            "  wrong 1 of 7 times about which model is best: cka
+  wrong 0 of 1 time about whether features help: log_me, gbc"
         );
         let empty = render_record(&RunningRecord::default());
         assert_eq!(empty, "no score before training and no advice has been judged here yet");

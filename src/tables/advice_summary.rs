@@ -1,5 +1,7 @@
 //! Advice as a person reads it: what was said before, and what it was worth.
 
+use crate::base::counted;
+
 use super::advice::Told;
 use super::advice_judged::AdviceJudged;
 
@@ -56,8 +58,8 @@ fn worth(judged: &AdviceJudged) -> Vec<String> {
             None => String::new(),
         };
         format!(
-            "{told}{base}, over {} verdicts that decided, of {}",
-            brier.count,
+            "{told}{base}, over {} that decided, of {}",
+            counted(brier.count, "verdict"),
             brier.count + judged.open
         )
     });
