@@ -159,8 +159,8 @@ mod tests {
                 tally("cka", Question::First, 1, 7),
                 tally("gbc", Question::Sign, 0, 1),
             ]),
-            "  wrong 1 of 7 times about which model is best: cka
-  wrong 0 of 1 time about whether features help: log_me, gbc"
+            "  wrong 0 of 1 time about whether features help: log_me, gbc
+  wrong 1 of 7 times about which model is best: cka"
         );
         let empty = render_record(&RunningRecord::default());
         assert_eq!(empty, "no score before training and no advice has been judged here yet");

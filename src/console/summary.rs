@@ -116,15 +116,18 @@ pub(super) fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
     }
 }
 
-/// Columns of equal width, two spaces in front and between.
+/// Columns of equal width, two spaces in front and between. The first row names them; a column that
+/// says nothing below its name is left out.
 pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let says = |&column: &usize| rows.iter().skip(1).any(|row| !row[column].is_empty());
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or_default()).collect();
+    let columns: Vec<(usize, usize)> =
+        (0..N).filter(says).map(|column| (column, width(column).unwrap_or_default())).collect();
     let line = |row: &[String; N]| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())));
+        let cells = columns.iter().map(|&(column, width)| {
+            let space = width - row[column].chars().count();
+            format!("{}{}", row[column], " ".repeat(space))
+        });
         format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -236,7 +236,7 @@ impl Kind for FineTune {
             body_rate: Some(self.body_lr.get()),
             parameters: Some(parameters),
             trained_parameters: Some(trained_parameters),
-            macs: Some(macs::forward_macs(network.base(), &base.seen, base.items())),
+            macs: Some(macs::forward_macs(&model.graph, &model.seen, base.items())),
             manner,
             effort,
             size: Some(Footprint::of(&model.graph, &model.seen, base.items())),

@@ -298,7 +298,9 @@ pub(super) fn trained(
     let graph = network.base().clone();
     let mut seen = base.seen.clone();
     for node in &graph.nodes {
-        if seen.shapes.contains_key(node.output()) {
+        // What was seen of the source's output is of as many classes as the source has.
+        let is_head = node.input(1) == Some(network.head().0);
+        if seen.shapes.contains_key(node.output()) && !is_head {
             continue;
         }
         let input = node.input(0).and_then(|name| seen.shapes.get(name)).cloned();

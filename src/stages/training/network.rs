@@ -253,7 +253,7 @@ impl Network {
     }
 
     /// Names of weights and biases of the head.
-    pub(super) fn head(&self) -> (&str, &str) {
+    pub(in super::super) fn head(&self) -> (&str, &str) {
         (&self.head.0, &self.head.1)
     }
 
