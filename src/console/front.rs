@@ -13,7 +13,16 @@ pub(super) fn render(pipeline: &str, table: &FrontTable) -> String {
         .map(str::to_owned);
     let mut rows = vec![head];
     rows.extend(table.rows.iter().map(cells));
-    format!("{pipeline} · what arms need, in {bits} numbers\n\n{}", aligned(&rows))
+    let is_cut = table.rows.iter().any(|row| row.damage.is_some());
+    let text = if is_cut { aligned(&rows) } else { aligned(&undamaged(rows)) };
+    format!("{pipeline} · what arms need, in {bits} numbers\n\n{text}")
+}
+
+/// The rows where no arm was cut off.
+fn undamaged(rows: Vec<[String; 8]>) -> Vec<[String; 6]> {
+    let rows = rows.into_iter();
+    rows.map(|[arm, score, _, _, flash, ram, macs, front]| [arm, score, flash, ram, macs, front])
+        .collect()
 }
 
 fn cells(row: &FrontLine) -> [String; 8] {
@@ -77,6 +86,17 @@ xray · what arms need, in 8-bit numbers
   cut    0.800 ± 0.010      −0.100  [−0.150, −0.050]  80.0 KiB  16.0 KiB  1.2 M   ●
   probe  0.700 ± 0.010      −0.200  [−0.250, −0.150]  87.9 KiB  16.0 KiB  1.2 M   ○ `cut` is no larger and no worse
   full   0.900 ± 0.010                                2.00 MiB  64.0 KiB  41.0 M  ● does not fit: flash 2.00 MiB of 1.00 MiB"
+        );
+        let mut whole = table;
+        whole.rows.truncate(1);
+        whole.rows[0].damage = None;
+        assert_eq!(
+            render("xray", &whole),
+            "\
+xray · what arms need, in 8-bit numbers
+
+  arm  balanced accuracy  flash     RAM       MACs   front
+  cut  0.800 ± 0.010      80.0 KiB  16.0 KiB  1.2 M  ●"
         );
     }
 }

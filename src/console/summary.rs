@@ -116,18 +116,15 @@ pub(super) fn spread(mean: Option<f64>, deviation: Option<f64>) -> String {
     }
 }
 
-/// Columns of equal width, two spaces in front and between. The first row names them; a column that
-/// says nothing below its name is left out.
+/// Columns of equal width, two spaces in front and between.
 pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let says = |&column: &usize| rows.iter().skip(1).any(|row| !row[column].is_empty());
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let columns: Vec<(usize, usize)> =
-        (0..N).filter(says).map(|column| (column, width(column).unwrap_or_default())).collect();
+    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or_default()).collect();
     let line = |row: &[String; N]| {
-        let cells = columns.iter().map(|&(column, width)| {
-            let space = width - row[column].chars().count();
-            format!("{}{}", row[column], " ".repeat(space))
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())));
         format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
