@@ -95,9 +95,12 @@ fn a_list_grows_twice_at_most_and_is_flagged_then() {
     study.replace("[1e-3, 3e-3]", "[3e-6, 1e-5]");
     let told = study.run().succeeds().to_string();
     let grown: Vec<&str> = told.lines().filter(|line| line.contains("try")).collect();
-    assert_snapshot!(grown.join("\n"), @"");
-    assert_snapshot!(tried(&study, "scratch"), @"");
-    assert_snapshot!(flags(&study, "tuned"), @"");
+    assert_snapshot!(grown.join("\n"), @"
+    the best learning rate of `scratch` is the largest of its list, 0.00001: `scratch` and `tuned` try 0.00003 and 0.0001, too · 56 nodes
+    the best learning rate of `scratch` is the largest of its list, 0.0001: `scratch` and `tuned` try 0.0003 and 0.001, too · 68 nodes
+    ");
+    assert_snapshot!(tried(&study, "scratch"), @"0.00001 0.00003 0.0001 0.0003 0.001 3e-6");
+    assert_snapshot!(flags(&study, "tuned"), @"grid_edge;baseline_grid_edge");
     let record = text(&study.latest(), "run.json");
     assert!(record.contains("is the largest of its list"), "the record says why");
 }
