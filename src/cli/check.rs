@@ -7,6 +7,7 @@ use crate::base::{Problems, counted};
 use crate::console;
 use crate::onnx::library;
 use crate::onnx::runtime::{self, Backend, Runtime, RuntimeError};
+use crate::pipeline::extension::Extensions;
 use crate::pipeline::plan::{self, Plan, Request};
 use crate::pipeline::spec::Source;
 use crate::store::Store;
@@ -31,18 +32,36 @@ pub(super) fn read(
     file: &Path,
     common: &Common,
     runtime: &'static Runtime,
-    store: Option<Arc<Store>>,
+    store: Option<&Arc<Store>>,
 ) -> Result<(Source, Plan), Problems> {
-    read_grown(file, common, runtime, store, None)
+    read_grown(file, common, runtime, store, (None, Extensions::default()))
 }
 
-/// The same for a later look at a study that has grown to so many seeds.
+/// The same for a study that has grown: to so many seeds, and by these learning rates. What is in the
+/// store may let lists of learning rates grow further at once.
 pub(super) fn read_grown(
     file: &Path,
     common: &Common,
     runtime: &'static Runtime,
+    store: Option<&Arc<Store>>,
+    (seeds, mut extensions): (Option<usize>, Extensions),
+) -> Result<(Source, Plan), Problems> {
+    loop {
+        let grown = (seeds, extensions);
+        let (source, plan) = read_once(file, common, runtime, store.map(Arc::clone), grown)?;
+        match store.and_then(|store| plan.longer(store, runtime)) {
+            Some(longer) => extensions = longer,
+            None => return Ok((source, plan)),
+        }
+    }
+}
+
+fn read_once(
+    file: &Path,
+    common: &Common,
+    runtime: &'static Runtime,
     store: Option<Arc<Store>>,
-    grown: Option<usize>,
+    (grown, extensions): (Option<usize>, Extensions),
 ) -> Result<(Source, Plan), Problems> {
     let source = Source::read(file)?;
     let request = Request {
@@ -51,6 +70,7 @@ pub(super) fn read_grown(
         sets: &common.sets,
         seeds: common.seeds,
         grown,
+        extensions,
         limit: common.limit,
         only: &common.only,
         look: look(runtime, store.clone()),

@@ -15,7 +15,7 @@ use super::check::{read, remarks, start_runtime, tell};
 pub(super) fn plan(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     let runtime = start_runtime(common)?;
     let store = Arc::new(Store::open(&common.store_folder())?);
-    let plan = match read(file, common, runtime, Some(Arc::clone(&store))) {
+    let plan = match read(file, common, runtime, Some(&store)) {
         Ok((_, plan)) => plan,
         Err(problems) => {
             tell(&problems);

@@ -17,11 +17,13 @@ use crate::onnx::runtime::Runtime;
 use crate::pipeline::energy::Meter;
 use crate::pipeline::engine::{Engine as _, Parallel};
 use crate::pipeline::execute::{Execution, Outcome};
+use crate::pipeline::extension::{self, Extensions, Then};
 use crate::pipeline::forecast;
 use crate::pipeline::growth::Next;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::spec::Source;
 use crate::stages::OpenDataset;
+use crate::stages::artifacts::TrialResult;
 use crate::store::{Key, RUN_FORMAT, RunEnergy, RunNode, RunOutcome, RunRecord, Store};
 use crate::tables::{self, Summary, Tally};
 use crate::train::Workshop;
@@ -37,7 +39,7 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
     let runtime = start_runtime(common)?;
     tracing::info!("{} from {}", runtime.version(), runtime.origin);
     let store = Arc::new(Store::open(&common.store_folder())?);
-    let (source, plan) = match read(file, common, runtime, Some(Arc::clone(&store))) {
+    let (source, plan) = match read(file, common, runtime, Some(&store)) {
         Ok(read) => read,
         Err(problems) => {
             tell(&problems);
@@ -145,6 +147,14 @@ struct Looked {
     outcomes: Vec<Arc<Outcome>>,
 }
 
+/// What the work of a plan left.
+struct Worked {
+    nodes: Vec<RunNode>,
+    outcomes: Vec<Arc<Outcome>>,
+    /// With what another plan takes its place.
+    longer: Option<Extensions>,
+}
+
 impl Looks<'_> {
     /// Does the work of a plan, and of those that follow while verdicts are open. What is told of the
     /// nodes in `record` is what became of them in the whole run.
@@ -153,13 +163,25 @@ impl Looks<'_> {
         mut plan: Plan,
         record: &mut RunRecord,
     ) -> anyhow::Result<Result<Looked, Problems>> {
-        let mut made = BTreeSet::new();
+        let (mut made, mut grown) = (BTreeSet::new(), None);
         loop {
             let (growth, datasets, seeds) =
                 (plan.growth.clone(), plan.datasets.clone(), plan.seeds.len());
-            let (nodes, outcomes) = self.work(plan);
+            let told = plan.extensions().notes().len();
+            let Worked { nodes, outcomes, longer } = self.work(plan);
             record.nodes = nodes;
             record.nodes.iter_mut().for_each(|node| keep_made(node, &mut made));
+            if let Some(extensions) = longer {
+                plan = match self.plan(grown, extensions) {
+                    Ok(plan) => plan,
+                    Err(problems) => return Ok(Err(problems)),
+                };
+                let (nodes, notes) = (plan.nodes.len(), plan.extensions().notes());
+                let text = notes.get(told..).unwrap_or_default().join("; ");
+                self.listener.hear(&Event::Extended { nodes, text });
+                redescribe(record, &plan);
+                continue;
+            }
             let looked = Looked { datasets, outcomes };
             let Some(growth) = growth.filter(|_| self.may_grow(&record.nodes)) else {
                 return Ok(Ok(looked));
@@ -171,10 +193,9 @@ impl Looks<'_> {
                     return Ok(Ok(looked));
                 }
                 Next::Grow { seeds, text } => {
-                    let store = Some(Arc::clone(self.store));
-                    let read = read_grown(self.file, self.common, self.runtime, store, Some(seeds));
-                    plan = match read {
-                        Ok((_, plan)) => plan,
+                    grown = Some(seeds);
+                    plan = match self.plan(grown, Extensions::default()) {
+                        Ok(plan) => plan,
                         Err(problems) => return Ok(Err(problems)),
                     };
                     let nodes = plan.nodes.len();
@@ -185,7 +206,15 @@ impl Looks<'_> {
         }
     }
 
-    fn work(&self, plan: Plan) -> (Vec<RunNode>, Vec<Arc<Outcome>>) {
+    /// The plan for so many seeds with learning rates that have grown this far.
+    fn plan(&self, seeds: Option<usize>, extensions: Extensions) -> Result<Plan, Problems> {
+        let grown = (seeds, extensions);
+        let read = read_grown(self.file, self.common, self.runtime, Some(self.store), grown);
+        read.map(|(_, plan)| plan)
+    }
+
+    /// Does the work of a plan, or of its trials alone if these let lists of learning rates grow.
+    fn work(&self, plan: Plan) -> Worked {
         let execution = Execution::new(
             plan,
             Arc::clone(self.store),
@@ -195,8 +224,33 @@ impl Looks<'_> {
             self.common.cores(),
         );
         let execution = Arc::new(execution.metered(Arc::clone(self.meter)));
-        let outcomes = Parallel { cores: self.common.cores() }.run(&execution);
-        (execution.run_nodes(&outcomes), outcomes)
+        let engine = Parallel { cores: self.common.cores() };
+        let (mut outcomes, mut held) = (Vec::<Arc<Outcome>>::new(), BTreeSet::new());
+        let longer = loop {
+            let result = |node: usize| self.result(outcomes.get(node)?);
+            let next = execution.plan().next(&result);
+            match next {
+                _ if self.stop.load(Ordering::Relaxed) => break None,
+                Then::Extend(longer) => break Some(longer),
+                // What does not let go of any node waits for something that has failed.
+                Then::Hold(nodes) if nodes != held => {
+                    held.clone_from(&nodes);
+                    execution.hold(nodes);
+                    outcomes = engine.run(&execution);
+                }
+                Then::Hold(_) | Then::Go => break None,
+            }
+        };
+        if longer.is_none() {
+            execution.hold(BTreeSet::new());
+            outcomes = engine.run(&execution);
+        }
+        Worked { nodes: execution.run_nodes(&outcomes), outcomes, longer }
+    }
+
+    fn result(&self, outcome: &Outcome) -> Option<TrialResult> {
+        let Outcome::Done { record, .. } = outcome else { return None };
+        extension::result(record, self.store)
     }
 
     /// Whether there is anything to go by: what failed or was interrupted is mended first.

@@ -87,7 +87,7 @@ impl Listener for Bars {
                 self.say(event);
                 self.start_run(*nodes);
             }
-            Event::Grown { nodes, .. } => {
+            Event::Grown { nodes, .. } | Event::Extended { nodes, .. } => {
                 if let Some(run) = self.state().run.take() {
                     run.finish_and_clear();
                 }

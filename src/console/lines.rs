@@ -28,7 +28,7 @@ impl Lines {
         let mut ended = self.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match event {
             Event::RunStarted { nodes, .. } => ended.1 = *nodes,
-            Event::Grown { nodes, .. } => *ended = (0, *nodes),
+            Event::Grown { nodes, .. } | Event::Extended { nodes, .. } => *ended = (0, *nodes),
             Event::Hit { .. }
             | Event::Done { .. }
             | Event::Failed { .. }
@@ -63,6 +63,7 @@ pub(super) fn line(event: &Event, count: &str) -> Option<String> {
         Event::Grown { seeds, nodes, text } => {
             format!("{text}, {seeds} in all · {nodes} nodes")
         }
+        Event::Extended { nodes, text } => format!("{text} · {nodes} nodes"),
         Event::Warning { label, text } => format!("warning: {label}: {text}"),
         Event::Done { label, seconds, .. } => format!("{count} {label} · {seconds:.1} s"),
         Event::Failed { label, message, help, .. } => {

@@ -58,7 +58,8 @@ keys! {
         /// How many are tested; the same for every seed.
         test: Option<Amount> = None,
         /// Whether each class is drawn in proportion; of several labels, the rarest that an item has;
-        /// of numbers, tenths of the items by rank.
+        /// of numbers, tenths of the items by rank. A `train_size` of a stage is drawn so in any case,
+        /// from what the split gives it.
         stratify: bool = true,
         /// What happens to a group that stands on two sides of a given split.
         on_group_cross: OnGroupCross = OnGroupCross::Error,
@@ -442,7 +443,9 @@ impl SplitRule {
             return Ok(pool);
         }
         split.is_drawn = true;
-        subset(&pool, &strata(dataset), count, seed)
+        let alike = || vec![0; dataset.items().len()];
+        let strata = if self.stratify { strata(dataset) } else { alike() };
+        subset(&pool, &strata, count, seed)
     }
 
     /// About `count` of the pool, whole groups, in proportion of classes; and the rest.

@@ -31,6 +31,13 @@ pub enum Event {
         /// Why.
         text: String,
     },
+    /// Lists of learning rates grow: everything begins anew, and what is there is found.
+    Extended {
+        /// Nodes from now on.
+        nodes: usize,
+        /// Which, and why.
+        text: String,
+    },
     /// A node begins to work.
     Started {
         /// Its number.

@@ -1,6 +1,6 @@
 //! Doing a plan's work: keys, hits, locks, failures as outcomes, and what it cost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +55,8 @@ pub struct Execution {
     meter: Arc<Meter>,
     /// Outcomes so far, for repairing a damaged input.
     outcomes: Mutex<BTreeMap<usize, Outcome>>,
+    /// Nodes that wait for another time.
+    held: Mutex<BTreeSet<usize>>,
 }
 
 impl Execution {
@@ -67,14 +69,29 @@ impl Execution {
         stop: Arc<AtomicBool>,
         jobs: usize,
     ) -> Self {
-        let (meter, outcomes) = (Arc::new(Meter::none()), Mutex::default());
-        Self { plan, store, workshop, listener, stop, jobs, meter, outcomes }
+        let (meter, outcomes, held) = (Arc::new(Meter::none()), Mutex::default(), Mutex::default());
+        Self { plan, store, workshop, listener, stop, jobs, meter, outcomes, held }
     }
 
     /// With what measures energy.
     #[must_use]
     pub fn metered(self, meter: Arc<Meter>) -> Self {
         Self { meter, ..self }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Lets these nodes wait, and all others work: what has an outcome keeps it when an engine comes
+    /// again.
+    pub fn hold(&self, nodes: BTreeSet<usize>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
+    }
+
+    fn is_held(&self, index: usize) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(&index)
     }
 
     fn node(&self, index: usize) -> &Node {
@@ -315,6 +332,10 @@ impl Work for Execution {
     }
 
     fn look(&self, index: usize, _: &[Arc<Outcome>]) -> Option<Outcome> {
+        let known = self.outcomes().get(&index).cloned();
+        if known.is_some() || self.is_held(index) {
+            return Some(known.unwrap_or(Outcome::Cancelled));
+        }
         let outcome = match self.given(index) {
             // What is there already is found even while stopping: it costs nothing.
             Ok(given) => match self.fields(index, &given) {

@@ -122,6 +122,19 @@ pub fn of(plan: &Plan, store: &Store, runtime: &Runtime, jobs: usize) -> Forecas
     Forecast { pipeline: plan.name.clone(), nodes, jobs, seconds, guessed, most }
 }
 
+/// The results that are there of a plan's nodes, as far as those before them are.
+pub fn there(plan: &Plan, store: &Store, runtime: &Runtime) -> Vec<Option<Arc<Record>>> {
+    let found = vec![None; plan.nodes.len()];
+    let mut looking = Looking { plan, store, runtime, jobs: 1, found, past: None, guessed: 0.0 };
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let Some(given) = looking.given(node) else { continue };
+        if let Ok(fields) = key::fields(node.job.as_ref(), &given, runtime) {
+            looking.is_there(index, &fields);
+        }
+    }
+    looking.found
+}
+
 impl Forecast {
     /// How many results are there.
     pub fn hits(&self) -> usize {

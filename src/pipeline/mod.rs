@@ -4,6 +4,7 @@ mod budget;
 pub mod energy;
 pub mod engine;
 pub mod execute;
+pub mod extension;
 mod facts;
 pub mod forecast;
 pub mod growth;

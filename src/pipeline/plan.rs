@@ -10,14 +10,15 @@ use crate::data::{Copies, Dataset, FindCopies, OnBad, OnLeak, OpenError, Survey,
 use crate::onnx::budget::Budget;
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
-use crate::store::{RunLeaks, RunSkipped, RunStage};
+use crate::store::{RunLeaks, RunSkipped, RunStage, Store};
 use crate::transferability::advisor::Outcome;
 
+use super::extension::{self, Extensions, Group, Results, Then};
 use super::growth::{self, Growth};
 use super::models::open_model;
 use super::settings::Origins;
 use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Seeds, Source, StageSpec};
-use super::{budget, facts, leaks, only, sealed};
+use super::{budget, facts, forecast, leaks, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -29,6 +30,10 @@ pub struct Plan {
     pub growth: Option<Growth>,
     /// The work.
     pub nodes: Vec<Node>,
+    /// Arms whose lists of learning rates may grow together.
+    groups: Vec<Group>,
+    /// By what they have grown so far.
+    extensions: Extensions,
     /// What a reader should know before any work.
     pub notes: Vec<String>,
     /// What it is about, for a reader: a line for each data set and each model that is trained.
@@ -63,6 +68,8 @@ pub struct Request<'a> {
     pub seeds: Option<usize>,
     /// Seeds of a later look at a study that grows.
     pub grown: Option<usize>,
+    /// By what lists of learning rates have grown so far.
+    pub extensions: Extensions,
     /// `--limit` of the command line: items of each part at most.
     pub limit: Option<usize>,
     /// `--only` of the command line: stages, with or without axes.
@@ -79,6 +86,32 @@ pub struct Request<'a> {
     pub outcomes: Vec<Outcome>,
 }
 
+impl Plan {
+    /// What comes next, given what trials have left so far: another plan, a part of this one, or all
+    /// of it.
+    pub fn next(&self, result: Results<'_>) -> Then {
+        extension::next(&self.groups, &self.nodes, &self.extensions, result)
+    }
+
+    /// By what lists of learning rates have grown, if what is in the store lets them grow further.
+    pub fn longer(&self, store: &Store, runtime: &Runtime) -> Option<Extensions> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let there = forecast::there(self, store, runtime);
+        let result = |node: usize| extension::result(there.get(node)?.as_ref()?, store);
+        match self.next(&result) {
+            Then::Extend(longer) => Some(longer),
+            Then::Hold(_) | Then::Go => None,
+        }
+    }
+
+    /// By what lists of learning rates have grown.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
 /// Builds a plan, or tells everything that is wrong.
 pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     let mut found = Found::default();
@@ -89,7 +122,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     };
     let mut builder = Builder::open(&document, request, found);
     builder.plan_stages(&document);
-    let Builder { mut site, mut stages, mut warnings, growth, .. } = builder;
+    let Builder { mut site, mut stages, mut warnings, growth, pairs, .. } = builder;
     let leaks = leaks::found(&document, &request.copies, &mut site, &mut warnings);
     sealed::advise_first(&mut site, &mut stages);
     if let Seeds::Until(until) = &document.seeds {
@@ -105,6 +138,8 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     let skipped = skipped(&site);
     choose_device(&document.device, request.runtime, &mut site);
     site.found.into_result(&request.source.name, &request.source.text)?;
+    let extensions = request.extensions.clone();
+    let groups = extension::groups(&pairs, &stages, &site.nodes, &extensions);
     let limit = request.limit.map(|most| {
         format!("at most {most} items of each part: good for trying out, not for conclusions")
     });
@@ -113,7 +148,13 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         seeds: site.seeds,
         growth,
         nodes: site.nodes,
-        notes: limit.into_iter().chain(site.notes).collect(),
+        groups,
+        notes: limit
+            .into_iter()
+            .chain(site.notes)
+            .chain(extensions.notes().iter().cloned())
+            .collect(),
+        extensions,
         facts,
         stages,
         skipped,
@@ -153,6 +194,8 @@ struct Builder {
     stages: Vec<RunStage>,
     warnings: Vec<(String, String)>,
     growth: Option<Growth>,
+    /// Arms of verdicts with what they are compared with.
+    pairs: Vec<[String; 2]>,
 }
 
 /// The repetitions of a document: those of the command line, of a look, or of the file.
@@ -174,6 +217,7 @@ impl Builder {
         let mut site = Site::new(seeds, found, Arc::clone(&request.look));
         site.outcomes.clone_from(&request.outcomes);
         site.interim = interim;
+        site.extended = request.extensions.rates();
         if document.stages.entries.is_empty() && document.stages.broken.is_empty() {
             let help = "write `stages:` with at least one stage";
             site.problem(Problem::anywhere("the pipeline has no stages").help(help));
@@ -197,7 +241,14 @@ impl Builder {
                 site.problem(Problem::at(name.place, message).help("rename one of them"));
             }
         }
-        Self { site, origins: Origins::of(document), stages: vec![], warnings, growth }
+        Self {
+            site,
+            origins: Origins::of(document),
+            stages: vec![],
+            warnings,
+            growth,
+            pairs: vec![],
+        }
     }
 
     fn plan_stages(&mut self, document: &Document) {
@@ -308,6 +359,9 @@ impl Builder {
             let arm = offers.classifier.as_ref().map(|classifier| &classifier.arm);
             stage.setting = arm.and_then(|arm| self.origins.setting(arm, site));
             self.stages.push(stage);
+            let name = |index: usize| offers.verdict_of.get(index).cloned().unwrap_or_default();
+            let pairs = offers.pairs.iter().map(|&(arm, baseline)| [name(arm), name(baseline)]);
+            self.pairs.extend(pairs);
         }
         site.planned.push(Planned {
             stage: draft.name.0.clone(),

@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::store::{ArtifactRef, Key, Mapped, Store, StoreError};
-use crate::train::{Draft, Workshop};
+use crate::train::{Draft, Monitor, Workshop};
+
+use super::artifacts::TrialResult;
 
 /// Work that can be planned, cached and explained.
 pub trait Job: Send + Sync {
@@ -37,6 +39,11 @@ pub trait Job: Send + Sync {
         None
     }
 
+    /// What it chooses among, if that may grow at its ends; nothing if it chooses nothing.
+    fn searches(&self) -> Option<Search> {
+        None
+    }
+
     /// How many cores it can use.
     fn cores(&self) -> Cores {
         Cores::One
@@ -59,6 +66,24 @@ pub struct Learning {
     pub items: usize,
     /// Items in a step, where it takes steps.
     pub batch: Option<usize>,
+}
+
+/// Learning rates that work chooses among, each tried by work before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// The rates, ascending.
+    pub rates: Vec<f64>,
+    /// The port at which what came of each comes in.
+    pub ports: Vec<String>,
+    /// What on val decides.
+    pub monitor: Monitor,
+}
+
+impl Search {
+    /// What a trial gave on val, lower being better; nothing if it diverged.
+    pub fn error(&self, trial: &TrialResult) -> Option<f64> {
+        trial.best().map(|point| self.monitor.error(point))
+    }
 }
 
 /// How many cores work can use.

@@ -24,7 +24,7 @@ mod training;
 
 pub use data::{OpenDataset, Sample};
 pub use feeding::is_fed;
-pub use job::{Context, Cores, Failure, Given, Job, Learning, Outputs, Speed};
+pub use job::{Context, Cores, Failure, Given, Job, Learning, Outputs, Search, Speed};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
 pub use model::{BaseModel, Batch, Source, Tells, carried_input, metadata};
 pub use names::{Name, Reference, full_name};

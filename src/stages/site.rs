@@ -123,6 +123,8 @@ pub struct Offers {
     pub estimates: Option<EstimatesOffer>,
     /// The arms of a verdict, of advice or of a front, in the order of their numbers.
     pub verdict_of: Vec<String>,
+    /// Which of these each arm of a verdict is compared with: both by their numbers.
+    pub pairs: Vec<(usize, usize)>,
     /// Advice before training.
     pub advice: Option<AdviceOffer>,
 }
@@ -410,6 +412,8 @@ pub struct Site {
     pub look: Look,
     /// What came of earlier advice.
     pub outcomes: Vec<AdviceOutcome>,
+    /// Learning rates by which lists have grown, by the stage with its axes.
+    pub extended: BTreeMap<String, Vec<f64>>,
 }
 
 impl Site {
@@ -432,6 +436,7 @@ impl Site {
             stage: String::new(),
             place: Place::default(),
             outcomes: vec![],
+            extended: BTreeMap::new(),
         }
     }
 

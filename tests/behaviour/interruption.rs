@@ -42,13 +42,13 @@ fn tables(folder: &Path) -> Vec<String> {
 }
 
 /// A run that tells its events.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     events: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Running {
-    fn start(study: &Study) -> Self {
+    pub(crate) fn start(study: &Study) -> Self {
         let mut program = study.runner(&Backend::Embedded);
         program.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = program.spawn().expect("the program starts");
@@ -57,7 +57,7 @@ impl Running {
     }
 
     /// Waits for an event.
-    fn wait_for(&mut self, wanted: &dyn Fn(&Json) -> bool) {
+    pub(crate) fn wait_for(&mut self, wanted: &dyn Fn(&Json) -> bool) {
         let found = self.events.by_ref().any(|line| {
             let event = serde_json::from_str(&line.expect("it speaks UTF-8"));
             wanted(&event.expect("events are JSON"))
@@ -72,7 +72,7 @@ impl Running {
     }
 
     /// Interrupts as Ctrl-C does; tells the exit code and what was said.
-    fn interrupt(mut self) -> (Option<i32>, String) {
+    pub(crate) fn interrupt(mut self) -> (Option<i32>, String) {
         let mut interrupt = Command::new("kill");
         let sent = interrupt.arg("-INT").arg(self.child.id().to_string()).status();
         assert!(sent.expect("`kill` is there").success());

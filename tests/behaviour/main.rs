@@ -20,6 +20,7 @@ mod determinism;
 mod devices;
 mod diverging;
 mod energy;
+mod extending;
 mod foreign_forms;
 mod formats;
 mod frozen;

@@ -91,7 +91,7 @@ seeds: 2
 datasets:
   digits:
     csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }
-    split: { val: 50, test: 60, stratify: false }
+    split: { train: 150, val: 50, test: 60, stratify: false }
 stages:
   source:
     pretrain:
@@ -125,8 +125,12 @@ stages:
         format!("{pixels},{}\n", (digit.parse::<u32>().unwrap() * 3 + 1) % 7)
     };
     study.write("digits.csv", digits.lines().map(relabelled).collect::<String>().as_bytes());
-    study.run().succeeds();
+    let again = study.run().succeeds();
     assert!(learnt(&study) == before, "labels changed what was learnt");
+    // Nor are they part of any key: what was learnt is there.
+    let worked = again.worked();
+    let is_of_a_source = |label: &String| label.starts_with("source") || label.contains("digits (");
+    assert!(!worked.is_empty() && !worked.iter().any(is_of_a_source), "{again}");
 }
 
 #[test]

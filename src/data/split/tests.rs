@@ -59,6 +59,30 @@ fn fractions_are_drawn_in_proportion_of_classes() {
 }
 
 #[test]
+fn where_nothing_is_in_proportion_labels_decide_nothing() {
+    let of_labels = |ones: usize| {
+        let dataset = dataset(false, |_| None);
+        let mut items = dataset.items().to_vec();
+        for item in &mut items {
+            item.label = usize::from(item.row < ones);
+        }
+        Dataset::new(dataset.classes().to_vec(), items, Box::new(Nothing))
+    };
+    let count = |count| Some(Amount::Count(Count(count)));
+    let rule = |stratify| SplitRule {
+        train: count(90),
+        val: count(60),
+        test: count(60),
+        stratify,
+        ..defaults()
+    };
+    let drawn = |stratify, ones| rule(stratify).draw(&of_labels(ones), Seed(0)).unwrap();
+    assert_eq!(drawn(false, 100).train.len(), 90);
+    assert_eq!(drawn(false, 100), drawn(false, 200));
+    assert_ne!(drawn(true, 100), drawn(true, 200));
+}
+
+#[test]
 fn the_test_part_is_the_same_for_every_seed_and_the_rest_is_not() {
     let dataset = dataset(false, |_| None);
     let [first, second] = [0, 1].map(|seed| thirds().draw(&dataset, Seed(seed)).unwrap());

@@ -5,6 +5,7 @@ mod array;
 mod beside;
 mod chosen;
 mod curves;
+mod edge;
 mod estimates;
 mod evaluation;
 mod front;
@@ -21,6 +22,7 @@ pub use curves::{
     CrossingRow, CurveRow, FreezeSweeps, LawRow, LearningCurves, Mean, RisingRow, Risings, SizeRow,
     Span, SweepRow, TimesRow,
 };
+pub use edge::{End, edge};
 pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use front::{Damage, FrontRow, FrontRows};

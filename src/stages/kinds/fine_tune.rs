@@ -254,7 +254,7 @@ impl FineTune {
         let training = self.training.settled(sample.train.len(), random, site)?;
         let training = training.suited(data, site)?;
         training.check(site)?;
-        Some(training)
+        Some(training.extended(site))
     }
 
     fn head_at(&self, base: &BaseModel, site: &mut Site) -> Option<String> {

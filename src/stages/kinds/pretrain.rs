@@ -144,7 +144,7 @@ impl Pretrain {
         let training = training.settled(sample.train.len(), true, site)?;
         let training = training.suited(data, site)?;
         training.check(site)?;
-        Some(training)
+        Some(training.extended(site))
     }
 
     /// The surrogate task that takes the place of labels.

@@ -84,6 +84,7 @@ impl Kind for Transfer {
             _ => vec![],
         };
         inputs.extend(methods::inputs(&scores.arms, &methods, site.seeds.len()));
+        let compared = pairs.clone();
         let job = Compare {
             metric: metric.name(),
             target: scores.arms.first().map(|arm| arm.data.dataset.target()).unwrap_or_default(),
@@ -103,7 +104,7 @@ impl Kind for Transfer {
         };
         site.add("", None, job, inputs);
         let verdict_of = scores.arms.iter().map(ScoredArm::name).collect();
-        Some(Offers { verdict_of, ..Offers::default() })
+        Some(Offers { verdict_of, pairs: compared, ..Offers::default() })
     }
 }
 

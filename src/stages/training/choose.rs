@@ -14,7 +14,7 @@ use super::super::artifacts::{
     Outcome, Predictions, Selection, TrialResult, get_json, put_json, read_vectors,
 };
 use super::super::class_weights::ClassWeights;
-use super::super::job::{Context, Failure, Job, Learning, Outputs, Speed};
+use super::super::job::{Context, Failure, Job, Learning, Outputs, Search, Speed};
 use super::super::model::metadata;
 use super::super::probabilities::{link_word, log_probabilities, no_probabilities, shift_prior};
 use super::super::probing::told;
@@ -63,6 +63,13 @@ impl Job for Choose {
 
     fn learns(&self) -> Option<Learning> {
         Some(Learning { items: self.task.sample.train.len(), batch: Some(self.task.batch()) })
+    }
+
+    fn searches(&self) -> Option<Search> {
+        let training = &self.task.training;
+        let rates = Some(training.lr.listed()).filter(|_| training.may_extend())?;
+        let ports = (0..rates.len()).map(|index| trial_ports(index)[0].clone()).collect();
+        Some(Search { rates, ports, monitor: training.monitor.clone() })
     }
 
     fn expected(&self, speed: Speed) -> f64 {

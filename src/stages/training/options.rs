@@ -37,6 +37,12 @@ keys! {
         micro_batch: Option<Count> = None,
         /// Learning rates of the head to choose from, on val; or `range_test`.
         lr: Rates = Rates::from([3e-4, 1e-3, 3e-3].as_slice()),
+        /// Whether a list of learning rates may grow: where a stage and its baseline in a `transfer`
+        /// stage choose from the same list, and the best of either, in the mean over seeds, is the
+        /// first or the last, both try a decade beyond that end, too, and so does whatever else is
+        /// compared with them by the same list; twice at most. What a protocol fills in stays as it
+        /// was published.
+        extend_lr: bool = true,
         /// How weights follow gradients.
         optimizer: Optimiser = Optimiser::AdamW(defaults()),
         /// How the learning rate changes over the steps.
@@ -218,6 +224,20 @@ impl Training {
             .kind("augment", as_written(&self.augment))
     }
 
+    /// The same with the learning rates by which the list of the stage being planned has grown.
+    pub(in super::super) fn extended(mut self, site: &Site) -> Self {
+        if let Some(more) = site.extended.get(&site.stage).filter(|_| self.may_extend()) {
+            self.lr = self.lr.with(more);
+        }
+        self
+    }
+
+    /// Whether the learning rates are a list that may grow at its ends.
+    pub(super) fn may_extend(&self) -> bool {
+        let is_published = self.protocol.is_some() && self.said("lr").is_none();
+        self.extend_lr && !is_published && self.lr.listed().len() > 1
+    }
+
     /// How targets and inputs are softened.
     pub(super) fn mixing(&self) -> Mixing {
         let mixup = self.mixup.map(Above0::get);
@@ -231,6 +251,8 @@ impl Training {
         key["lr"] = self.lr.key();
         if let Json::Object(fields) = &mut key {
             fields.remove("protocol");
+            // Nor does what a list may grow to, but by the rates themselves.
+            fields.remove("extend_lr");
             fields.retain(|name, value| {
                 !LATER.contains(&name.as_str()) || plain.get(name) != Some(value)
             });

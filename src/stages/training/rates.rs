@@ -45,12 +45,20 @@ impl Rates {
         }
     }
 
-    fn listed(&self) -> Vec<f64> {
+    /// The rates that are listed, ascending, each once.
+    pub(super) fn listed(&self) -> Vec<f64> {
         let Self::Listed(rates) = self else { return vec![] };
         let mut rates: Vec<f64> = rates.iter().map(|rate| rate.get()).collect();
         rates.sort_by(f64::total_cmp);
         rates.dedup();
         rates
+    }
+}
+
+impl Rates {
+    /// The same list with more rates.
+    pub(super) fn with(&self, more: &[f64]) -> Self {
+        Self::from(&[&self.listed(), more].concat()[..])
     }
 }
 

@@ -2,13 +2,16 @@
 
 use crate::stats::{Measure, student_quantile};
 
-use super::super::super::artifacts::Predictions;
+use super::super::super::artifacts::{End, Predictions, Selection, edge};
 use super::super::super::job::{Context, Failure, Given};
 
 /// The port of one seed of an arm.
 pub(super) fn port(arm: usize, seed: usize) -> String {
     format!("arm_{arm}_seed_{seed}")
 }
+
+/// The setting that counts neighbours.
+const NEIGHBOURS: &str = "k";
 
 /// What one arm predicted, seed by seed.
 pub(super) struct ArmRuns {
@@ -93,21 +96,19 @@ impl ArmRuns {
         self.seeds.iter().any(|run| matches!(run, SeedRun::Diverged))
     }
 
-    /// Whether the value chosen most often lies at an end of a list of several: judged by the mean
-    /// over seeds of what each value gave on val.
+    /// Whether the best value lies at an end of a list of several, so that a better one may lie
+    /// beyond: there are no fewer neighbours than one.
     pub(super) fn at_grid_edge(&self) -> bool {
-        let curves: Vec<_> = self.present().filter_map(|p| p.selection.as_ref()).collect();
-        let Some(first) = curves.first() else { return false };
-        let count = first.curve.len();
-        if count < 2 || curves.iter().any(|selection| selection.curve.len() != count) {
-            return false;
-        }
-        let mean = |index: usize| {
-            let values = curves.iter().map(|s| s.curve[index].1.unwrap_or(f64::INFINITY));
-            values.sum::<f64>() / curves.len() as f64
+        let selections: Vec<_> = self.present().filter_map(|p| p.selection.as_ref()).collect();
+        let curves: Vec<_> = selections.iter().map(|selection| &selection.curve[..]).collect();
+        let least = |selection: &&Selection| {
+            selection.setting == NEIGHBOURS && selection.curve.first().is_some_and(|it| it.0 <= 1.0)
         };
-        let best = (0..count).min_by(|a, b| mean(*a).total_cmp(&mean(*b)));
-        best == Some(0) || best == Some(count - 1)
+        match edge(&curves) {
+            Some(End::Below) => !selections.iter().all(least),
+            Some(End::Above) => true,
+            None => false,
+        }
     }
 
     /// Whether the val score still rose when the budget ran out: by more than half of what counts
