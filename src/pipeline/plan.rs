@@ -10,14 +10,14 @@ use crate::data::{Copies, Dataset, FindCopies, OnBad, OnLeak, OpenError, Survey,
 use crate::onnx::budget::Budget;
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
-use crate::store::{RunLeaks, RunSkipped, RunStage};
+use crate::store::{RunLeaks, RunModel, RunSkipped, RunStage};
 use crate::transferability::advisor::Outcome;
 
 use super::growth::{self, Growth};
 use super::models::open_model;
 use super::settings::Origins;
 use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Seeds, Source, StageSpec};
-use super::{budget, facts, leaks, only, sealed};
+use super::{budget, facts, leaks, models, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -33,6 +33,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What it is about, for a reader: a line for each data set and each model that is trained.
     pub facts: Vec<String>,
+    /// Base models of the file.
+    pub models: Vec<RunModel>,
     /// Stages with what tables tell of them.
     pub stages: Vec<RunStage>,
     /// Items left out because they cannot be read.
@@ -103,6 +105,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     }
     let facts = facts::of(&site);
     let skipped = skipped(&site);
+    let models = models::recorded(&document, &site);
     choose_device(&document.device, request.runtime, &mut site);
     site.found.into_result(&request.source.name, &request.source.text)?;
     let limit = request.limit.map(|most| {
@@ -115,6 +118,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
         nodes: site.nodes,
         notes: limit.into_iter().chain(site.notes).collect(),
         facts,
+        models,
         stages,
         skipped,
         leaks,

@@ -57,3 +57,4 @@ mod verdicts;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;
+mod wrong_settings;
