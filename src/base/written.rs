@@ -30,8 +30,10 @@ pub struct Written {
 /// What was written, by YAML's core types.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing, `~` or `null`.
+    /// `~` or `null`: as if it were left out.
     Null,
+    /// Nothing at all after a key.
+    Missing,
     /// `true` or `false`.
     Bool(bool),
     /// A whole number.
@@ -77,7 +79,7 @@ impl Written {
     /// What kind of thing this is, for messages: "a list".
     pub fn kind(&self) -> &'static str {
         match self.value {
-            Value::Null => "nothing",
+            Value::Null | Value::Missing => "nothing",
             Value::Bool(_) => "true or false",
             Value::Integer(_) => "a whole number",
             Value::Float(_) => "a decimal number",
@@ -90,7 +92,7 @@ impl Written {
     /// A scalar as text; `None` for lists and maps.
     pub fn scalar(&self) -> Option<String> {
         match &self.value {
-            Value::Null => Some(String::new()),
+            Value::Null | Value::Missing => Some(String::new()),
             Value::Bool(value) => Some(value.to_string()),
             Value::Integer(value) => Some(value.to_string()),
             Value::Float(value) => Some(value.to_string()),

@@ -314,6 +314,7 @@ fn describe(source: &Source, plan: &Plan, common: &Common, runtime: &str) -> Run
         notes: plan.notes.clone(),
         skipped: plan.skipped.clone(),
         leaks: plan.leaks.clone(),
+        models: plan.models.clone(),
         stages: plan.stages.clone(),
         nodes: vec![],
         tests: vec![],

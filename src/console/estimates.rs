@@ -1,6 +1,6 @@
 //! Scores before training as text.
 
-use crate::tables::EstimateTable;
+use crate::tables::{Agreement, EstimateTable};
 
 use super::summary::{aligned, signed};
 
@@ -36,6 +36,18 @@ pub(super) fn render(pipeline: &str, table: &EstimateTable) -> String {
         table.items,
         table.size,
         aligned(&packed)
+    )
+}
+
+/// How far scores put features in one order.
+pub(super) fn agreement(told: &Agreement) -> String {
+    format!(
+        "  {} scores agree by W = {:.2} on the order of {} features for {} (Kendall: 1 is one order, 0 \
+         none)",
+        told.scores.len(),
+        told.w,
+        told.features,
+        told.target
     )
 }
 

@@ -10,12 +10,19 @@ use super::{advice, curves, estimates, front};
 /// The summary as lines of text, without a line break at its end.
 pub fn render(summary: &Summary) -> String {
     let before = summary.estimates.iter().map(|table| estimates::render(&summary.pipeline, table));
+    let agreements = summary.agreements.iter().map(estimates::agreement);
     let verdicts = summary.verdicts.iter().map(|table| verdict(&summary.pipeline, table));
     let advice = summary.advice.iter().map(|table| advice::render(&summary.pipeline, table));
     let worth = summary.advice.iter().filter_map(|table| advice::worth(&summary.pipeline, table));
     let curves = curves::render(&summary.pipeline, &summary.curves);
     let fronts = summary.fronts.iter().map(|table| front::render(&summary.pipeline, table));
-    let told = before.chain(advice).chain(verdicts).chain(fronts).chain(curves).chain(worth);
+    let told = before
+        .chain(agreements)
+        .chain(advice)
+        .chain(verdicts)
+        .chain(fronts)
+        .chain(curves)
+        .chain(worth);
     let mut parts: Vec<String> = told.collect();
     if !summary.scores.is_empty() {
         parts.push(scores(&summary.pipeline, &summary.scores));

@@ -156,9 +156,12 @@ mod tests {
         let draws = Draws::of(0, 0, "test");
         let of = |law, name| curve(law, 0.0, name, &draws);
         let (scratch, transfer) = (of(SCRATCH, "s"), of(TRANSFER, "t"));
-        for (n, effective) in [(25.0, 64.496), (100.0, 123.242), (400.0, 209.528)] {
+        for (n, effective, transferred) in
+            [(25.0, 64.496, 39.496), (100.0, 123.242, 23.242), (400.0, 209.528, -190.472)]
+        {
             let found = transfer.effective(&scratch, n).unwrap();
             assert!((found - effective).abs() < 1e-3, "{n}: {found}");
+            assert!((found - n - transferred).abs() < 1e-3, "{n}: {found}");
         }
         // Nothing that scratch could do reaches a smaller error than its rest.
         let better = of(PowerLaw { a: 0.01, ..TRANSFER }, "b");

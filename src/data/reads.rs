@@ -54,7 +54,7 @@ impl Read for Reads {
                             ids, masks, signals, rows of features.",
         });
         json!({
-            "title": format!("the keys of `input_rule`, or `{AS_IT_IS}`"),
+            "title": format!("the keys of `input`, or `{AS_IT_IS}`"),
             "oneOf": [word, InputRule::schema()],
         })
     }

@@ -78,6 +78,36 @@ keys! {
 /// A permutation of nine tiles can still be listed; one of sixteen cannot.
 const MOST_TILES: usize = 9;
 
+impl Jigsaw {
+    /// Why images of this height and width cannot be put together so, and the way out.
+    fn misfit(&self, height: usize, width: usize) -> Option<(String, String)> {
+        let (grid, permutations, views) = (self.grid.0, self.permutations.0, self.views.0);
+        let tiles = grid * grid;
+        let orders: usize = (1..=tiles.min(MOST_TILES)).product();
+        let told = |message: String, help: String| Some((message, help));
+        if grid < 2 || tiles > MOST_TILES {
+            let message = format!("{grid}×{grid} tiles: 2×2 and 3×3 can be shuffled");
+            return told(message, "write `grid: 2` or `grid: 3`".to_owned());
+        }
+        if !height.is_multiple_of(grid) || !width.is_multiple_of(grid) {
+            let message = format!("{height}×{width} pixels are no {grid}×{grid} tiles of one size");
+            let help = format!("choose a `size` of the input that is a multiple of {grid}");
+            return told(message, format!("{help}, or another `grid`"));
+        }
+        if permutations < 2 || permutations > orders {
+            let message = format!("{tiles} tiles have 2 to {orders} permutations to tell apart");
+            return told(message, format!("write `permutations: {}`", orders.min(12)));
+        }
+        if views > permutations {
+            let message = format!(
+                "{views} views of an image cannot all differ in {permutations} permutations"
+            );
+            return told(message, format!("write `views: {permutations}` or less"));
+        }
+        None
+    }
+}
+
 impl Objective {
     /// What it is called beside the data set; nothing where labels are told.
     pub fn told(&self) -> Option<String> {
@@ -104,38 +134,20 @@ impl Objective {
         }
     }
 
-    /// Why images of this height and width have no such task, if they have none.
-    pub fn misfit(&self, height: usize, width: usize) -> Option<String> {
+    /// Why images of this height and width have no such task, and the way out, if they have none.
+    pub fn misfit(&self, height: usize, width: usize) -> Option<(String, String)> {
         match self {
             Self::Supervised => None,
             Self::Rotation => (height != width).then(|| {
-                format!(
-                    "images of {height}×{width} pixels show by their sides that they were turned"
-                )
+                let turned = "show by their sides that they were turned";
+                let message = format!("images of {height}×{width} pixels {turned}");
+                (message, "choose a square `size` of the input, or another objective".to_owned())
             }),
-            Self::Jigsaw(Jigsaw { grid, permutations, views }) => {
-                let tiles = grid.0 * grid.0;
-                let orders: usize = (1..=tiles.min(MOST_TILES)).product();
-                if grid.0 < 2 || tiles > MOST_TILES {
-                    Some(format!("{0}×{0} tiles: 2×2 and 3×3 can be shuffled", grid.0))
-                } else if !height.is_multiple_of(grid.0) || !width.is_multiple_of(grid.0) {
-                    Some(format!(
-                        "{height}×{width} pixels are no {0}×{0} tiles of one size",
-                        grid.0
-                    ))
-                } else if permutations.0 < 2 || permutations.0 > orders {
-                    Some(format!("{tiles} tiles have 2 to {orders} permutations to tell apart"))
-                } else if views.0 > permutations.0 {
-                    let (views, all) = (views.0, permutations.0);
-                    Some(format!(
-                        "{views} views of an image cannot all differ in {all} permutations"
-                    ))
-                } else {
-                    None
-                }
-            }
-            Self::Denoise(Denoise { size, .. }) => (size.0 > height.min(width))
-                .then(|| format!("{height}×{width} pixels have no version of {0}×{0}", size.0)),
+            Self::Jigsaw(jigsaw) => jigsaw.misfit(height, width),
+            Self::Denoise(Denoise { size, .. }) => (size.0 > height.min(width)).then(|| {
+                let message = format!("{height}×{width} pixels have no version of {0}×{0}", size.0);
+                (message, format!("write `size: {}` or less", height.min(width)))
+            }),
         }
     }
 

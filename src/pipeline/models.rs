@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::base::language::{FilePath, unexpected};
 use crate::base::{Digest, Located, Problem, Value, Written};
 use crate::data::{InputRule, Layout, Reads};
@@ -15,8 +17,10 @@ use crate::onnx::tensor::{Data, Shape, Tensor};
 use crate::onnx::{any_size, batch, external, layers, precision};
 use crate::stages::{BaseModel, Batch, Name, Site, Source, Tells, carried_input, is_fed};
 
+use crate::store::RunModel;
+
 use super::plan::Request;
-use super::spec::ModelSpec;
+use super::spec::{Document, ModelSpec};
 
 /// Opens a model, or tells everything that is wrong with it.
 pub(super) fn open_model(
@@ -67,6 +71,21 @@ pub(super) fn open_model(
     };
     check_aliases(&model, spec, site);
     Some(Arc::new(model))
+}
+
+/// What a run keeps of the models of its file.
+pub(super) fn recorded(document: &Document, site: &Site) -> Vec<RunModel> {
+    let of = |(name, spec): &(Located<Name>, ModelSpec)| {
+        let model = site.models.get(&name.0)?.as_ref()?;
+        let Source::File(digest) = &model.source else { return None };
+        Some(RunModel {
+            name: name.0.clone(),
+            digest: digest.to_string(),
+            licence: spec.licence.as_ref().map(|licence| licence.0.clone()),
+            input: json!(model.input),
+        })
+    };
+    document.models.entries.iter().filter_map(of).collect()
 }
 
 /// A model of images: rewritten if that is asked for, its batch freed if possible, and looked at.

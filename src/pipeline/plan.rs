@@ -10,7 +10,7 @@ use crate::data::{Copies, Dataset, FindCopies, OnBad, OnLeak, OpenError, Survey,
 use crate::onnx::budget::Budget;
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
-use crate::store::{RunLeaks, RunSkipped, RunStage, Store};
+use crate::store::{RunLeaks, RunModel, RunSkipped, RunStage, Store};
 use crate::transferability::advisor::Outcome;
 
 use super::extension::{self, Extensions, Group, Results, Then};
@@ -18,7 +18,7 @@ use super::growth::{self, Growth};
 use super::models::open_model;
 use super::settings::Origins;
 use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Seeds, Source, StageSpec};
-use super::{budget, facts, forecast, leaks, only, sealed};
+use super::{budget, facts, forecast, leaks, models, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -38,6 +38,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What it is about, for a reader: a line for each data set and each model that is trained.
     pub facts: Vec<String>,
+    /// Base models of the file.
+    pub models: Vec<RunModel>,
     /// Stages with what tables tell of them.
     pub stages: Vec<RunStage>,
     /// Items left out because they cannot be read.
@@ -136,6 +138,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     }
     let facts = facts::of(&site);
     let skipped = skipped(&site);
+    let models = models::recorded(&document, &site);
     choose_device(&document.device, request.runtime, &mut site);
     site.found.into_result(&request.source.name, &request.source.text)?;
     let extensions = request.extensions.clone();
@@ -156,6 +159,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
             .collect(),
         extensions,
         facts,
+        models,
         stages,
         skipped,
         leaks,

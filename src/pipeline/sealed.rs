@@ -56,7 +56,8 @@ pub(super) fn recorded(offer: &EstimatesOffer) -> Vec<RunEstimated> {
 
 /// What advice is about, for the run's record.
 pub(super) fn advised(offer: &AdviceOffer) -> RunAdvised {
-    RunAdvised { target: offer.target.clone(), models: offer.models.clone() }
+    let believed = offer.believed.map(str::to_owned);
+    RunAdvised { target: offer.target.clone(), models: offer.models.clone(), believed }
 }
 
 /// Whoever predicts for a target begins once the advice on that target stands. Advice is planned

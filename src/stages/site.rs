@@ -170,6 +170,8 @@ pub struct AdviceOffer {
     pub node: NodeId,
     /// Each source model with its layers as they are written, the lowest first.
     pub models: Vec<(String, Vec<String>)>,
+    /// How similar the file takes the sources to be.
+    pub believed: Option<&'static str>,
 }
 
 /// Scores of features before training.
@@ -568,8 +570,9 @@ impl Site {
         let planned = self.one(reference)?;
         let model = planned.offers?.model;
         if model.is_none() {
-            self.found
-                .add(Problem::at(reference.place, format!("`{}` makes no model", reference.value)));
+            let message = format!("`{}` makes no model", reference.value);
+            let help = "name a model of the file, or a stage that trains or adapts one";
+            self.found.add(Problem::at(reference.place, message).help(help));
         }
         model
     }
@@ -612,11 +615,8 @@ impl Site {
         if of_name.is_empty() {
             // A stage that is there but not planned has a problem of its own, told elsewhere.
             if !self.stage_names.contains(&reference.stage) {
-                let message = format!("no stage is called `{}`", reference.stage);
-                let known: Vec<&str> = self.stage_names.iter().map(String::as_str).collect();
-                self.found.add(
-                    Problem::at(reference.place, message).or_else_one_of(&reference.stage, known),
-                );
+                let problem = self.no_stage(reference);
+                self.found.add(problem);
             }
             return None;
         }
@@ -632,6 +632,21 @@ impl Site {
             return None;
         }
         Some(fitting)
+    }
+
+    /// A name that no stage has; it may be that of something else.
+    fn no_stage(&self, reference: &Located<Reference>) -> Problem {
+        let name = &reference.stage;
+        let problem = Problem::at(reference.place, format!("no stage is called `{name}`"));
+        if self.datasets.contains_key(name) {
+            return problem
+                .help(format!("`{name}` is a data set; name a stage that makes something of it"));
+        }
+        if self.models.contains_key(name) {
+            let help = format!("`{name}` is a model; name a stage that makes something of it");
+            return problem.help(help);
+        }
+        problem.or_else_one_of(name, self.stage_names.iter().map(String::as_str))
     }
 
     /// One node for each seed if `differ`, else one for all; the closure gets the seed and its

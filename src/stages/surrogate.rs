@@ -52,8 +52,7 @@ pub(super) fn surrogate(
 ) -> Option<Arc<OpenDataset>> {
     let told = objective.told()?;
     let [_, height, width] = rule.extents();
-    if let Some(misfit) = objective.misfit(height, width) {
-        let help = "choose another `size` of the input, or another objective";
+    if let Some((misfit, help)) = objective.misfit(height, width) {
         site.problem(Problem::at(place, misfit).help(help));
         return None;
     }

@@ -9,6 +9,7 @@ mod attribution;
 mod benjamini_hochberg;
 mod bootstrap;
 mod columns;
+mod concordance;
 mod delong;
 mod evidence;
 mod hidden;
@@ -53,6 +54,7 @@ pub use columns::{
     Column, ColumnMetric, Columns, ColumnsError, LABEL_METRICS, LabelAuroc, RSquared, Unit,
     VALUE_METRICS, with_both,
 };
+pub use concordance::concordance;
 pub use delong::DeLong;
 pub use evidence::{Decider, Evidence};
 pub use hidden::Hidden;

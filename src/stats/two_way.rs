@@ -278,6 +278,18 @@ mod tests {
         Array2::from_shape_simple_fn((seeds, items), || draws.normal())
     }
 
+    /// Of right and wrong answers, four of five right: √(0.16 / (n − 1)), which falls with the root of
+    /// the number of items.
+    #[test]
+    fn the_error_of_an_accuracy_falls_with_the_root_of_the_items() {
+        for (items, error) in [(100, 0.040), (300, 0.0231), (1000, 0.0126)] {
+            let right = |(_, item): (usize, usize)| if item % 5 == 0 { 0.0 } else { 1.0 };
+            let found = TwoWay::of(&Array2::from_shape_fn((3, items), right)).unwrap();
+            assert_close(found.mean, 0.8, PRINTED);
+            assert!((found.se - error).abs() < 3e-4, "{items}: {}", found.se);
+        }
+    }
+
     #[test]
     fn the_worked_example_comes_out() {
         let found = TwoWay::of(&three_by_eight()).unwrap();

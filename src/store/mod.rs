@@ -30,7 +30,7 @@ pub use looks::{Look, LookedArm, Looks};
 pub use record::{ArtifactRef, Cost, Energy, Key, Record};
 pub use run::{
     MOST_LEAKS, RUN_FILE, RUN_FORMAT, RunAdvised, RunEnergy, RunEstimated, RunLeak, RunLeaks,
-    RunNode, RunOutcome, RunRecord, RunSetting, RunSkipped, RunStage, RunTest,
+    RunModel, RunNode, RunOutcome, RunRecord, RunSetting, RunSkipped, RunStage, RunTest,
 };
 
 /// What can go wrong in the store.

@@ -52,6 +52,9 @@ pub struct RunRecord {
     /// Copies among the items of data sets that are tested on.
     #[serde(default)]
     pub leaks: Vec<RunLeaks>,
+    /// Base models of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<RunModel>,
     /// Stages with their combinations.
     pub stages: Vec<RunStage>,
     /// Nodes.
@@ -186,6 +189,19 @@ pub struct RunStage {
     pub advised: Option<RunAdvised>,
 }
 
+/// A base model, so that it can be had again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunModel {
+    /// What the file calls it.
+    pub name: String,
+    /// Digest of its ONNX file with all its weights.
+    pub digest: String,
+    /// Its licence, if the file says.
+    pub licence: Option<String>,
+    /// How items become its input.
+    pub input: Json,
+}
+
 /// What advice before training is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunAdvised {
@@ -193,6 +209,9 @@ pub struct RunAdvised {
     pub target: String,
     /// Each source model with its layers as they are written, the lowest first.
     pub models: Vec<(String, Vec<String>)>,
+    /// How similar the file takes the sources to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub believed: Option<String>,
 }
 
 /// What was transferred from where to where; nothing where it is not known.

@@ -64,9 +64,10 @@ impl Told {
     /// What is known of a source model, in words.
     pub(super) fn reasons(&self, model: usize) -> Vec<String> {
         let evidence = &self.advice.models[model];
-        let parts = [Some(data(evidence)), Some(alike(evidence)), self.depth(model)];
-        let far = far(evidence);
-        parts.into_iter().flatten().chain(far).collect()
+        let textbook = format!("for such a case: {}", evidence.case.textbook());
+        let measured = [Some(data(evidence)), Some(alike(evidence)), Some(textbook)];
+        let parts = measured.into_iter().chain([self.depth(model), far(evidence), risk(evidence)]);
+        parts.flatten().collect()
     }
 
     fn depth(&self, model: usize) -> Option<String> {
@@ -111,12 +112,14 @@ fn alike(evidence: &Evidence) -> String {
 /// Distances, which are shown but decide nothing where there are labels.
 fn far(evidence: &Evidence) -> Option<String> {
     let within = |null: Option<f64>| {
-        null.map(|null| format!(" ({null:.2} within the other)")).unwrap_or_default()
+        let told = |null: f64| format!(" ({null:.2} within the other)").replace('-', "−");
+        null.map(told).unwrap_or_default()
     };
     let proxy_a = evidence.proxy_a.map(|(value, null)| format!("PAD {value:.2}{}", within(null)));
     let mmd = evidence.mmd.map(|(value, null, p)| {
         let p = p.map(|p| format!(", p = {p:.3}")).unwrap_or_default();
-        format!("MMD² {value:.3}{}{p}", within(null))
+        let value = format!("{value:.3}").replace('-', "−");
+        format!("MMD² {value}{}{p}", within(null))
     });
     let known: Vec<String> = proxy_a.into_iter().chain(mmd).collect();
     (!known.is_empty()).then(|| format!("beside it {}", known.join(", ")))
@@ -135,11 +138,19 @@ fn available(evidence: &Evidence) -> Vec<String> {
     known.iter().filter(|(_, is)| *is).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-/// More weights in a new head than items to learn them from.
-fn flags(evidence: &Evidence) -> Vec<String> {
+/// Weights of a new head, where they are more than items to learn them from.
+fn large_head(evidence: &Evidence) -> Option<usize> {
     let head = (evidence.features + 1) * evidence.classes;
-    let risk = evidence.items < head as f64;
-    risk.then(|| "head_overfit_risk".to_owned()).into_iter().collect()
+    (evidence.items < head as f64).then_some(head)
+}
+
+fn risk(evidence: &Evidence) -> Option<String> {
+    let (head, items) = (large_head(evidence)?, evidence.items);
+    Some(format!("a new head has {head} weights for {items:.0} items, and may learn them by heart"))
+}
+
+fn flags(evidence: &Evidence) -> Vec<String> {
+    large_head(evidence).map(|_| "head_overfit_risk".to_owned()).into_iter().collect()
 }
 
 /// One row for each arm, the one that is advised first.
@@ -178,6 +189,7 @@ pub(super) fn table(all: &[Told]) -> Table {
         .text("size_class", word(|e| e.case.size.word()))
         .number("sim", number(|e| Some(e.similarity)))
         .text("likeness", word(|e| e.case.likeness.word()))
+        .text("believed", each().map(|(t, ..)| t.about.believed.clone()))
         .text("predicted_layer", each().map(|row| layer(&row)))
         .number("n", number(|e| Some(e.items)))
         .number("classes", number(|e| Some(e.classes as f64)))

@@ -46,6 +46,10 @@ pub(super) struct AdviceJudged {
     pub(super) told: Vec<(usize, f64, bool)>,
     pub(super) size: &'static str,
     pub(super) likeness: &'static str,
+    /// How similar the file took the sources to be.
+    pub(super) believed: Option<String>,
+    /// The verdict on the transfer arm that did best.
+    pub(super) outcome: Option<Class>,
     /// Whether scratch did better than all that was fine-tuned, where both were tested.
     pub(super) scratch_won: Option<bool>,
 }
@@ -145,6 +149,8 @@ fn judge(told: &Told, verdict: &Verdict, scored: &[Scored]) -> Option<AdviceJudg
             .collect(),
         size: evidence.case.size.word(),
         likeness: evidence.case.likeness.word(),
+        believed: told.about.believed.clone(),
+        outcome: best_transfer(told, &tested, verdict),
         scratch_won: scratch_won(told, &tested),
     })
 }
@@ -257,6 +263,14 @@ fn layers(told: &Told, tested: &[Tested<'_>]) -> Option<(usize, usize)> {
     })
 }
 
+/// The verdict on the transfer arm with the best mean.
+fn best_transfer(told: &Told, tested: &[Tested<'_>], verdict: &Verdict) -> Option<Class> {
+    let transfers = tested.iter().filter(|one| told.advice.arms[one.arm].way.frozen().is_some());
+    let best = transfers.reduce(|best, one| if one.mean > best.mean { one } else { best })?;
+    let (.., row) = verdict.rows.iter().find(|(stage, ..)| stage.name == told.arm(best.arm))?;
+    Some(row.verdict.class)
+}
+
 fn scratch_won(told: &Told, tested: &[Tested<'_>]) -> Option<bool> {
     let best = |is: fn(Way) -> bool| {
         let of = tested.iter().filter(|tested| is(told.advice.arms[tested.arm].way));
@@ -286,6 +300,9 @@ pub(super) fn table(all: &[AdviceJudged]) -> Table {
         .number("ci_hi", each().map(|j| j.interval.map(|(_, high)| high)))
         .number("eps", each().map(|j| Some(j.rope)))
         .flag("hit", each().map(|j| Some(j.is_hit())))
+        .text("likeness", each().map(|j| Some(j.likeness)))
+        .text("believed", each().map(|j| j.believed.clone()))
+        .text("outcome", each().map(|j| serde_json::json!(j.outcome?).as_str().map(str::to_owned)))
         .number("weighted_tau", each().map(|j| j.tau))
         .number("brier", of_brier(|b| Some(b.score)))
         .number("brier_base", of_brier(|b| Some(b.base)))

@@ -1,6 +1,8 @@
 //! Advice as a person reads it: what was said before, and what it was worth.
 
 use crate::base::counted;
+use crate::stages::artifacts::Advice;
+use crate::stats::Class;
 
 use super::advice::Told;
 use super::advice_judged::AdviceJudged;
@@ -42,11 +44,20 @@ fn summary(told: &Told, judged: &[AdviceJudged]) -> AdviceTable {
         rows: can.map(|arm| (told.arm(arm).to_owned(), advice.arms[arm].p_neg)).collect(),
         struck: struck.collect(),
         reasons: models.map(|model| (name(model).to_owned(), told.reasons(model))).collect(),
-        chances: match advice.learnt_from {
-            None => "chances are those of a table of textbook cases".to_owned(),
-            Some(rows) => format!("chances are learnt from {rows} outcomes for other targets"),
-        },
+        chances: chances(advice),
         worth: own.flat_map(worth).collect(),
+    }
+}
+
+/// Where chances come from, and what follows from them for scratch.
+fn chances(advice: &Advice) -> String {
+    let from = match advice.learnt_from {
+        None => "chances are those of a table of textbook cases".to_owned(),
+        Some(rows) => format!("chances are learnt from {rows} outcomes for other targets"),
+    };
+    match advice.p_best_is_scratch {
+        Some(most) => format!("{from}; that scratch is best has one of {most:.2} at most"),
+        None => from,
     }
 }
 
@@ -67,7 +78,22 @@ fn worth(judged: &AdviceJudged) -> Vec<String> {
         true => format!("layer {} was predicted and did best", told + 1),
         false => format!("layer {} was predicted, layer {} did best", told + 1, best + 1),
     });
-    [Some(choice(judged)), beside_rules(judged), layer, chances].into_iter().flatten().collect()
+    [Some(choice(judged)), beside_rules(judged), belief(judged), layer, chances]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What was believed of the sources beside what was measured and what came of it.
+fn belief(judged: &AdviceJudged) -> Option<String> {
+    let (believed, measured) = (judged.believed.as_ref()?, judged.likeness);
+    let came = match judged.outcome? {
+        Class::Positive => "the best transfer helped",
+        Class::Neutral => "the best transfer made no difference",
+        Class::Negative => "even the best transfer hurt",
+        Class::Inconclusive => "whether the best transfer helped cannot be told yet",
+    };
+    Some(format!("the source was believed {believed}, measured {measured}; {came}"))
 }
 
 /// The arm that was advised beside the best.
@@ -77,12 +103,13 @@ fn choice(judged: &AdviceJudged) -> String {
         return format!("`{}` was advised and did best in {metric}", judged.advised);
     }
     let interval = match judged.interval {
-        Some((low, high)) => format!(" [{low:.3}, {high:.3}]"),
+        Some((low, high)) => format!(" [{low:.3}, {high:.3}]").replace('-', "−"),
         None => String::new(),
     };
-    let hit = match judged.is_hit() {
-        true => ", which makes no difference",
-        false => "",
+    let hit = match (judged.is_hit(), judged.interval) {
+        (true, _) => ", which makes no difference",
+        (false, Some((low, _))) if low <= 0.0 => ", which may be chance",
+        _ => "",
     };
     format!(
         "`{}` was advised, `{}` did best: {:.3}{interval} better in {metric}{hit}",
@@ -94,27 +121,33 @@ fn choice(judged: &AdviceJudged) -> String {
 fn beside_rules(judged: &AdviceJudged) -> Option<String> {
     let rules = [
         ("full_fine_tuning", "always fine-tuning"),
+        ("probe_then_fine_tuning", "always tuning gently"),
         ("linear_probe", "always probing the last layer"),
         ("scratch", "always training from scratch"),
         ("highest_log_me", "taking the highest LogME"),
     ];
-    let regret = |name: &str| judged.rule(name);
-    let ahead = |name: &str| Some(regret(name)? - judged.regret);
-    let (better, rest): (Vec<_>, Vec<_>) = rules
+    let known: Vec<(f64, &str)> = rules
         .iter()
-        .filter_map(|(name, words)| Some((ahead(name)?, *words)))
-        .partition(|(ahead, _)| *ahead > judged.rope);
-    if better.is_empty() && rest.is_empty() {
-        return None;
-    }
-    let words = |some: &[(f64, &str)]| some.iter().map(|(_, w)| *w).collect::<Vec<_>>().join(", ");
-    Some(match (better.is_empty(), rest.is_empty()) {
-        (false, true) => format!("the advice was better than {}", words(&better)),
-        (true, _) => format!("the advice was no better than {}", words(&rest)),
-        (false, false) => format!(
-            "the advice was no better than {}, but better than {}",
-            words(&rest),
-            words(&better)
-        ),
-    })
+        .filter_map(|(name, words)| Some((judged.rule(name)? - judged.regret, *words)))
+        .collect();
+    let of = |holds: &dyn Fn(f64) -> bool| {
+        let held = known.iter().filter(|(ahead, _)| holds(*ahead));
+        held.map(|(_, words)| *words).collect::<Vec<_>>().join(", ")
+    };
+    let sides = [
+        ("worse than", of(&|ahead| ahead < -judged.rope)),
+        ("no better than", of(&|ahead| ahead.abs() <= judged.rope)),
+        ("better than", of(&|ahead| ahead > judged.rope)),
+    ];
+    let told: Vec<String> = sides
+        .iter()
+        .filter(|(_, rules)| !rules.is_empty())
+        .map(|(how, rules)| format!("{how} {rules}"))
+        .collect();
+    let (last, before) = told.split_last()?;
+    let is_mixed = !before.is_empty() && last.starts_with("better");
+    let but = if is_mixed { "but " } else { "" };
+    let last = format!("{but}{last}");
+    let all: Vec<&str> = before.iter().chain([&last]).map(String::as_str).collect();
+    Some(format!("the advice was {}", all.join(", ")))
 }

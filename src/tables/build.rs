@@ -11,9 +11,11 @@ use crate::train::RangeStep;
 
 use super::advice;
 use super::advice_judged::{self, AdviceJudged};
+use super::agreement;
 use super::arms::{Advised, SCRATCH_LONG, control};
 use super::audit;
 use super::curves;
+use super::drift;
 use super::energy;
 use super::estimates;
 use super::fits;
@@ -128,6 +130,8 @@ impl Gathered {
         let probed = (!self.probed.is_empty()).then(|| ("selection", self.selection_table()));
         let tested = self.trained.iter().any(|trained| !trained.range.is_empty());
         let range = tested.then(|| ("lr_range", self.range_table()));
+        let moved = self.trained.iter().any(|trained| !trained.drift.is_empty());
+        let drift = moved.then(|| ("drift", drift::table(&self.trained)));
         let front = (!self.fronts.is_empty()).then(|| ("front", front::table(&self.fronts, run)));
         let beside = super::beside::tables(&self.verdicts, run);
         let leaks = (!run.leaks.is_empty()).then(|| ("leaks", leak_table(run)));
@@ -136,6 +140,8 @@ impl Gathered {
         // Nor scores before training, and less often what they were worth.
         let scored = !self.estimated.is_empty();
         let scored = scored.then(|| ("transferability", estimates::table(&self.estimated)));
+        let agreed = agreement::agreements(&self.estimated);
+        let agreed = (!agreed.is_empty()).then(|| ("agreement", agreement::table(&agreed)));
         let judged = (!judged.is_empty()).then(|| ("judged", judged::table(judged)));
         let advice = (!self.advice.is_empty()).then(|| ("advice", advice::table(&self.advice)));
         let advised =
@@ -148,9 +154,11 @@ impl Gathered {
             .chain(audit)
             .chain(probed)
             .chain(range)
+            .chain(drift)
             .chain(leaks)
             .chain(looks)
             .chain(scored)
+            .chain(agreed)
             .chain(judged)
             .chain(graded)
             .chain(advice)

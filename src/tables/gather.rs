@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::base::Digest;
 use crate::stages::artifacts::{
-    ArmRow, Beside, Chosen, Estimates, Evaluation, FrontRows, MethodRow, Predictions, TrialResult,
-    Verdicts,
+    ArmRow, Beside, Chosen, Drift, Estimates, Evaluation, FrontRows, MethodRow, Predictions,
+    TrialResult, Verdicts,
 };
 use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
 use crate::train::{RangeStep, RangeTest};
@@ -74,6 +74,8 @@ pub(super) struct Trained {
     pub(super) trials: Vec<TrialResult>,
     /// The learning-rate range test before it, if there was one.
     pub(super) range: Vec<RangeStep>,
+    /// How far the weights that are kept came, layer group by layer group.
+    pub(super) drift: Vec<Drift>,
 }
 
 /// How the setting of one probe was chosen.
@@ -262,7 +264,9 @@ impl<'a> Reader<'a> {
         let seed = self.run.nodes[node].seed;
         let range: Option<RangeTest> = self.json(node, "range")?;
         let range = range.map(|test| test.curve).unwrap_or_default();
-        Ok(Some(Trained { stage: stage.clone(), seed, chosen, trials, range }))
+        // Trainings of earlier versions do not tell.
+        let drift = self.json(node, "drift")?.unwrap_or_default();
+        Ok(Some(Trained { stage: stage.clone(), seed, chosen, trials, range, drift }))
     }
 
     fn probed(&self, stage: &RunStage, node: usize) -> Result<Option<Probed>, TableError> {

@@ -4,12 +4,14 @@
 mod advice;
 mod advice_judged;
 mod advice_summary;
+mod agreement;
 mod arms;
 mod audit;
 mod beside;
 mod build;
 mod compare;
 mod curves;
+mod drift;
 mod energy;
 mod estimates;
 mod fits;
@@ -33,6 +35,7 @@ use crate::base::atomic;
 use crate::store::{RunRecord, Store};
 
 pub use advice_summary::AdviceTable;
+pub use agreement::Agreement;
 pub use compare::{
     ArmComparison, Change, CompareError, OpenedRun, RunComparison, Scope, TestsDiffer, compare,
 };

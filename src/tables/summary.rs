@@ -6,6 +6,7 @@ use crate::stats::{Class, Lean};
 use crate::store::{RunLeaks, RunRecord, RunStage};
 
 use super::advice_summary::AdviceTable;
+use super::agreement::{self, Agreement};
 use super::arms::Advised;
 use super::audit;
 use super::curves::{self, CurveSummary};
@@ -24,6 +25,8 @@ pub struct Summary {
     pub pipeline: String,
     /// Scores before training, if there are any.
     pub estimates: Vec<EstimateTable>,
+    /// How far these agree, where there are features to be put in an order.
+    pub agreements: Vec<Agreement>,
     /// Advice before training, if there is any.
     pub advice: Vec<AdviceTable>,
     /// What the run adds to the running record.
@@ -136,11 +139,22 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     let scores = if verdicts.is_empty() { score_rows(&gathered.scores) } else { vec![] };
     let estimates = estimates::summaries(&gathered.estimated);
     let looked = looks::doubts(run, &gathered.verdicts);
+    let agreements = agreement::agreements(&gathered.estimated);
     let doubts = run.leaks.iter().filter_map(leak).chain(looked).collect();
     let fronts = gathered.fronts.iter().map(|one| front::summary(one, run)).collect();
     let curves = curves::summaries(gathered);
     let pipeline = run.pipeline.clone();
-    Summary { pipeline, estimates, verdicts, curves, fronts, scores, doubts, ..Summary::default() }
+    Summary {
+        pipeline,
+        estimates,
+        agreements,
+        verdicts,
+        curves,
+        fronts,
+        scores,
+        doubts,
+        ..Summary::default()
+    }
 }
 
 /// That items of train or val are test items, too.

@@ -84,6 +84,10 @@ fn advice_stands_with_its_numbers_before_anything_is_trained() {
         assert_eq!(rows.len(), 6);
         let ranks: Vec<&str> = rows.iter().map(|row| row["rank"].as_str()).collect();
         assert_eq!(ranks, ["1", "2", "3", "4", "5", "6"]);
+        // Between all tuned and all frozen lies what freezes one of two layer groups.
+        let chances = ["tuned[freeze=none]", "tuned[freeze=block1]", "probe[layer=block1]"]
+            .map(|arm| rows.iter().find(|row| row["arm"] == arm).unwrap()["p_neg"].as_str());
+        assert_eq!(chances, ["0.4", "0.5", "0.6"]);
         let last = &rows[5];
         assert_eq!((last["arm"].as_str(), last["p_neg"].as_str()), ("floor", ""));
         for row in rows.iter().filter(|row| !row["source"].is_empty()) {
@@ -171,16 +175,18 @@ fn the_numbers_are_quoted_at_the_end() {
       advised               chance to hurt
       probe[layer=block1]   #
       tuned[freeze=none]    #
-      tuned[freeze=block1]  #
       scratch               –
+      tuned[freeze=block1]  #
       probe[layer=dense1]   #
 
       source
         n/C = 12 (60 items, 5 classes, 11 of the smallest): small as fewer than 300 items are
         similarity # (LEEP # of its range, neighbours right in # of items, # by pixels, LogME #, # by random weights): different
+        for such a case: a probe on an earlier layer; the upper layers cut off, or all tuned; scratch beside it
         probe `codes.block1`, layer 1 of 2: ridge errs by #
         beside it PAD # (# within the other), MMD² # (# within the other), p = #
-      chances are those of a table of textbook cases
+        a new head has 85 weights for 60 items, and may learn them by heart
+      chances are those of a table of textbook cases; that scratch is best has one of # at most
     ");
 }
 
@@ -207,6 +213,26 @@ fn the_same_run_again_adds_nothing_to_the_record() {
 }
 
 #[test]
+fn what_was_believed_is_told_beside_what_was_measured_and_what_came_of_it() {
+    let study = study();
+    study.replace("of: before, arms", "of: before, believed: similar, arms");
+    let told = study.run().succeeds();
+    told.says("the source was believed similar, measured different; ");
+    let judged = &rows(&study.latest(), "advice_judged")[0];
+    assert_eq!(
+        (judged["believed"].as_str(), judged["likeness"].as_str()),
+        ("similar", "different")
+    );
+    let transfer = rows(&study.latest(), "transfer");
+    let verdicts = transfer.iter().filter(|row| row["scope"] == "arm").map(|row| &row["verdict"]);
+    assert!(verdicts.clone().any(|verdict| *verdict == judged["outcome"]), "{judged:?}");
+    // Belief decides nothing: the same advice is found again without it.
+    study.replace("believed: similar, ", "");
+    assert_eq!(study.run().succeeds().done_and_hits().0, 0);
+    assert!(rows(&study.latest(), "advice").iter().all(|row| row["believed"].is_empty()));
+}
+
+#[test]
 fn what_costs_too_much_is_not_advised() {
     let study = study();
     study.replace(
@@ -219,7 +245,7 @@ fn what_costs_too_much_is_not_advised() {
     let rows = rows(&folder.unwrap(), "advice");
     let struck: Vec<&str> =
         rows.iter().filter(|r| !r["struck"].is_empty()).map(|r| r["arm"].as_str()).collect();
-    assert_eq!(struck, ["tuned[freeze=none]", "tuned[freeze=block1]", "scratch"]);
+    assert_eq!(struck, ["tuned[freeze=none]", "scratch", "tuned[freeze=block1]"]);
     assert!(rows[0]["arm"].starts_with("probe["), "{rows:?}");
     assert!(rows[5]["explanation"].starts_with("not advised: "), "{rows:?}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::harness::{Study, repository};
+use crate::harness::{Study, repository, text};
 
 fn printed(arguments: &[&str]) -> String {
     Study::new("").told(arguments).succeeds().out
@@ -67,4 +67,26 @@ fn every_key_of_the_language_is_described() {
     let mut bare = Vec::new();
     walk(&schema, "", &mut bare);
     assert!(bare.is_empty(), "these keys are not described: {bare:?}");
+}
+
+#[test]
+fn every_pipeline_and_every_test_named_on_the_page_of_settings_is_there() {
+    let page = text(&repository().join("docs"), "settings.md");
+    let named =
+        regex::Regex::new(r"`(?:pipelines/([a-z-]+\.yaml)|([a-z_]+\.rs): ([a-z_]+))`").unwrap();
+    let mut count = 0;
+    for found in named.captures_iter(&page) {
+        count += 1;
+        if let Some(pipeline) = found.get(1) {
+            let path = repository().join("pipelines").join(pipeline.as_str());
+            assert!(path.is_file(), "{} is no file", path.display());
+            continue;
+        }
+        let tests = text(&repository().join("tests/behaviour"), &found[2]);
+        let test = format!("fn {}()", &found[3]);
+        assert!(tests.contains(&test), "{} has no test {}", &found[2], &found[3]);
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| ")).count();
+    let heads = page.matches("| idea |").count();
+    assert_eq!(count, rows - heads, "every idea is shown by something");
 }

@@ -109,3 +109,101 @@ fn runs_at_the_same_time_note_their_looks_one_after_the_other() {
     let looks: Json = serde_json::from_str(&told.out).unwrap();
     assert_eq!((&looks[0]["looks"], &looks[0]["arms"]), (&3.into(), &4.into()));
 }
+
+/// Digits whose last 60 rows are tested; everything that learns or chooses, scored on val.
+fn study_of_choices() -> Study {
+    Study::new(
+        "\
+name: study
+seeds: 2
+datasets:
+  digits:
+    csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }
+    split: { train: 100, val: 60, test: { rows: 240..300 } }
+stages:
+  source:
+    pretrain: &training
+      dataset: digits
+      architecture: { plain_cnn: { channels: 4, dense: 8 } }
+      input: { size: 8, channels: 1, scale: 16 }
+      steps: 20
+      lr: [1e-3, 3e-3, 1e-2]
+  tuned:
+    fine_tune: { model: source, dataset: digits, freeze: block1, steps: 20, lr: [1e-3, 1e-2] }
+  started:
+    fine_tune: { model: source, dataset: digits, head_init: probe, steps: 20, lr: range_test }
+  codes:
+    extract: { model: source, dataset: digits, layers: dense1 }
+  logistic: { linear_probe: { features: codes, probabilities: temperature } }
+  machine: { svm: { features: codes, per_class: true, select: { folds: { count: 3 } } } }
+  least: { ridge: { features: codes, select: leave_one_out } }
+  near: { knn: { features: codes } }
+  pixels: { pixel_linear: { dataset: digits, c: [0.01, 0.1] } }
+  mapped: { direct: { model: source, dataset: digits, map: learnt } }
+  scores:
+    evaluate:
+      of: [source, tuned, started, logistic, machine, least, near, pixels, mapped]
+      metrics: [accuracy]
+",
+    )
+    .with_digits(300)
+}
+
+#[test]
+fn nothing_that_is_learnt_or_chosen_depends_on_labels_of_test_items() {
+    let study = study_of_choices();
+    study.run().succeeds();
+    let models = |study: &Study| -> Vec<Vec<u8>> {
+        let all = files(&study.latest().join("models"));
+        all.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    };
+    let told = |study: &Study| -> Vec<[String; 3]> {
+        let items = rows(&study.latest(), "items");
+        let column = |row: &std::collections::BTreeMap<String, String>| {
+            ["stage", "item", "probabilities"].map(|name| row[name].clone())
+        };
+        items.iter().map(column).collect()
+    };
+    let chosen = |study: &Study| text(&study.latest(), "selection.csv");
+    let before = (models(&study), told(&study), chosen(&study));
+    let scores = text(&study.latest(), "scores.csv");
+    let digits = std::fs::read_to_string(study.path("digits.csv")).unwrap();
+    let relabelled = digits.lines().enumerate().map(|(row, line)| {
+        let (pixels, digit) = line.rsplit_once(',').unwrap();
+        let digit: u32 = digit.parse().unwrap();
+        format!("{pixels},{}\n", if row < 240 { digit } else { (digit + 3) % 10 })
+    });
+    let relabelled: String = relabelled.collect();
+    study.write("digits.csv", relabelled.as_bytes());
+    study.run().succeeds();
+    assert_ne!(scores, text(&study.latest(), "scores.csv"), "other labels, other scores");
+    assert!(before.0 == models(&study), "models differ");
+    assert_eq!(before.1, told(&study));
+    assert_eq!(before.2, chosen(&study));
+}
+
+#[test]
+fn a_training_subset_is_of_the_training_part_alone() {
+    let study = study_of_choices();
+    study.replace(
+        "pixel_linear: { dataset: digits,",
+        "pixel_linear: { dataset: digits, train_size: 40,",
+    );
+    let split = "evaluate:\n      of: [source, tuned, started, logistic, machine, least, near, \
+                 pixels, mapped]";
+    study.replace(split, "evaluate:\n      split: val\n      of: [pixels]");
+    study
+        .replace("  scores:", "  learnt:\n    evaluate: { of: [pixels], split: train }\n  scores:");
+    study.run_with(&Backend::Embedded, &["--only", "learnt", "--only", "scores"]).succeeds();
+    let runs = std::fs::read_dir(study.path("results/study")).unwrap();
+    let folder = runs.map(|run| run.unwrap().path()).find(|path| path.join("run.json").is_file());
+    let items = rows(&folder.unwrap(), "items");
+    for seed in ["0", "1"] {
+        let of = |part: &str| -> std::collections::BTreeSet<String> {
+            let own = items.iter().filter(|row| row["seed"] == seed && row["split"] == part);
+            own.map(|row| row["item"].clone()).collect()
+        };
+        assert_eq!((of("train").len(), of("val").len()), (40, 60));
+        assert!(of("train").is_disjoint(&of("val")), "seed {seed}");
+    }
+}

@@ -58,3 +58,4 @@ mod verdicts;
 mod wrong_arguments;
 mod wrong_data;
 mod wrong_files;
+mod wrong_settings;

@@ -133,7 +133,7 @@ fn a_model_from_a_file_says_what_it_has_learnt() {
     study.replace("labels: false }", "labels: no, domian: x }");
     assert_snapshot!(study.check().problems(), @"
     error: expected `true` or `false`, found `no`
-    error: `domian` is not a key of `source_spec`
+    error: `domian` is not a key of `source`
       help: did you mean `domain`?
     ");
 }

@@ -68,6 +68,8 @@ fn a_run_leaves_exactly_these_files() {
     convergence.parquet
     costs.csv
     costs.parquet
+    drift.csv
+    drift.parquet
     events.jsonl
     items.csv
     items.parquet
@@ -139,6 +141,37 @@ fn everything_about_the_run_is_in_its_record() {
         assert_eq!(node["outcome"], "done", "{node}");
         assert_eq!(node["key"].as_str().unwrap().len(), 64, "{node}");
     }
+}
+
+#[test]
+fn a_base_model_is_on_record_with_its_digest_its_licence_and_its_input() {
+    let study = study();
+    study.run_with(&Backend::Embedded, &["--seeds", "1"]).succeeds();
+    let model = std::fs::read(study.latest().join("models/source-seed0.onnx")).unwrap();
+    study.write("base.onnx", &model);
+    study.write(
+        "study.yaml",
+        b"name: study
+seeds: 1
+datasets:
+  digits:
+    csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }
+    split: { train: 100, val: 50, test: 60 }
+models:
+  base: { onnx: base.onnx, licence: Apache-2.0 }
+stages:
+  codes: { extract: { model: base, dataset: digits, layers: dense1 } }
+",
+    );
+    study.run().succeeds();
+    let record: Json = serde_json::from_str(&text(&study.latest(), "run.json")).unwrap();
+    let base = &record["models"][0];
+    assert_eq!((&base["name"], &base["licence"]), (&"base".into(), &"Apache-2.0".into()));
+    assert_eq!(base["digest"].as_str().unwrap().len(), 64);
+    assert_eq!(
+        base["input"]["image"]["scale"].as_f64().or(base["input"]["scale"].as_f64()),
+        Some(16.0)
+    );
 }
 
 #[test]
@@ -409,6 +442,37 @@ fn frozen_weights_are_the_same_bit_by_bit_and_others_are_not() {
     head.bias
     head.weight
     ");
+}
+
+#[test]
+fn how_far_weights_came_is_told_layer_group_by_layer_group() {
+    let study = study();
+    study.run().succeeds();
+    let source = model(&study.latest(), "source-seed1.onnx");
+    let tuned = model(&study.latest(), "tuned_freeze=block1-seed1.onnx");
+    let values = |graph: &Graph, name: &str| -> Vec<f64> {
+        let bytes = graph.initializers[name].bytes();
+        let (all, _) = bytes.as_chunks::<4>();
+        all.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect()
+    };
+    let of = ["dense1/gemm.weight", "dense1/gemm.bias"];
+    let norm = |of_each: &dyn Fn(f64, f64) -> f64| {
+        let pairs = of.iter().flat_map(|name| {
+            values(&source, name).into_iter().zip(values(&tuned, name)).collect::<Vec<_>>()
+        });
+        pairs.map(|(before, after)| of_each(before, after).powi(2)).sum::<f64>().sqrt()
+    };
+    let expected = norm(&|before, after| after - before) / norm(&|before, _| before);
+    let rows = rows(&study.latest(), "drift");
+    let of_tuned = |row: &&BTreeMap<String, String>| {
+        (row["stage"].as_str(), row["seed"].as_str()) == ("tuned[freeze=block1]", "1")
+    };
+    let told: Vec<_> = rows.iter().filter(of_tuned).collect();
+    let layers: Vec<&str> = told.iter().map(|row| row["first_weight"].as_str()).collect();
+    assert_eq!(layers, ["block1/conv.weight", "dense1/gemm.weight", "head.weight"]);
+    assert_eq!(told[0]["drift"], "0.0", "what is frozen does not move");
+    let drift: f64 = told[1]["drift"].parse().unwrap();
+    assert!((drift - expected).abs() < 1e-9 && drift > 0.0, "{drift} {expected}");
 }
 
 #[test]

@@ -146,12 +146,13 @@ fn a_map_that_does_not_fit_is_told_wherever_it_does_not() {
     error: `01` and `1` are the same class
       help: leave one of them out
     error: no class of `source` is called like one of `parity`
-      help: there is: `0`, `1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`, `9`
+      help: say what they stand for, as in `map: { 0: even }`, or write `map: learnt`
     error: `train_size` is said, but nothing is learnt from training items
       help: leave it out, or write `map: learnt`
     error: `block1/pool` of `source` has the shape [1, 4, 4, 4], not one row of scores an item
       help: name a layer with one row of scores an item
     error: expected `by_name`, `learnt`, or classes of the target by those of the source, found `learned`
+      help: did you mean `learnt`?
     ");
 }
 

@@ -168,7 +168,7 @@ fn tasks_that_images_do_not_have_are_refused() {
     study.replace("[rotation, jigsaw, denoise] }\n  codes", "[rotation] }\n  codes");
     assert_snapshot!(study.refusal().problems().lines().take(2).collect::<Vec<_>>().join("\n"), @"
     error: images of 8×6 pixels show by their sides that they were turned
-      help: choose another `size` of the input, or another objective
+      help: choose a square `size` of the input, or another objective
     ");
     let study = self::study();
     study
@@ -176,7 +176,7 @@ fn tasks_that_images_do_not_have_are_refused() {
     study.replace("{ task: [rotation, jigsaw, denoise] }\n  codes", "{ task: [4] }\n  codes");
     assert_snapshot!(study.refusal().problems().lines().take(2).collect::<Vec<_>>().join("\n"), @"
     error: 8×8 pixels are no 3×3 tiles of one size
-      help: choose another `size` of the input, or another objective
+      help: choose a `size` of the input that is a multiple of 3, or another `grid`
     ");
     let study = self::study();
     study.replace("\"${matrix.task}\"", "\"${matrix.task}\"\n      head_init: probe");

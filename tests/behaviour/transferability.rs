@@ -276,3 +276,41 @@ stages:
         assert!(["1.0", "-1.0", ""].contains(&row["weighted_tau"].as_str()), "{row:?}");
     }
 }
+
+#[test]
+fn how_far_scores_agree_on_the_order_of_features_is_told() {
+    let study = study();
+    study.replace("layers: [dense1, logits]", "layers: [block1, dense1, logits]");
+    study.replace(
+        "      of: codes.dense1
+      random: noise.dense1
+      source: codes.logits
+      other: digit_codes.dense1
+",
+        "      of: [codes.block1, codes.dense1, codes.logits]
+      scores: [log_me, parc]
+",
+    );
+    let told = study.run().succeeds();
+    let table = rows(&study.latest(), "transferability");
+    let features = ["codes.block1", "codes.dense1", "codes.logits"];
+    // Means over seeds; the rank of each is the number of features that are no better.
+    let ranks = |score: &str| {
+        let mean = |of: &str| -> f64 {
+            let own = table.iter().filter(|row| row["features"] == of && row["score"] == score);
+            own.map(|row| row["value"].parse::<f64>().unwrap()).sum()
+        };
+        let values = features.map(mean);
+        values.map(|value| values.iter().filter(|other| **other <= value).count() as f64)
+    };
+    let (one, other) = (ranks("log_me"), ranks("parc"));
+    let spread: f64 = one.iter().zip(other).map(|(a, b)| (a + b - 4.0).powi(2)).sum();
+    // 12 S / (m² (n³ − n)) of two scores and three features.
+    let expected = 12.0 * spread / (4.0 * 24.0);
+    let agreement = &rows(&study.latest(), "agreement")[0];
+    assert_eq!((agreement["target"].as_str(), agreement["features"].as_str()), ("pets", "3"));
+    assert_eq!(agreement["scores"], "log_me;parc");
+    let found: f64 = agreement["kendall_w"].parse().unwrap();
+    assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    told.says(&format!("2 scores agree by W = {found:.2} on the order of 3 features for pets"));
+}

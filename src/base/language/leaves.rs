@@ -262,7 +262,8 @@ impl<T: Read> Read for OneOrMore<T> {
         let all: Option<Vec<T>> = read.into_iter().collect();
         match all {
             Some(list) if list.is_empty() => {
-                found.add(unexpected(written, "at least one value"));
+                let message = "expected at least one value, found an empty list";
+                found.add(Problem::at(written.place, message).help("name one, or several"));
                 None
             }
             list => list.map(Self),

@@ -55,7 +55,7 @@ macro_rules! keys {
                 written: &$crate::base::Written,
                 found: &mut $crate::base::Found,
             ) -> Option<Self> {
-                let of = $crate::base::language::snake(stringify!($name));
+                let of = $crate::base::language::called(stringify!($name));
                 let mut fields = $crate::base::language::Fields::open(&of, written, found)?;
                 let read = <Self as $crate::base::language::Keys>::read_keys(&mut fields, found);
                 fields.close(found);
@@ -70,7 +70,7 @@ macro_rules! keys {
                     "type": "object",
                     "title": format!(
                         "the keys of `{}`",
-                        $crate::base::language::snake(stringify!($name))
+                        $crate::base::language::called(stringify!($name))
                     ),
                     "description": concat!($($doc),*).trim(),
                     "properties": properties,
@@ -179,6 +179,13 @@ pub fn snake(name: &str) -> String {
     out
 }
 
+/// What the keys of a type are the keys of, as a person would say: `EnergySpec` is `energy`.
+pub fn called(name: &str) -> String {
+    let written = snake(name);
+    let plain = ["_spec", "_rule"].iter().find_map(|end| written.strip_suffix(end));
+    plain.unwrap_or(&written).to_owned()
+}
+
 /// "`a`, `b` or `c`".
 pub fn one_of(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -197,7 +204,9 @@ pub fn chosen(
     found: &mut Found,
 ) -> Option<(String, Written)> {
     let (word, place, body) = match (written.scalar(), written.entries()) {
-        (Some(word), _) => (word, written.place, Written::empty_map(written.place)),
+        (Some(word), _) if !word.is_empty() => {
+            (word, written.place, Written::empty_map(written.place))
+        }
         (None, Some([entry])) => (entry.key.value.clone(), entry.key.place, entry.value.clone()),
         _ => {
             found.add(super::unexpected(written, &one_of(words)));

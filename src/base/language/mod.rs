@@ -9,14 +9,14 @@ mod macros;
 
 use serde_json::Value as Json;
 
-use super::{Found, Problem, Written};
+use super::{Found, Problem, Value, Written};
 
 pub use amounts::{Amount, Bytes, bytes, short};
 pub use fields::Fields;
 pub use leaves::{
     Above0, Count, FilePath, Fraction, Natural, OneOrMore, Pattern, Range, Share, Word,
 };
-pub use macros::{bare, chosen, one_of, snake};
+pub use macros::{bare, called, chosen, one_of, snake};
 pub(crate) use macros::{choice, keys};
 
 /// A type that can be read from a pipeline file.
@@ -52,7 +52,11 @@ pub fn unexpected(written: &Written, expected: &str) -> Problem {
         Some(text) if !text.is_empty() => format!("`{text}`"),
         _ => written.kind().to_owned(),
     };
-    Problem::at(written.place, format!("expected {expected}, found {shown}")).unless_another()
+    let problem = Problem::at(written.place, format!("expected {expected}, found {shown}"));
+    match written.value {
+        Value::Missing => problem.help("write a value, or leave the key out").unless_another(),
+        _ => problem.unless_another(),
+    }
 }
 
 /// The words for a schema: its title, or its type.

@@ -229,6 +229,8 @@ keys! {
         layers: Vars = Vars(vec![]),
         /// The output that the head ends in, if the model has several.
         output: Option<Located<Word>> = None,
+        /// Its licence, as in `Apache-2.0`: kept in the record of every run, beside its digest.
+        licence: Option<Word> = None,
         /// What it has learnt before, for the settings that tables tell.
         source: Option<SourceSpec> = None,
     }

@@ -60,6 +60,12 @@ impl Read for Seeds {
         match &written.value {
             Value::List(_) => listed(written, found),
             Value::Map(_) => until(written, found),
+            Value::Text(word) if word == UNTIL => {
+                let message = "`until_decided` needs the key `most`";
+                let help = "write `seeds: { until_decided: { most: 20 } }`";
+                found.add(Problem::at(written.place, message).help(help));
+                None
+            }
             _ => Count::read(written, found).map(|count| Self::counted(count.0)),
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn parse(text: &str) -> Result<Written, Problem> {
     let written = join(&yaml, places.as_ref(), Place { line: 1, column: 1, width: 1 }, FILE)?;
     match written.value {
         Value::Map(_) => Ok(written),
-        Value::Null => Err(Problem::at(written.place, "the file is empty")),
+        Value::Null | Value::Missing => Err(Problem::at(written.place, "the file is empty")),
         _ => Err(Problem::at(written.place, "a pipeline is a map with `name` and `stages`")),
     }
 }
@@ -49,7 +49,8 @@ fn refused(error: &serde_yaml::Error) -> Problem {
 /// Where each value of a document stands.
 #[derive(Clone, Debug)]
 enum Places {
-    Scalar(Place),
+    /// A scalar, and whether nothing is written there.
+    Scalar(Place, bool),
     List(Place, Vec<Places>),
     Map(Place, Vec<(Place, Places)>),
 }
@@ -78,7 +79,7 @@ impl Places {
         twice: &mut Option<Problem>,
     ) -> Option<Self> {
         let (anchor, node) = match *event {
-            Event::Scalar(_, _, anchor, _) => (anchor, Self::Scalar(place(span))),
+            Event::Scalar(_, _, anchor, _) => (anchor, Self::Scalar(place(span), span.is_empty())),
             Event::Alias(anchor) => (0, anchors.get(&anchor)?.clone()),
             Event::SequenceStart(anchor, _) => {
                 let mut items = Vec::new();
@@ -125,7 +126,7 @@ impl Places {
 
     fn place(&self) -> Place {
         match self {
-            Self::Scalar(place) | Self::List(place, _) | Self::Map(place, _) => *place,
+            Self::Scalar(place, _) | Self::List(place, _) | Self::Map(place, _) => *place,
         }
     }
 }
@@ -145,6 +146,7 @@ fn join(
 ) -> Result<Written, Problem> {
     let place = places.map_or(around, Places::place);
     let value = match yaml {
+        Yaml::Null if matches!(places, Some(Places::Scalar(_, true))) => Value::Missing,
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => Value::Bool(*value),
         Yaml::String(text) => Value::Text(text.clone()),
@@ -231,6 +233,16 @@ mod tests {
         assert_eq!(values[1].place, at(3, 19, 4));
         assert_eq!(values[1].value, Value::Float(3e-4));
         assert_eq!(probe.get("on").unwrap().value, Value::Null);
+    }
+
+    #[test]
+    fn nothing_after_a_key_is_no_null() {
+        let written = parse("a:\nb: ~\nc: { d: , e: null }\n").unwrap();
+        let value = |key: &str| written.get(key).unwrap().value.clone();
+        assert_eq!((value("a"), value("b")), (Value::Missing, Value::Null));
+        let inner = written.get("c").unwrap();
+        assert_eq!(inner.get("d").unwrap().value, Value::Missing);
+        assert_eq!(inner.get("e").unwrap().value, Value::Null);
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub(in super::super) struct Contender {
 /// What an arm may cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in super::super) struct Budget {
-    pub(in super::super) macs: Option<usize>,
-    pub(in super::super) parameters: Option<usize>,
+    pub(in super::super) macs: Option<u64>,
+    pub(in super::super) parameters: Option<u64>,
 }
 
 /// The advice on all arms for one target.
@@ -213,9 +213,9 @@ impl AdviseJob {
 impl Budget {
     /// Why an arm is too large; nothing if it fits, or its size is not known.
     fn struck(self, arm: &Contender) -> Option<String> {
-        let most = |most: Option<usize>, is: Option<u64>, what: &str| {
+        let most = |most: Option<u64>, is: Option<u64>, what: &str| {
             let (most, is) = (most?, is?);
-            (is > most as u64).then(|| format!("{is} {what} are more than {most}"))
+            (is > most).then(|| format!("{is} {what} are more than {most}"))
         };
         let macs = most(self.macs, arm.macs, "multiply–accumulates");
         let parameters = arm.parameters.map(|count| count as u64);

@@ -27,7 +27,7 @@ pub use estimates::{Estimate, Estimates};
 pub use evaluation::{ClassScore, Evaluation, Score};
 pub use front::{Damage, FrontRow, FrontRows};
 pub use predictions::{Predictions, Selection};
-pub use trial::{Outcome, TrialResult, read_vectors, write_vectors};
+pub use trial::{Drift, Outcome, TrialResult, read_vectors, write_vectors};
 pub use verdict::{ArmNumbers, ArmRow, MethodRow, Verdicts};
 pub use views::{ChangedRows, ViewRows};
 

@@ -42,6 +42,21 @@ pub enum Outcome {
     },
 }
 
+/// How far the weights of one layer group came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// The tensor that the group ends in; `head` for the head.
+    pub layer: String,
+    /// The first of its weights.
+    pub first: String,
+    /// Numbers in it.
+    pub parameters: usize,
+    /// ‖w₀‖: the norm of the weights at the start.
+    pub start: f64,
+    /// ‖w − w₀‖: the norm of their change.
+    pub moved: f64,
+}
+
 impl TrialResult {
     /// The look at val of the best weights, unless it diverged.
     pub fn best(&self) -> Option<&Point> {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::base::language::{Count, OneOrMore, choice, keys};
+use crate::base::language::{Amount, Count, OneOrMore, choice, keys};
 use crate::base::{Located, Place, Problem, Seed, Target};
 use crate::data::{InputRule, Size};
-use crate::transferability::advisor::{Way, refit};
+use crate::transferability::advisor::{Likeness, Way, refit};
 
 use super::super::advice::{
-    AdviseJob, Budget, Contender, MEASURES, Measuring, RANDOM, SourceModel, port,
+    AdviseJob, Budget as Most, Contender, MEASURES, Measuring, RANDOM, SourceModel, port,
 };
 use super::super::data::OpenDataset;
 use super::super::names::{Reference, full_name};
@@ -31,8 +31,11 @@ keys! {
         /// The arms that could be trained; the name of a stage with a matrix means all its
         /// combinations.
         arms: OneOrMore<Located<Reference>>,
+        /// How similar you take the sources to be before anything is measured. It decides nothing, and
+        /// is told beside what is measured and what came of it.
+        believed: Option<Belief> = None,
         /// What an arm may cost; arms that cost more are not advised.
-        budget: Option<AdviceBudget> = None,
+        budget: Option<Budget> = None,
         /// Where probabilities come from.
         probabilities: Probabilities = Probabilities::Auto,
     }
@@ -40,11 +43,34 @@ keys! {
 
 keys! {
     /// What an arm may cost.
-    pub struct AdviceBudget {
-        /// Multiply–accumulates of one prediction at most.
-        macs: Option<Count> = None,
+    pub struct Budget {
+        /// Multiply–accumulates of one prediction at most, as in `10 M`.
+        macs: Option<Amount> = None,
         /// Parameters at most, where they are known: those of whole networks, not of probes.
-        parameters: Option<Count> = None,
+        parameters: Option<Amount> = None,
+    }
+}
+
+choice! {
+    /// How similar a source is taken to be.
+    pub enum Belief {
+        /// Its features will be of much use.
+        "similar" => Similar,
+        /// They will be of some use.
+        "partly" => Partly,
+        /// They will hardly be of use.
+        "different" => Different,
+    }
+}
+
+impl Belief {
+    /// The word for it, as measurements have it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Similar => Likeness::Similar.word(),
+            Self::Partly => Likeness::Partly.word(),
+            Self::Different => Likeness::Different.word(),
+        }
     }
 }
 
@@ -89,7 +115,7 @@ impl Kind for Advise {
         for (index, model) in models.iter().enumerate() {
             sources.push(measured(index, model, size, &mut inputs, site)?);
         }
-        let budget = self.budget.as_ref().map_or(Budget::default(), |budget| Budget {
+        let budget = self.budget.as_ref().map_or(Most::default(), |budget| Most {
             macs: budget.macs.map(|count| count.0),
             parameters: budget.parameters.map(|count| count.0),
         });
@@ -104,6 +130,7 @@ impl Kind for Advise {
             site.note(format!("{}: probabilities are learnt from {rows} outcomes", site.stage));
         }
         let target = data.name.clone();
+        let believed = self.believed.as_ref().map(Belief::word);
         let job = AdviseJob { data, models: sources, arms: contenders, pixels, budget, chance };
         let node = site.add("", None, job, inputs);
         let layers = |model: &Model| {
@@ -113,7 +140,7 @@ impl Kind for Advise {
         let models = models.iter().map(|m| (m.base.clone(), layers(m))).collect();
         Some(Offers {
             verdict_of: arms.into_iter().map(|(name, _)| name).collect(),
-            advice: Some(AdviceOffer { target, node, models }),
+            advice: Some(AdviceOffer { target, node, models, believed }),
             ..Offers::default()
         })
     }

@@ -12,6 +12,8 @@ use super::super::job::{Context, Failure, Job, Outputs};
 use super::super::names::{Reference, full_name};
 use super::super::site::{Arm, Offers, ScoredArm, Site};
 use super::Kind;
+use super::fine_tune::FineTune;
+use super::pretrain::Pretrain;
 use super::scored::{self, Predicted};
 use super::transfer::renumbered;
 
@@ -112,6 +114,7 @@ type Beside<'a> = (Option<&'a Located<Reference>>, Vec<usize>);
 impl FreezeSweep {
     fn sweeps(&self, arms: &[ScoredArm], site: &mut Site) -> Option<Vec<Planned>> {
         let base = scored::named(&self.base, arms, &self.of, site)?;
+        from_scratch(&self.base, &base, arms, site)?;
         let own = scored::named(&self.frozen, arms, &self.of, site)?;
         as_they_should_be(&self.frozen, &own, arms, true, site)?;
         let tuned = self.beside(self.tuned.as_ref(), arms, false, site)?;
@@ -171,6 +174,26 @@ impl FreezeSweep {
     }
 }
 
+/// Tells a baseline that is no network trained from random weights in full.
+fn from_scratch(
+    reference: &Located<Reference>,
+    found: &[usize],
+    arms: &[ScoredArm],
+    site: &mut Site,
+) -> Option<()> {
+    let is_scratch = |arm: &Arm| {
+        let trains = [FineTune::WORD, Pretrain::WORD].contains(&arm.kind.as_str());
+        trains && arm.random && frozen(arm).is_none()
+    };
+    let Some(&other) = found.iter().find(|&&at| !is_scratch(&arms[at].arm)) else {
+        return Some(());
+    };
+    let message = format!("`{}` is not trained from scratch", arms[other].name());
+    let help = "name a `pretrain` stage, or a `fine_tune` stage with `init: random`";
+    site.problem(Problem::at(reference.place, message).help(help));
+    None
+}
+
 /// Tells arms that are not what the design wants: all but what is taken over is drawn anew, and
 /// what is frozen is all that is taken over, or nothing.
 fn as_they_should_be(
@@ -182,6 +205,12 @@ fn as_they_should_be(
 ) -> Option<()> {
     for &at in found {
         let arm = &arms[at].arm;
+        if arm.kind != FineTune::WORD {
+            let message = format!("`{}` takes over no layers and trains none", arms[at].name());
+            let help = "name a `fine_tune` stage with `transfer_depth`";
+            site.problem(Problem::at(reference.place, message).help(help));
+            return None;
+        }
         let (taken, frozen) = (taken(arm), frozen(arm));
         let is_right = taken.is_some() && if freezes { frozen == taken } else { frozen.is_none() };
         if is_right {

@@ -138,6 +138,13 @@ impl Pretrain {
         if self.objective.value != Objective::Supervised {
             // Images were counted where views were made of them.
             training.train_size = None;
+            let noise = &self.training.label_noise;
+            if noise.get() > 0.0 {
+                let message = "an `objective` of its own reads no labels that could be wrong";
+                let help = "leave `label_noise` out, or leave `objective` out";
+                site.problem(Problem::at(noise.place, message).help(help));
+                return None;
+            }
         }
         let seed = site.seeds.first().copied();
         let sample = sample(site, data, training.train_size.as_ref(), seed)?;

@@ -88,16 +88,13 @@ impl FineTune {
         head_at: &str,
         frozen: Option<&str>,
     ) -> Manner {
-        let groups = groups(&base.graph, head_at);
-        let is_frozen =
-            |end: &str| frozen.is_some_and(|until| end == until || base.graph.leads_to(end, until));
-        let still = groups.iter().filter(|group| is_frozen(&group.end)).count();
+        let still = frozen.map_or(0.0, |until| share_below(&base.graph, head_at, until));
         let slower = training.decay_per_group.is_some() || training.lowest_lr.is_some();
         let first = training.head_init.value == HeadInit::Probe;
         let later = training.unfreeze.value != Unfreeze::AtOnce;
         Manner {
             layer: None,
-            frozen: Some(still as f64 / groups.len().max(1) as f64),
+            frozen: Some(still),
             gentle: self.body_lr.get() < 1.0 || slower || first || later,
             cut: self.head.is_some(),
         }
@@ -327,4 +324,21 @@ pub(super) fn trained(
         origin: None,
         ..base.clone()
     })
+}
+/// The share of the layer groups of a body whose weights all lie below a tensor. What follows the
+/// weights of a group (a pooling, say) may lie above it.
+fn share_below(graph: &Graph, head_at: &str, until: &str) -> f64 {
+    let below = graph.ancestors([until]);
+    let all = parameters(graph).into_iter().filter(|parameter| parameter.role.is_trained());
+    let mut left: Vec<usize> = all.map(|parameter| parameter.node).collect();
+    let (mut still, mut count) = (0_u32, 0_u32);
+    for group in groups(graph, head_at) {
+        let own = graph.ancestors([group.end.as_str()]);
+        let (here, above): (Vec<usize>, Vec<usize>) =
+            left.into_iter().partition(|node| own.contains(node));
+        left = above;
+        count += 1;
+        still += u32::from(here.iter().all(|node| below.contains(node)));
+    }
+    f64::from(still) / f64::from(count.max(1))
 }

@@ -21,6 +21,7 @@ use super::super::probing::told;
 use super::super::targets::{
     in_own_unit, label_weights, scales, sigmoid, told_labels, told_values, unweighted,
 };
+use super::drift::drifts;
 use super::proof::Proof;
 use super::trial::{STATISTICS, WEIGHTS};
 use super::{Network, Task, gates, range_test};
@@ -44,8 +45,9 @@ impl Job for Choose {
     /// 1: first. 2: a model carries the class weights that its probabilities are to be freed of.
     /// 3: and what makes probabilities of its scores; frozen constants are proved.
     /// 4: a baseline that has not learnt its own training items is told.
+    /// 5: how far weights came is kept.
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
@@ -91,6 +93,7 @@ impl Job for Choose {
         prepared.weights.scatter(&weights, &mut trained);
         prepared.statistics.scatter(&statistics, &mut trained);
         let mut merged = network.written(trained.clone());
+        let drift = drifts(&network.graph, &merged);
         self.in_own_unit(&network, &mut merged);
         self.describe(&mut merged);
         let model = proto::encode(&merged);
@@ -103,6 +106,7 @@ impl Job for Choose {
             .with("model", context.store.put("model", &model)?)
             .with("predictions", predictions.save(context.store)?)
             .with("trials", put_json(context.store, "trials", &trials)?)
+            .with("drift", put_json(context.store, "drift", &drift)?)
             .fact("lr", trials[best].rate)
             .fact("val_loss", trials[best].best().map(|point| point.val_loss))
             .fact("trained_on", task.sample.train.len())

@@ -2,6 +2,7 @@
 //! that chooses.
 
 mod choose;
+mod drift;
 mod gates;
 mod network;
 mod options;

@@ -105,6 +105,29 @@ pub struct Case {
 }
 
 impl Case {
+    /// What textbooks advise for it, the first choice first.
+    pub fn textbook(self) -> &'static str {
+        use Likeness::{Different, Partly, Similar};
+        match (self.size, self.likeness) {
+            (Size::Small, Similar) => "a probe on the last layer; then all layers, tuned gently",
+            (Size::Small, Partly) => {
+                "a probe on the best layer; then the lower layers frozen and the rest tuned"
+            }
+            (Size::Small, Different) => {
+                "a probe on an earlier layer; the upper layers cut off, or all tuned; scratch beside it"
+            }
+            (Size::Medium, Different) => {
+                "all layers, tuned gently; some of them frozen; scratch beside it"
+            }
+            (Size::Medium, _) => "all layers, tuned gently; some of them frozen",
+            (Size::Large, Similar) => "all layers tuned, gently and at one rate",
+            (Size::Large, Partly) => "all layers tuned; scratch beside it",
+            (Size::Large, Different) => {
+                "all layers tuned, and scratch, both in full: textbooks differ on which is better"
+            }
+        }
+    }
+
     /// P(negative transfer) with everything frozen, and with everything tuned. Those of medium sizes
     /// are means of their neighbours, and so is what lies between similar and different of much data.
     pub fn chances(self) -> (f64, f64) {

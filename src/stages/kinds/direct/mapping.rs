@@ -41,8 +41,14 @@ impl Read for Mapping {
                 let pairs: Vec<Option<_>> = pairs.collect();
                 pairs.into_iter().collect::<Option<_>>().map(Self::Given)
             }
+            Value::Text(word) => {
+                let problem = unexpected(written, MAPPING);
+                found.add(problem.or_else_one_of(word, ["by_name", "learnt"]));
+                None
+            }
             _ => {
-                found.add(unexpected(written, MAPPING));
+                let help = "write them as in `map: { tabby: cat, siamese: cat }`";
+                found.add(unexpected(written, MAPPING).help(help));
                 None
             }
         }
@@ -135,7 +141,11 @@ fn by_name(
     let of: Vec<Option<usize>> = names.iter().map(position).collect();
     if of.iter().all(Option::is_none) {
         let message = format!("no class of `{}` is called like one of `{}`", base.name, data.name);
-        site.problem(Problem::at(place, message).or_else_one_of(&targets[0], words(names)));
+        let help = format!(
+            "say what they stand for, as in `map: {{ {}: {} }}`, or write `map: learnt`",
+            names[0], targets[0]
+        );
+        site.problem(Problem::at(place, message).help(help));
         return None;
     }
     Some(of)
