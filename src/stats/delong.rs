@@ -166,6 +166,10 @@ mod tests {
     #[test]
     fn the_interval_of_an_area_stays_within_its_range() {
         let found = DeLong::of(&A, &B, &five_of_twelve()).unwrap();
+        // On the scale of areas it would not.
+        let half_width = normal::quantile(0.975) * found.variances[0].sqrt();
+        assert_close(found.areas[0] - half_width, 0.630_5, 5e-5);
+        assert_close(found.areas[0] + half_width, 1.083_7, 5e-5);
         let (low, high) = found.interval(0, 0.95).unwrap();
         assert_close(low, 0.485_3, 5e-5);
         assert_close(high, 0.974_5, 5e-5);

@@ -125,6 +125,19 @@ impl SecondaryTest {
         Self { note: Some(note.into()), ..self }
     }
 
+    /// With a word of it where items have groups, if it counts them one by one: its error is then too
+    /// small.
+    #[must_use]
+    pub fn with_groups(self) -> Self {
+        let counts_items = matches!(self.test, Test::Mcnemar | Test::Delong | Test::LostItems);
+        if !counts_items {
+            return self;
+        }
+        let singly = "items of a group are counted singly: too sure";
+        let note = self.note.as_ref().map_or(singly.to_owned(), |note| format!("{note}; {singly}"));
+        self.note(note)
+    }
+
     /// Of this metric.
     #[must_use]
     pub fn of_metric(self, metric: &str) -> Self {
@@ -359,6 +372,22 @@ mod tests {
             assert_eq!(twice.estimate, row.estimate.map(|number| factor * number));
             assert_eq!(twice.ci_lo, row.ci_lo.map(|number| factor * number));
             assert_eq!((twice.p, twice.p_neg), (row.p, row.p_neg));
+        }
+    }
+
+    #[test]
+    fn what_counts_items_singly_says_so_where_they_have_groups() {
+        for row in tests_of(Study::even(6, 100, 0.2)) {
+            let before = row.note.clone();
+            let note = row.clone().with_groups().note;
+            match row.test {
+                Test::Mcnemar | Test::LostItems => {
+                    assert!(
+                        note.unwrap().ends_with("; items of a group are counted singly: too sure")
+                    );
+                }
+                _ => assert_eq!(note, before),
+            }
         }
     }
 

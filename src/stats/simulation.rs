@@ -56,6 +56,19 @@ impl Study {
         Self { seeds, items, ability: 1.0, effect: 0.0, spread }
     }
 
+    /// A study of scratch of that accuracy and of transfer better by `difference`.
+    #[must_use]
+    pub fn of_accuracy(
+        seeds: usize,
+        items: usize,
+        accuracy: f64,
+        difference: f64,
+        spread: f64,
+    ) -> Self {
+        let (ability, better) = (ability_of(accuracy), ability_of(accuracy + difference));
+        Self { seeds, items, ability, effect: better - ability, spread }
+    }
+
     /// A study like one that was printed: scratch of that accuracy, transfer better by
     /// `difference`, and a 95 % interval of the difference over seeds of that `half_width`.
     #[must_use]
@@ -66,13 +79,12 @@ impl Study {
         difference: f64,
         half_width: f64,
     ) -> Self {
-        let (ability, better) = (ability_of(accuracy), ability_of(accuracy + difference));
+        let study = Self::of_accuracy(seeds, items, accuracy, difference, 0.0);
         let quantile = super::student_quantile(0.975, seeds as f64 - 1.0);
         let deviation = half_width / quantile * (seeds as f64).sqrt();
-        let middle = f64::midpoint(ability, better);
+        let middle = study.ability + 0.5 * study.effect;
         let slope = (accuracy_of(middle + 0.01) - accuracy_of(middle - 0.01)) / 0.02;
-        let spread = deviation / 2.0_f64.sqrt() / slope;
-        Self { seeds, items, ability, effect: better - ability, spread }
+        Self { spread: deviation / 2.0_f64.sqrt() / slope, ..study }
     }
 
     /// The accuracy that transfer truly adds.

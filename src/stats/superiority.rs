@@ -72,6 +72,7 @@ mod tests {
             assert_close(noether(gamma, 0.05, 0.95), strict, 0.05);
             assert_close(noether(gamma, 0.05, 0.8), usual, 0.05);
         }
+        assert_close(noether(0.75, 0.05, 0.95), 28.86, 5e-3);
         assert_eq!(seeds_for_superiority(0.75, 0.05, 0.95), Some(29));
         assert_eq!(seeds_for_superiority(0.75, 0.05, 0.8), Some(17));
         assert_eq!(seeds_for_superiority(0.5, 0.05, 0.8), None);

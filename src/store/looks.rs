@@ -63,6 +63,10 @@ pub struct Looks {
     pub first: String,
     /// When the last look was.
     pub last: String,
+    /// When each arm of the run that looks was first scored there, whatever it was called then;
+    /// nothing where no run looks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub since: BTreeMap<String, String>,
 }
 
 /// The journal that it is.
@@ -73,7 +77,8 @@ impl Store {
     pub fn look(&self, look: &Look) -> Result<Looks, StoreError> {
         let known = self.journal(LEDGER).grow(|known| fresh(look, known).into_iter().collect())?;
         let test = look.test.to_string();
-        Ok(summed(&known).into_iter().find(|looks| looks.test == test).unwrap_or_default())
+        let all = summed(&known).into_iter().find(|looks| looks.test == test).unwrap_or_default();
+        Ok(Looks { dataset: look.dataset.clone(), since: since(look, &known), ..all })
     }
 
     /// All looks at each test part, in the order of the first.
@@ -90,6 +95,19 @@ fn fresh(look: &Look, known: &[Look]) -> Option<Look> {
     let is_new = |arm: &&LookedArm| arm.predictions.iter().any(|one| !seen.contains(one));
     let arms: Vec<LookedArm> = look.arms.iter().filter(is_new).cloned().collect();
     (!arms.is_empty()).then(|| Look { arms, ..look.clone() })
+}
+
+/// When each arm of a look was first scored on these items, of all that is known.
+fn since(look: &Look, known: &[Look]) -> BTreeMap<String, String> {
+    let of_test = || known.iter().filter(|entry| entry.test == look.test);
+    let shares = |arm: &LookedArm, other: &LookedArm| {
+        arm.predictions.iter().any(|one| other.predictions.contains(one))
+    };
+    let first = |arm: &LookedArm| {
+        let entry = of_test().find(|entry| entry.arms.iter().any(|other| shares(arm, other)))?;
+        Some((arm.name.clone(), entry.time.clone()))
+    };
+    look.arms.iter().filter_map(first).collect()
 }
 
 fn summed(entries: &[Look]) -> Vec<Looks> {
@@ -156,6 +174,19 @@ mod tests {
         let all = store.looks().unwrap();
         assert_eq!((all.len(), all[0].first.as_str()), (1, "2026-01-01T00:00:01Z"));
         assert_eq!(all[0].last, "2026-01-01T00:00:04Z");
+    }
+
+    #[test]
+    fn an_arm_is_known_since_it_was_first_scored_whatever_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        noted(&store, "1", &[("a", &["a0"])]);
+        noted(&store, "2", &[("a", &["a0", "a1"]), ("b", &["b"])]);
+        let looks = store.look(&look("3", &[("c", &["c"]), ("was_a", &["a1", "a0"])])).unwrap();
+        let since: Vec<(&str, &str)> =
+            looks.since.iter().map(|(arm, time)| (arm.as_str(), &time[17..])).collect();
+        assert_eq!(since, [("c", "03Z"), ("was_a", "01Z")]);
+        assert!(store.looks().unwrap()[0].since.is_empty());
     }
 
     #[test]

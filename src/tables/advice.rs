@@ -44,7 +44,8 @@ impl Told {
         Some(self.record.outputs.get("advice")?.digest.to_string())
     }
 
-    fn sealed(&self) -> Option<String> {
+    /// When it stood, RFC 3339.
+    pub(super) fn sealed(&self) -> Option<String> {
         self.record.facts.get("sealed")?.as_str().map(str::to_owned)
     }
 

@@ -7,12 +7,14 @@ use ndarray::Array2;
 use crate::base::Target;
 use crate::stages::artifacts::Predictions;
 use crate::stats::{Class, Measure, TwoWay, units};
+use crate::store::RunRecord;
 use crate::transferability::advisor::{Brier, Way, brier};
 use crate::transferability::weighted_tau;
 
 use super::advice::Told;
 use super::frame::Table;
 use super::gather::{Scored, Verdict};
+use super::looks::stood_before;
 
 /// Advice beside one verdict.
 pub(super) struct AdviceJudged {
@@ -52,6 +54,9 @@ pub(super) struct AdviceJudged {
     pub(super) outcome: Option<Class>,
     /// Whether scratch did better than all that was fine-tuned, where both were tested.
     pub(super) scratch_won: Option<bool>,
+    /// Whether it stood before any of its arms was first scored on test; nothing where that is not
+    /// known.
+    pub(super) in_time: Option<bool>,
 }
 
 impl AdviceJudged {
@@ -82,9 +87,21 @@ struct Tested<'a> {
 }
 
 /// Every advice beside every verdict that tells of at least two of its arms.
-pub(super) fn judged(all: &[Told], verdicts: &[Verdict], scored: &[Scored]) -> Vec<AdviceJudged> {
+pub(super) fn judged(
+    run: &RunRecord,
+    all: &[Told],
+    verdicts: &[Verdict],
+    scored: &[Scored],
+) -> Vec<AdviceJudged> {
     let pairs = all.iter().flat_map(|told| verdicts.iter().map(move |verdict| (told, verdict)));
-    pairs.filter_map(|(told, verdict)| judge(told, verdict, scored)).collect()
+    let judged = |(told, verdict): (&Told, &Verdict)| {
+        let judged = judge(told, verdict, scored)?;
+        let arms = (0..told.advice.arms.len()).map(|arm| told.arm(arm));
+        let in_time =
+            told.sealed().and_then(|sealed| stood_before(run, &judged.target, arms, &sealed));
+        Some(AdviceJudged { in_time, ..judged })
+    };
+    pairs.filter_map(judged).collect()
 }
 
 fn judge(told: &Told, verdict: &Verdict, scored: &[Scored]) -> Option<AdviceJudged> {
@@ -152,6 +169,7 @@ fn judge(told: &Told, verdict: &Verdict, scored: &[Scored]) -> Option<AdviceJudg
         believed: told.about.believed.clone(),
         outcome: best_transfer(told, &tested, verdict),
         scratch_won: scratch_won(told, &tested),
+        in_time: None,
     })
 }
 
@@ -300,6 +318,7 @@ pub(super) fn table(all: &[AdviceJudged]) -> Table {
         .number("ci_hi", each().map(|j| j.interval.map(|(_, high)| high)))
         .number("eps", each().map(|j| Some(j.rope)))
         .flag("hit", each().map(|j| Some(j.is_hit())))
+        .flag("in_time", each().map(|j| j.in_time))
         .text("likeness", each().map(|j| Some(j.likeness)))
         .text("believed", each().map(|j| j.believed.clone()))
         .text("outcome", each().map(|j| serde_json::json!(j.outcome?).as_str().map(str::to_owned)))

@@ -78,10 +78,9 @@ fn worth(judged: &AdviceJudged) -> Vec<String> {
         true => format!("layer {} was predicted and did best", told + 1),
         false => format!("layer {} was predicted, layer {} did best", told + 1, best + 1),
     });
-    [Some(choice(judged)), beside_rules(judged), belief(judged), layer, chances]
-        .into_iter()
-        .flatten()
-        .collect()
+    let late = (judged.in_time == Some(false)).then(|| LATE.to_owned());
+    let told = [late, Some(choice(judged)), beside_rules(judged), belief(judged), layer, chances];
+    told.into_iter().flatten().collect()
 }
 
 /// What was believed of the sources beside what was measured and what came of it.
@@ -95,6 +94,8 @@ fn belief(judged: &AdviceJudged) -> Option<String> {
     };
     Some(format!("the source was believed {believed}, measured {measured}; {came}"))
 }
+
+const LATE: &str = "it was given after its arms were scored on test: it goes on no record";
 
 /// The arm that was advised beside the best.
 fn choice(judged: &AdviceJudged) -> String {

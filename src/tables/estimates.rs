@@ -40,7 +40,8 @@ impl Estimated {
         self.record.facts.get("seconds")?.get(&row.family)?.as_f64()
     }
 
-    fn sealed(&self) -> Option<String> {
+    /// When it stood, RFC 3339.
+    pub(super) fn sealed(&self) -> Option<String> {
         self.record.facts.get("sealed")?.as_str().map(str::to_owned)
     }
 

@@ -1,14 +1,16 @@
 //! What scores before training were worth: how they ranked the models against how these did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stats::{Direction, metric};
+use crate::store::RunRecord;
 use crate::transferability::{regret, weighted_tau};
 
 use super::build::arm_fact;
 use super::estimates::Estimated;
 use super::frame::Table;
 use super::gather::Scored;
+use super::looks::stood_before;
 
 /// One score against one outcome.
 pub(super) struct Judged {
@@ -32,22 +34,32 @@ pub(super) struct Judged {
     best: String,
     /// Score and outcome of each model.
     pub(super) pairs: Vec<(f64, f64)>,
+    /// Whether the scores stood before any of the arms was first scored on test; nothing where that is
+    /// not known.
+    pub(super) in_time: Option<bool>,
 }
 
 /// A number for each model.
 type ByModel = BTreeMap<String, f64>;
 
+/// Arms that were scored, and how models did with them.
+#[derive(Default)]
+struct Outcomes {
+    models: ByModel,
+    arms: BTreeSet<String>,
+}
+
 /// Every score that at least two models have, against every outcome that all of these have.
-pub(super) fn judged(estimated: &[Estimated], scored: &[Scored]) -> Vec<Judged> {
+pub(super) fn judged(run: &RunRecord, estimated: &[Estimated], scored: &[Scored]) -> Vec<Judged> {
     let mut all = Vec::new();
     let predicted = predicted(estimated);
     for ((stage, target, score, reading), scores) in &predicted {
         let other = (stage.clone(), target.clone(), score.clone(), "difference");
         let is_final = *reading == "difference" || !predicted.contains_key(&other);
         for ((kind, metric, part), outcomes) in outcomes(scored, target) {
-            let known = scores
-                .iter()
-                .filter_map(|(model, score)| Some((model.clone(), *score, *outcomes.get(model)?)));
+            let known = scores.iter().filter_map(|(model, score)| {
+                Some((model.clone(), *score, *outcomes.models.get(model)?))
+            });
             let known: Vec<(String, f64, f64)> = known.collect();
             if known.len() < 2 || known.len() < scores.len() {
                 continue;
@@ -58,7 +70,12 @@ pub(super) fn judged(estimated: &[Estimated], scored: &[Scored]) -> Vec<Judged> 
                 let better = |best: usize, at: usize| if by[at] > by[best] { at } else { best };
                 (0..by.len()).reduce(better).map(|at| known[at].0.clone()).unwrap_or_default()
             };
+            let in_time = match part.as_str() {
+                "test" => in_time(run, estimated, (stage, target), &outcomes.arms),
+                _ => None,
+            };
             all.push(Judged {
+                in_time,
                 stage: stage.clone(),
                 target: target.clone(),
                 score: score.clone(),
@@ -77,6 +94,21 @@ pub(super) fn judged(estimated: &[Estimated], scored: &[Scored]) -> Vec<Judged> 
         }
     }
     all
+}
+
+/// Whether all that a stage said of a target stood before any of these arms was scored on test.
+fn in_time(
+    run: &RunRecord,
+    estimated: &[Estimated],
+    (stage, target): (&str, &str),
+    arms: &BTreeSet<String>,
+) -> Option<bool> {
+    let own = estimated.iter().filter(|one| one.stage.name == stage && one.entry.target == target);
+    let sealed: Option<Vec<String>> = own.map(Estimated::sealed).collect();
+    let stood =
+        |sealed: &String| stood_before(run, target, arms.iter().map(String::as_str), sealed);
+    let all: Option<Vec<bool>> = sealed?.iter().map(stood).collect();
+    Some(all?.into_iter().all(|stood| stood))
 }
 
 /// Scores of models, higher is better, means over seeds; of several layers of a model the best one
@@ -109,7 +141,7 @@ fn predicted(estimated: &[Estimated]) -> BTreeMap<(String, String, String, &'sta
 }
 
 /// How models did on a target, higher is better, means over seeds, by kind, metric and part.
-fn outcomes(scored: &[Scored], target: &str) -> BTreeMap<(String, String, String), ByModel> {
+fn outcomes(scored: &[Scored], target: &str) -> BTreeMap<(String, String, String), Outcomes> {
     let mut by_stage: BTreeMap<_, Vec<f64>> = BTreeMap::new();
     for one in scored {
         let text = |name: &str| arm_fact(&one.stage, name)?.as_str().map(str::to_owned);
@@ -128,9 +160,11 @@ fn outcomes(scored: &[Scored], target: &str) -> BTreeMap<(String, String, String
             by_stage.entry(stage).or_default().push(value);
         }
     }
-    let mut all: BTreeMap<(String, String, String), ByModel> = BTreeMap::new();
-    for ((key, source, _), values) in by_stage {
-        keep_largest(all.entry(key).or_default(), source, mean(&values));
+    let mut all: BTreeMap<(String, String, String), Outcomes> = BTreeMap::new();
+    for ((key, source, arm), values) in by_stage {
+        let outcomes = all.entry(key).or_default();
+        keep_largest(&mut outcomes.models, source, mean(&values));
+        outcomes.arms.insert(arm);
     }
     all
 }
@@ -165,4 +199,5 @@ pub(super) fn table(all: &[Judged]) -> Table {
         .number("regret", each().map(|j| j.regret))
         .text("chosen", each().map(|j| Some(j.chosen.as_str())))
         .text("best", each().map(|j| Some(j.best.as_str())))
+        .flag("in_time", each().map(|j| j.in_time))
 }

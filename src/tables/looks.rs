@@ -76,6 +76,20 @@ fn looked_at(run: &RunRecord, store: &Store, name: &str, nodes: &[usize]) -> Opt
     (!predictions.is_empty()).then(|| LookedArm { name: name.to_owned(), metrics, predictions })
 }
 
+/// Whether what was sealed stood before any of these arms was first scored on the test part of a data
+/// set; nothing where that is not known.
+pub(super) fn stood_before<'a>(
+    run: &RunRecord,
+    dataset: &str,
+    arms: impl IntoIterator<Item = &'a str>,
+    sealed: &str,
+) -> Option<bool> {
+    let looks = run.looks.iter().find(|looks| looks.dataset == dataset)?;
+    let sealed: jiff::Timestamp = sealed.parse().ok()?;
+    let firsts = arms.into_iter().filter_map(|arm| looks.since.get(arm)?.parse().ok());
+    Some(sealed <= firsts.min()?)
+}
+
 /// How many standard errors the best of so many equal arms is expected to seem ahead: the expected
 /// largest of k independent standard normal numbers is about √(2 ln k), and no more.
 pub(super) fn luck(arms: usize) -> f64 {

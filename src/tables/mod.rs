@@ -89,8 +89,9 @@ pub enum TableError {
 /// form of DVC's metrics commands; tells what a person reads at the end.
 pub fn write(run: &RunRecord, store: &Store, folder: &Path) -> Result<Summary, TableError> {
     let gathered = gather::gather(run, store)?;
-    let judged = judged::judged(&gathered.estimated, &gathered.scores);
-    let advised = advice_judged::judged(&gathered.advice, &gathered.verdicts, &gathered.scores);
+    let judged = judged::judged(run, &gathered.estimated, &gathered.scores);
+    let advised =
+        advice_judged::judged(run, &gathered.advice, &gathered.verdicts, &gathered.scores);
     for (name, table) in gathered.tables(run, (&judged, &advised)) {
         let refused = |cause: String| TableError::Write { table: name.to_owned(), cause };
         let (parquet, csv) = table.files().map_err(refused)?;
@@ -100,7 +101,7 @@ pub fn write(run: &RunRecord, store: &Store, folder: &Path) -> Result<Summary, T
     let metrics = serde_json::to_vec_pretty(&gathered.metrics())
         .map_err(|error| TableError::Io(error.into()))?;
     atomic::write(&folder.join("metrics.json"), &metrics)?;
-    let lines = record::lines(&gathered, &judged, &advised);
+    let lines = record::lines(run, &gathered, &judged, &advised);
     Ok(Summary {
         advice: advice_summary::summaries(&gathered.advice, &advised),
         lines,

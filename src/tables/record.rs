@@ -3,7 +3,8 @@
 //! A score is wrong where the model it put first did worse than the best by more than makes a
 //! difference (`first`); or where it said that a model's features tell more than those by random
 //! weights, and the best arm on these frozen features was found to hurt, or the other way round
-//! (`sign`). What a verdict leaves open counts for nothing.
+//! (`sign`). What a verdict leaves open counts for nothing, nor does what was said once its arms had
+//! been scored on test.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Digest;
 use crate::stats::{Class, Measure};
-use crate::store::{Line, Store, StoreError};
+use crate::store::{Line, RunRecord, Store, StoreError};
 use crate::transferability::advisor::{Bin, Outcome, calibration, wilson};
 
 use super::advice::Told;
@@ -20,6 +21,7 @@ use super::build::arm_fact;
 use super::estimates::Estimated;
 use super::gather::{Gathered, Verdict};
 use super::judged::Judged;
+use super::looks::stood_before;
 
 /// What asks of a score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,18 +93,24 @@ impl Lines {
 }
 
 /// What this run adds.
-pub(super) fn lines(gathered: &Gathered, judged: &[Judged], advice: &[AdviceJudged]) -> Lines {
+pub(super) fn lines(
+    run: &RunRecord,
+    gathered: &Gathered,
+    judged: &[Judged],
+    advice: &[AdviceJudged],
+) -> Lines {
     let metrics: Vec<&str> = gathered.verdicts.iter().map(|v| v.metric.as_str()).collect();
     let mut scores: Vec<(String, ScoreLine)> =
         judged.iter().filter_map(|judged| first(judged, &metrics)).collect();
     for verdict in &gathered.verdicts {
-        scores.extend(signs(&gathered.estimated, verdict));
+        scores.extend(signs(run, &gathered.estimated, verdict));
     }
     // Of both readings of a score, that against random weights counts.
-    let advice = advice.iter().filter_map(|judged| {
-        let told = gathered.advice.iter().find(|told| told.stage.name == judged.stage)?;
-        Some(advice_line(judged, told))
-    });
+    let advice =
+        advice.iter().filter(|judged| judged.in_time != Some(false)).filter_map(|judged| {
+            let told = gathered.advice.iter().find(|told| told.stage.name == judged.stage)?;
+            Some(advice_line(judged, told))
+        });
     Lines { advice: advice.collect(), scores }
 }
 
@@ -113,7 +121,8 @@ fn first(judged: &Judged, metrics: &[&str]) -> Option<(String, ScoreLine)> {
         [] => judged.metric == "balanced_accuracy",
         known => known.contains(&judged.metric.as_str()),
     };
-    if !counts || judged.part != "test" || !judged.is_final {
+    let is_void = judged.in_time == Some(false);
+    if !counts || judged.part != "test" || !judged.is_final || is_void {
         return None;
     }
     let (regret, rope) = (judged.regret?, Measure::named(&judged.metric)?.rope());
@@ -132,9 +141,17 @@ fn first(judged: &Judged, metrics: &[&str]) -> Option<(String, ScoreLine)> {
 }
 
 /// Whether scores told rightly that frozen features help, or that they hurt.
-fn signs(estimated: &[Estimated], verdict: &Verdict) -> Vec<(String, ScoreLine)> {
+fn signs(run: &RunRecord, estimated: &[Estimated], verdict: &Verdict) -> Vec<(String, ScoreLine)> {
+    let in_time = |one: &&Estimated, arm: &str| {
+        let stood = |sealed: String| stood_before(run, &one.entry.target, [arm], &sealed);
+        one.sealed().and_then(stood) != Some(false)
+    };
     let mut gains: BTreeMap<(&str, &str, &str), BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
-    for one in estimated {
+    let known = estimated.iter().filter(|one| {
+        let best = best_frozen(verdict, &one.entry.base, &one.entry.target);
+        best.is_none_or(|(arm, ..)| in_time(one, &arm))
+    });
+    for one in known {
         for row in &one.estimates.rows {
             let Some(difference) = one.difference(row) else { continue };
             let sign = if row.higher_is_better { 1.0 } else { -1.0 };

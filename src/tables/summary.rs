@@ -243,17 +243,14 @@ fn open_remark(row: &ArmRow, advised: Option<&Advised>) -> String {
     let mut parts = Vec::new();
     if let Some(reason) = row.verdict.reason() {
         parts.push(with_advice(reasons_in_words(&reason), advised));
-        // More data of the same kind would not mend any other reason.
-        if row.verdict.needed.is_none() {
-            return parts.join("; ");
-        }
     }
-    match row.verdict.lean {
+    let needed = row.verdict.needed;
+    // More data of the same kind would not mend any other reason, so that nothing leans either.
+    match row.verdict.lean.filter(|_| needed.is_some()) {
         Some(Lean::Positive) => parts.push("leans to better".to_owned()),
         Some(Lean::Negative) => parts.push("leans to worse".to_owned()),
         None => {}
     }
-    let needed = row.verdict.needed;
     let seeds = needed.and_then(|needed| needed.more_seeds).map(|n| counted(n, "more seed"));
     let present = row.numbers.groups.unwrap_or(row.numbers.items);
     let within_reach = |more: &usize| *more <= REACH * present;

@@ -42,30 +42,48 @@ pub fn regret(scores: &[f64], outcomes: &[f64]) -> Option<f64> {
     Some(best - chosen.iter().sum::<f64>() / chosen.len() as f64)
 }
 
+/// Pearson's correlation. `None` if either side is all the same.
+pub(super) fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let (mut both, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (a - mean_a, b - mean_b);
+        both += a * b;
+        of_a += a * a;
+        of_b += b * b;
+    }
+    (of_a > 0.0 && of_b > 0.0).then(|| both / (of_a * of_b).sqrt())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transferability::testing::assert_close;
 
     const ACCURACY: [f64; 10] = [96.2, 97.5, 96.8, 97.7, 97.9, 97.2, 97.4, 97.4, 95.7, 96.8];
 
     #[test]
     fn a_public_table_of_ten_models_on_cifar_10_is_ranked_as_printed() {
         let tables = [
-            (0.800, [5.911, 6.363, 6.567, 6.901, 6.945, 6.210, 6.547, 6.706, 5.928, 6.018]),
+            (0.800, 0.839, [5.911, 6.363, 6.567, 6.901, 6.945, 6.210, 6.547, 6.706, 5.928, 6.018]),
             (
                 0.638,
+                0.603,
                 [-1.385, -1.259, -1.010, -0.829, -0.838, -1.035, -0.934, -0.888, -1.100, -1.066],
             ),
-            (0.785, [0.293, 0.349, 0.388, 0.463, 0.469, 0.302, 0.343, 0.369, 0.291, 0.304]),
+            (0.785, 0.731, [0.293, 0.349, 0.388, 0.463, 0.469, 0.302, 0.343, 0.369, 0.291, 0.304]),
             (
                 0.714,
+                0.785,
                 [-1.139, -1.060, -1.007, -0.838, -0.851, -1.006, -0.946, -0.866, -1.089, -1.086],
             ),
         ];
-        for (expected, scores) in tables {
-            let tau = weighted_tau(&scores, &ACCURACY).unwrap();
-            assert!((tau - expected).abs() < 5.1e-4, "{tau} is not {expected}");
+        for (tau, correlation, scores) in tables {
+            assert_close(weighted_tau(&scores, &ACCURACY).unwrap(), tau, 5.1e-4);
+            assert_close(pearson(&scores, &ACCURACY).unwrap(), correlation, 5.1e-4);
         }
+        assert_eq!(pearson(&[1.0; 10], &ACCURACY), None);
     }
 
     #[test]

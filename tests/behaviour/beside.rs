@@ -202,9 +202,9 @@ stages:
     assert_eq!([verdict("north"), verdict("south")], ["negative", "positive"]);
 }
 
-#[test]
-fn an_arm_with_a_twin_is_split_into_protocol_and_source() {
-    let study = Study::new(
+/// An arm, its twin and scratch.
+fn with_twin() -> Study {
+    Study::new(
         "\
 name: study
 seeds: 3
@@ -232,7 +232,32 @@ stages:
     transfer: { of: scores, baseline: scratch, metric: accuracy, resamples: 0 }
 ",
     )
-    .with_digits(300);
+    .with_digits(300)
+}
+
+#[test]
+fn an_arm_whose_twin_diverged_is_split_all_the_same() {
+    let study = with_twin();
+    let text = study
+        .pipeline()
+        .replace("freeze: all, steps: 10, lr: 3e-2", "freeze: block1, steps: 10, lr: 1e12");
+    study.write("study.yaml", text.as_bytes());
+    let told = study.run_with(&Backend::Embedded, &["--quiet"]).fails();
+    let tests = rows(&told.folder(&study), "tests");
+    let estimate = |test| number(only(&tests, &[("arm", "frozen"), ("test", test)]), "estimate");
+    // Both count as the majority class, so that nothing is left to the source.
+    assert!(estimate("source").abs() < 1e-12);
+    assert!((estimate("protocol") - estimate("two_way")).abs() < 1e-12);
+    let verdicts = rows(&told.folder(&study), "transfer");
+    for arm in ["frozen", "random_frozen"] {
+        let row = only(&verdicts, &[("arm", arm), ("scope", "arm")]);
+        assert!(row["flags"].contains("diverged"), "{row:?}");
+    }
+}
+
+#[test]
+fn an_arm_with_a_twin_is_split_into_protocol_and_source() {
+    let study = with_twin();
     study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
     let tests = rows(&study.latest(), "tests");
     let estimate = |test| number(only(&tests, &[("arm", "frozen"), ("test", test)]), "estimate");

@@ -408,6 +408,10 @@ stages:
     ");
     let verdict = rows(&study.latest(), "transfer");
     assert_eq!((verdict[0]["N"].as_str(), verdict[0]["units"].as_str()), ("24", "12"));
+    let singly = |row: &&BTreeMap<String, String>| row["note"].contains("counted singly");
+    let tests = rows(&study.latest(), "tests");
+    let singly: Vec<&str> = tests.iter().filter(singly).map(|row| row["test"].as_str()).collect();
+    assert_eq!(singly, ["mcnemar", "lost_items", "delong"]);
     let groups: BTreeSet<(String, String)> = rows(&study.latest(), "items")
         .into_iter()
         .map(|row| (row["group"].clone(), row["item"].split('_').next().unwrap().to_owned()))

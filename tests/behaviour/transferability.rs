@@ -212,9 +212,9 @@ fn a_probe_on_random_weights_is_an_arm_of_its_own() {
     assert_eq!(probe.len(), 2 + 2 * 4, "a value and four by class for each seed");
 }
 
-#[test]
-fn scores_are_judged_by_what_happened() {
-    let study = Study::new(
+/// Two models, scored before and probed after.
+fn two_models() -> Study {
+    Study::new(
         "\
 name: study
 seeds: 2
@@ -252,7 +252,40 @@ stages:
 ",
     )
     .with_digits(300)
-    .with_pets();
+    .with_pets()
+}
+
+#[test]
+fn what_is_said_once_the_arms_were_scored_is_told_and_goes_on_no_record() {
+    let study = two_models();
+    study.replace("[accuracy, log_loss]", "[balanced_accuracy]");
+    study.run().succeeds();
+    let in_time = |score: &str| {
+        let judged = rows(&study.latest(), "judged");
+        let found = judged.into_iter().find(|row| row["score"] == score);
+        found.map(|row| row["in_time"].clone()).unwrap_or_default()
+    };
+    let record = || {
+        let path = study.path("results/.store/v1/journals/scores.jsonl");
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    assert_eq!(in_time("log_me"), "true");
+    let before = record();
+    assert!(before.contains("log_me"), "{before}");
+    study.replace("scores: [log_me, cka]", "scores: [log_me, cka, gbc]");
+    study.run().succeeds();
+    assert_eq!([in_time("log_me"), in_time("gbc")], ["false", "false"]);
+    assert_eq!(record(), before);
+    // Of arms that nobody has scored, it is said in time again.
+    study.replace("c: 1 }", "c: 0.5 }");
+    study.run().succeeds();
+    assert_eq!(in_time("gbc"), "true");
+    assert!(record().contains("gbc"));
+}
+
+#[test]
+fn scores_are_judged_by_what_happened() {
+    let study = two_models();
     study.run().succeeds();
     let judged = rows(&study.latest(), "judged");
     let about = |row: &std::collections::BTreeMap<String, String>| {

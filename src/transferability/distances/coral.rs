@@ -55,5 +55,6 @@ mod tests {
     fn two_small_domains_have_the_known_distance() {
         let (here, there) = domains();
         assert_close(coral(here.view(), there.view(), 1), 0.023_090_28, 1e-8);
+        assert_close(16.0 * coral(here.view(), there.view(), 1), 0.369_444_44, 1e-8);
     }
 }

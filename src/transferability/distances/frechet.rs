@@ -82,6 +82,10 @@ mod tests {
         let distance = |x: &Array2<f64>, y: &Array2<f64>| frechet(x.view(), y.view(), 1).unwrap();
         assert_close(distance(&here, &there), 6.696_452_34, 1e-8);
         assert_close(distance(&there, &here), 6.696_452_34, 1e-8);
+        // What is left when the means are brought together is all but the part of the means.
+        let apart = [1.95, 1.65];
+        let moved = &here + &ndarray::arr1(&apart);
+        assert_close(distance(&here, &there) - distance(&moved, &there), 6.525, 1e-8);
         assert_close(distance(&here, &here), 0.0, 1e-12);
         assert_close(distance(&here, &(&here + 2.0)), 8.0, 1e-12);
     }

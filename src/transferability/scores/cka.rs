@@ -95,6 +95,8 @@ fn norm_of_product(x: &Array2<f64>, y: &Array2<f64>, threads: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::array;
+
     use super::*;
     use crate::transferability::testing::{assert_close, clusters, twelve};
 
@@ -121,6 +123,17 @@ mod tests {
         let numbers = Cka.numbers(&twelve.items()).unwrap();
         assert_close(numbers[0].value, plain, 1e-15);
         assert_close(numbers[1].value, biased, 1e-15);
+    }
+
+    #[test]
+    fn turned_scaled_and_shifted_features_are_the_same() {
+        let x = twelve().features;
+        let (sine, cosine) = (0.6, 0.8);
+        let turn = array![[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, -1.0]];
+        let y = 3.0 * x.dot(&turn) + 1.0;
+        for value in cka(x.view(), y.view(), 1).unwrap() {
+            assert_close(value, 1.0, 1e-12);
+        }
     }
 
     #[test]

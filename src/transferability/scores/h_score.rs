@@ -110,7 +110,7 @@ fn shrinkage(centred: &Array2<f64>, values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transferability::testing::{assert_close, digits, first_digits, twelve};
+    use crate::transferability::testing::{assert_close, clusters, digits, first_digits, twelve};
 
     fn numbers(features: &Array2<f64>, labels: &[usize]) -> [f64; 2] {
         let items = Items::new(features.view(), labels).unwrap().on_threads(2);
@@ -149,6 +149,19 @@ mod tests {
         assert_close(shrunk * 40.0 / 39.0, 7.189_0, 1e-4);
         let items = Items::new(few.view(), &labels[..40]).unwrap();
         assert!(HScore.numbers(&items).unwrap()[0].warning.is_some());
+    }
+
+    #[test]
+    fn it_lies_between_zero_and_what_classes_and_features_allow() {
+        for (items, features, classes) in [(60, 12, 4), (60, 2, 5), (20, 40, 3), (12, 12, 6)] {
+            for seed in 0..5 {
+                let (values, labels) = clusters((items, features, classes), 0.5, seed);
+                let spread = Spread::of(&Items::new(values.view(), &labels).unwrap()).unwrap();
+                let most = (classes - 1).min(spread.values.len()) as f64;
+                assert!((-1e-9..=most + 1e-9).contains(&spread.plain()), "{}", spread.plain());
+                assert!((0.0..=most).contains(&spread.shrunk()), "{}", spread.shrunk());
+            }
+        }
     }
 
     #[test]

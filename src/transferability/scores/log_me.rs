@@ -114,12 +114,7 @@ impl Spectrum {
         let mut evidence = f64::NAN;
         for _ in 0..MOST_STEPS {
             let ratio = alpha / beta;
-            let (mut gamma, mut weights, mut residual) = (0.0, 0.0, outside);
-            for (&value, &square) in self.values.iter().zip(&squares) {
-                gamma += value / (value + ratio);
-                weights += value * square / (ratio + value).powi(2);
-                residual += square / (1.0 + value / ratio).powi(2);
-            }
+            let [gamma, weights, residual] = self.sums(&squares, outside, ratio);
             let next = (gamma / (weights + 1e-5), (self.items - gamma) / (residual + 1e-5));
             let value = self.evidence(next, residual, weights);
             if !value.is_finite() {
@@ -141,6 +136,18 @@ impl Spectrum {
             beta,
             evidence,
         })
+    }
+
+    /// γ, the squared length of the weights, and the squared residual for a ratio α / β; `outside` is
+    /// the squared length of the labels that no features reach.
+    fn sums(&self, squares: &[f64], outside: f64, ratio: f64) -> [f64; 3] {
+        let (mut gamma, mut weights, mut residual) = (0.0, 0.0, outside);
+        for (&value, &square) in self.values.iter().zip(squares) {
+            gamma += value / (value + ratio);
+            weights += value * square / (ratio + value).powi(2);
+            residual += square / (1.0 + value / ratio).powi(2);
+        }
+        [gamma, weights, residual]
     }
 
     /// With (D − r) ln α for the directions that the features do not reach.
@@ -181,6 +188,35 @@ mod tests {
             assert_close(fit.beta, beta, 1e-6);
             assert_close(fit.evidence, evidence, 1e-8);
         }
+    }
+
+    #[test]
+    fn the_first_step_and_the_fixed_point_have_the_known_values() {
+        let twelve = twelve();
+        let spectrum = Spectrum::of(&twelve.items()).unwrap();
+        let mut fixed = 0.0;
+        for class in 0..3 {
+            let squares: Vec<f64> = spectrum.along.column(class).iter().map(|x| x * x).collect();
+            let outside = 4.0 - squares.iter().sum::<f64>();
+            let first = spectrum.sums(&squares, outside, 1.0);
+            if class == 0 {
+                for (found, known) in
+                    first.into_iter().zip([2.036_134_91, 0.348_504_97, 1.600_482_03])
+                {
+                    assert_close(found, known, 1e-8);
+                }
+            }
+            // To the end, and without the 1e-5 that keeps divisors from 0.
+            let (mut precisions, mut told) = ((1.0, 1.0), f64::NAN);
+            for _ in 0..40 {
+                let ratio = precisions.0 / precisions.1;
+                let [gamma, weights, residual] = spectrum.sums(&squares, outside, ratio);
+                precisions = (gamma / weights, (12.0 - gamma) / residual);
+                told = spectrum.evidence(precisions, residual, weights);
+            }
+            fixed += told / 3.0;
+        }
+        assert_close(fixed, -0.666_497_02, 1e-8);
     }
 
     #[test]

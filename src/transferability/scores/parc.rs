@@ -5,6 +5,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use crate::base::Target;
 use crate::probe::{Normalise, Scaler};
 use crate::transferability::items::{Items, Refusal};
+use crate::transferability::judged::pearson;
 use crate::transferability::matrix::{Keep, principal, with_itself};
 use crate::transferability::score::{Change, Number, Score};
 
@@ -104,19 +105,6 @@ fn ranks(values: &[f64]) -> Vec<f64> {
         first += equal.len();
     }
     ranks
-}
-
-fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    let (mut both, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
-    for (a, b) in a.iter().zip(b) {
-        let (a, b) = (a - mean_a, b - mean_b);
-        both += a * b;
-        of_a += a * a;
-        of_b += b * b;
-    }
-    (of_a > 0.0 && of_b > 0.0).then(|| both / (of_a * of_b).sqrt())
 }
 
 #[cfg(test)]

@@ -96,6 +96,13 @@ mod tests {
     fn classes_count_by_their_items() {
         let labels = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2];
         assert_close(plain(&twelve().features, &labels, 1e-2), 0.492_575_22, 1e-8);
+        // And all the same, as the paper's listing has it.
+        let features = centred(twelve().features.view());
+        let within = [0..6, 6..9, 9..12].map(|rows| {
+            rate(&features.slice(ndarray::s![rows, ..]).to_owned(), 1e-2, 1).unwrap() / 3.0
+        });
+        let whole = rate(&features, 1e-2, 1).unwrap();
+        assert_close(whole - within.iter().sum::<f64>(), 0.542_492_30, 1e-8);
     }
 
     #[test]

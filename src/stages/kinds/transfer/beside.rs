@@ -1,6 +1,7 @@
 //! What stands beside the verdicts: other tests, labelled by what they speak of, subgroups of the
 //! test items, and items that were lost.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, Array2};
@@ -32,25 +33,28 @@ pub(super) struct Asked {
 /// everything else. None where there is no such arm or more than one.
 pub(super) fn twins(arms: &[ScoredArm], pairs: &[(usize, usize)]) -> Vec<Option<usize>> {
     let twin = |arm: &ScoredArm| {
-        let like = |other: &usize| {
-            let other = &arms[*other].arm;
-            // What follows from random weights alone is no difference.
-            let alike = Arm {
-                random: false,
-                init: arm.arm.init.clone(),
-                untouched: arm.arm.untouched.clone(),
-                transfer_depth: arm.arm.transfer_depth.clone(),
-                ..other.clone()
-            };
-            other.init.as_deref() == Some("random") && alike == arm.arm
-        };
-        let fitting: Vec<usize> = (0..arms.len()).filter(like).collect();
+        let fitting: Vec<usize> =
+            (0..arms.len()).filter(|&other| is_twin(&arm.arm, &arms[other].arm)).collect();
         match fitting[..] {
             [only] => Some(only),
             _ => None,
         }
     };
     pairs.iter().map(|(arm, _)| twin(&arms[*arm])).collect()
+}
+
+/// Whether another arm starts from random weights and is like this one in everything else.
+fn is_twin(arm: &Arm, other: &Arm) -> bool {
+    // What follows from random weights alone is no difference.
+    let alike = Arm {
+        random: false,
+        init: arm.init.clone(),
+        untouched: arm.untouched.clone(),
+        scratch_init: arm.scratch_init.clone(),
+        transfer_depth: arm.transfer_depth.clone(),
+        ..other.clone()
+    };
+    other.init.as_deref() == Some("random") && alike == *arm
 }
 
 /// One pair with its place among the arms and what it is corrected with.
@@ -188,6 +192,9 @@ impl<'a> PlacedPair<'a> {
                 tests.extend(resampled(Measure::Class(*metric), runs, eps, resampling, 1.0)?);
             }
         }
+        if runs.aligned.groups.is_some() {
+            tests = tests.into_iter().map(SecondaryTest::with_groups).collect();
+        }
         if let Some(found) = self.attribution(runs)? {
             tests.extend(SecondaryTest::attributed(&found, eps).map(named));
         }
@@ -197,14 +204,15 @@ impl<'a> PlacedPair<'a> {
     /// The difference split by the arm's twin, over the seeds that all three have.
     fn attribution(&self, runs: &Runs<'_>) -> Result<Option<Attribution>, Failure> {
         let Some(twin) = self.twin else { return Ok(None) };
-        let mut kept: Vec<[&Predictions; 3]> = Vec::new();
+        let mut kept: Vec<[Cow<'_, Predictions>; 3]> = Vec::new();
         let aligned = &runs.aligned;
         for ([arm, baseline], &seed) in aligned.seeds.iter().zip(&aligned.numbers) {
-            if let Some(twin) = twin.seeds[seed].present().filter(|twin| twin.ids == arm.ids) {
-                kept.push([arm, twin, baseline]);
+            let twin = twin.seeds[seed].counted(arm).filter(|twin| twin.ids == arm.ids);
+            if let Some(twin) = twin {
+                kept.push([Cow::Borrowed(&**arm), twin, Cow::Borrowed(&**baseline)]);
             }
         }
-        let table = |side: usize| self.table(kept.iter().map(|runs| runs[side]));
+        let table = |side: usize| self.table(kept.iter().map(|runs| &*runs[side]));
         let (Some(arm), Some(twin), Some(scratch)) = (table(0)?, table(1)?, table(2)?) else {
             return Ok(None);
         };
@@ -301,4 +309,46 @@ fn resampled_means(
 fn intervals(found: Option<&Bootstrapped>, eps: f64, metric: &str) -> Vec<SecondaryTest> {
     let rows = found.map(|found| SecondaryTest::resampled(found, eps));
     rows.into_iter().flatten().map(|row| row.of_metric(metric)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arm() -> Arm {
+        Arm {
+            kind: "fine_tune".to_owned(),
+            source: Some("near".to_owned()),
+            target: "chest".to_owned(),
+            freeze: Some("all".to_owned()),
+            init: Some("pretrained".to_owned()),
+            ..Arm::default()
+        }
+    }
+
+    fn random() -> Arm {
+        Arm { random: true, init: Some("random".to_owned()), ..arm() }
+    }
+
+    #[test]
+    fn what_random_weights_bring_with_them_is_no_difference() {
+        assert!(is_twin(&arm(), &random()));
+        let scaled = Arm {
+            scratch_init: Some("lsuv".to_owned()),
+            untouched: vec!["scale".to_owned()],
+            transfer_depth: Some("none".to_owned()),
+            ..random()
+        };
+        assert!(is_twin(&arm(), &scaled));
+    }
+
+    #[test]
+    fn another_way_of_training_or_other_weights_are_no_twin() {
+        let freer = Arm { freeze: Some("none".to_owned()), ..random() };
+        let gentler = Arm { body_rate: Some(0.1), ..random() };
+        let drawn_alike = Arm { init: Some("meanvar".to_owned()), ..random() };
+        for other in [arm(), freer, gentler, drawn_alike] {
+            assert!(!is_twin(&arm(), &other), "{other:?}");
+        }
+    }
 }

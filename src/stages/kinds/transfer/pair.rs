@@ -154,12 +154,9 @@ impl<'a> Pair<'a> {
             let others = self.others.iter().map(|other| &other.seeds[seed]);
             let like = [sides.0, sides.1].into_iter().chain(others).find_map(SeedRun::present);
             let Some(like) = like else { continue };
-            let run = |run: &'a SeedRun| match run {
-                SeedRun::Present(predictions) => Some(Cow::Borrowed(&**predictions)),
-                SeedRun::Diverged => Some(Cow::Owned(always_majority(like))),
-                SeedRun::Missing => None,
+            let (Some(arm), Some(baseline)) = (sides.0.counted(like), sides.1.counted(like)) else {
+                continue;
             };
-            let (Some(arm), Some(baseline)) = (run(sides.0), run(sides.1)) else { continue };
             if arm.ids != baseline.ids {
                 return Err(Failure::with_help(
                     "compare arms that were tested on different items",

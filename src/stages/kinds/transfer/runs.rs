@@ -1,9 +1,12 @@
 //! What the arms predicted, and what their trainings tell of themselves.
 
+use std::borrow::Cow;
+
 use crate::stats::{Measure, student_quantile};
 
 use super::super::super::artifacts::{End, Predictions, Selection, edge};
 use super::super::super::job::{Context, Failure, Given};
+use super::pair::always_majority;
 
 /// The port of one seed of an arm.
 pub(super) fn port(arm: usize, seed: usize) -> String {
@@ -57,6 +60,15 @@ impl SeedRun {
         match self {
             Self::Present(predictions) => Some(predictions),
             _ => None,
+        }
+    }
+
+    /// As it counts: the majority class of the items of `like` where training diverged.
+    pub(super) fn counted(&self, like: &Predictions) -> Option<Cow<'_, Predictions>> {
+        match self {
+            Self::Present(predictions) => Some(Cow::Borrowed(&**predictions)),
+            Self::Diverged => Some(Cow::Owned(always_majority(like))),
+            Self::Missing => None,
         }
     }
 }
