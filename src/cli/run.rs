@@ -14,7 +14,7 @@ use crate::base::{Digest, Problems};
 use crate::console::{self, Style};
 use crate::events::{Event, Everyone, Listener};
 use crate::onnx::runtime::Runtime;
-use crate::pipeline::energy::Meter;
+use crate::pipeline::energy::{Meter, at_rest};
 use crate::pipeline::engine::{Engine as _, Parallel};
 use crate::pipeline::execute::{Execution, Outcome};
 use crate::pipeline::extension::{self, Extensions, Then};
@@ -64,6 +64,7 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         listener.hear(&Event::Note { text });
     }
     let stop = stop_on_interrupt()?;
+    look_at_rest(&plan, &mut record, (&listener, &stop));
     let meter = Arc::new(Meter::of_machine(plan.on_gpu));
     let measured = Instant::now();
     let mut looks = Looks {
@@ -114,6 +115,22 @@ pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
         console::out(&format!("tables in {}", folder.display()));
     }
     Ok(exit)
+}
+
+/// Measures the machine before any work, if the file asks for that.
+fn look_at_rest(
+    plan: &Plan,
+    record: &mut RunRecord,
+    (listener, stop): (&Arc<dyn Listener>, &AtomicBool),
+) {
+    if !plan.energy.as_ref().is_some_and(|energy| energy.idle) {
+        return;
+    }
+    listener.hear(&Event::Note { text: "looking at the machine at rest for 10 s".to_owned() });
+    match at_rest(plan.on_gpu, stop) {
+        Ok(watts) => record.energy.idle_w = Some(watts),
+        Err(reason) => record.energy.idle_reason = Some(reason),
+    }
 }
 
 /// How often the scores that this run judged were wrong so far.

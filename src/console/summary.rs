@@ -41,10 +41,14 @@ fn energy(pipeline: &str, total: &EnergyTotal) -> String {
         joules if joules < 1e4 => format!("{joules:.1} J"),
         joules => format!("{:.4} kWh", joules / 3.6e6),
     };
-    let carbon = total.carbon_g.map(|grams| format!(", {grams:.3} g CO₂e")).unwrap_or_default();
+    let carbon = total.carbon_g.zip(total.carbon_g_per_kwh);
+    let carbon = carbon
+        .map(|(grams, factor)| format!(", {grams:.3} g CO₂e at {factor} g/kWh"))
+        .unwrap_or_default();
+    let rest = total.idle_w.map(|watts| format!(", {watts:.1} W at rest")).unwrap_or_default();
+    let (seconds, watts, scope) = (total.seconds, total.watts, &total.scope);
     format!(
-        "{pipeline} · energy of the machine\n\n  {joules} in {:.1} s, {:.1} W on average{carbon} ({})",
-        total.seconds, total.watts, total.scope
+        "{pipeline} · energy of the machine\n\n  {joules} in {seconds:.1} s, {watts:.1} W on average{rest}{carbon} ({scope})"
     )
 }
 

@@ -13,6 +13,7 @@ mod freezing;
 mod power_law;
 mod rise;
 mod size_curve;
+mod used;
 
 pub use censored::{Time, median};
 pub use crossing::{Crossing, Standing};
@@ -21,3 +22,4 @@ pub use freezing::{Arms, Dip, Effect, EffectKind, Finding, SeedItems, Sweep, Swe
 pub use power_law::{NoFit, PowerLaw, SizePoint};
 pub use rise::{Gains, Look, Rise};
 pub use size_curve::{Against, SizeCurve, SizedErrors};
+pub use used::used_by;

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::events::{Event, Listener};
 use crate::stages::{Context, Cores, Failure, Given, Node, Outputs};
-use crate::store::{Cost, Key, Record, RunNode, RunOutcome, Store, StoreError};
+use crate::store::{Cost, Key, Record, RunNode, RunOutcome, Spent, Store, StoreError};
 use crate::train::Workshop;
 
 use super::energy::{Meter, Span};
@@ -222,13 +222,14 @@ impl Execution {
         self.listener.hear(&Event::Started { node: index, label: self.label(index) });
         let expected = self.node(index).job.expected(speed(self.workshop.runtime().backend));
         let clock = Clock::start(cores, &self.meter);
-        let outputs = self.work(index, &given, cores, Some(key))?;
+        let outputs = self.work(index, &given, cores, Some((key, &clock)))?;
+        let cost = Cost { expected: Some(expected), ..clock.stop() };
         let record = Record {
             fields,
             outputs: outputs.artifacts,
             facts: outputs.facts,
             warnings: outputs.warnings,
-            cost: Cost { expected: Some(expected), ..clock.stop() },
+            cost: outputs.earlier.into_iter().fold(cost, with_earlier),
         };
         lock.save(&record)?;
         Ok(Outcome::Done { key, record: Arc::new(record), hit: false })
@@ -239,12 +240,14 @@ impl Execution {
         index: usize,
         given: &BTreeMap<String, Given>,
         cores: usize,
-        key: Option<Key>,
+        held: Option<(Key, &Clock<'_>)>,
     ) -> Result<Outputs, Failure> {
         let progress = |done: usize, total: usize, note: &str| {
             let note = note.to_owned();
             self.listener.hear(&Event::Progress { node: index, done, total, note });
         };
+        let clock = held.map(|(_, clock)| clock);
+        let spent = clock.map(|clock| || clock.so_far());
         let context = Context {
             inputs: given,
             store: &self.store,
@@ -252,7 +255,8 @@ impl Execution {
             cores,
             progress: &progress,
             stop: &self.stop,
-            key,
+            key: held.map(|(key, _)| key),
+            spent: spent.as_ref().map(|spent| spent as &(dyn Fn() -> Spent + Sync)),
         };
         let job = &self.node(index).job;
         let result = catch_unwind(AssertUnwindSafe(|| job.run(&context)));
@@ -312,6 +316,7 @@ impl Execution {
                 key,
                 outcome,
                 message,
+                reads: reads(node),
             }
         };
         self.plan.nodes.iter().zip(outcomes).map(entry).collect()
@@ -371,6 +376,30 @@ impl Work for Execution {
     }
 }
 
+/// The nodes whose results a node reads, each once, in the order of its inputs.
+fn reads(node: &Node) -> Vec<usize> {
+    let mut reads = Vec::new();
+    for input in node.inputs.iter().filter(|input| !input.is_order()) {
+        if !reads.contains(&input.from.0) {
+            reads.push(input.from.0);
+        }
+    }
+    reads
+}
+
+/// What it cost with what earlier runs had used on it, which did not keep their processor time.
+fn with_earlier(cost: Cost, earlier: Spent) -> Cost {
+    let unknown = cost.energy_reason.unwrap_or_default();
+    let own = cost.energy.ok_or(unknown);
+    let energy = own.and_then(|own| earlier.energy.and_then(|earlier| earlier.and(&own)));
+    let (energy, energy_reason) = match energy {
+        Ok(energy) => (Some(energy), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let seconds = cost.seconds + earlier.seconds;
+    Cost { seconds, cpu_seconds: None, energy, energy_reason, ..cost }
+}
+
 /// Cores of each of the nodes that share them.
 pub(super) fn share(nodes: &[Node], jobs: usize) -> usize {
     let beside = nodes.iter().filter(|node| node.job.cores() == Cores::Share).count();
@@ -390,6 +419,11 @@ impl<'a> Clock<'a> {
     fn start(cores: usize, meter: &'a Meter) -> Self {
         let energy = meter.start(cores);
         Self { cores, energy, wall: Instant::now(), cpu: (cores == 1).then(thread_cpu) }
+    }
+
+    /// What it has come to so far.
+    fn so_far(&self) -> Spent {
+        Spent { seconds: self.wall.elapsed().as_secs_f64(), energy: self.energy.so_far() }
     }
 
     fn stop(self) -> Cost {
@@ -422,4 +456,27 @@ pub fn peak_bytes() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Energy;
+
+    #[test]
+    fn work_that_was_taken_up_cost_what_both_runs_used() {
+        let energy =
+            |joules| Energy { joules, scope: "processors".into(), source: "powercap".into() };
+        let own = Cost {
+            seconds: 2.0,
+            cpu_seconds: Some(1.0),
+            energy: Some(energy(8.0)),
+            ..Cost::default()
+        };
+        let all = with_earlier(own.clone(), Spent { seconds: 0.5, energy: Ok(energy(3.0)) });
+        assert_eq!((all.seconds, all.cpu_seconds, all.energy), (2.5, None, Some(energy(11.0))));
+        let unknown = Spent { seconds: 0.5, energy: Err("permission".to_owned()) };
+        let all = with_earlier(own, unknown);
+        assert_eq!((all.energy, all.energy_reason.as_deref()), (None, Some("permission")));
+    }
 }

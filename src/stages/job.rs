@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::store::{ArtifactRef, Key, Mapped, Store, StoreError};
+use crate::store::{ArtifactRef, Key, Mapped, Spent, Store, StoreError};
 use crate::train::{Draft, Monitor, Workshop};
 
 use super::artifacts::TrialResult;
@@ -202,6 +202,8 @@ pub struct Outputs {
     pub facts: BTreeMap<String, Json>,
     /// What a reader should know.
     pub warnings: Vec<String>,
+    /// What earlier runs had used on the work that this one took up.
+    pub earlier: Option<Spent>,
 }
 
 impl Outputs {
@@ -236,6 +238,8 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// The key whose lock is held, under which unfinished work can be left.
     pub key: Option<Key>,
+    /// Tells what the work has used so far; nothing where nobody counts.
+    pub spent: Option<&'a (dyn Fn() -> Spent + Sync)>,
 }
 
 impl Draft for Context<'_> {
@@ -248,6 +252,10 @@ impl Draft for Context<'_> {
         if let Err(error) = self.store.write_draft(key, bytes) {
             tracing::warn!(%key, %error, "unfinished work was not kept");
         }
+    }
+
+    fn spent(&self) -> Option<Spent> {
+        self.spent.map(|spent| spent())
     }
 }
 

@@ -27,7 +27,7 @@ pub use blob::{BlobWriter, Mapped};
 pub use journal::{Journal, Line};
 pub use lock::KeyLock;
 pub use looks::{Look, LookedArm, Looks};
-pub use record::{ArtifactRef, Cost, Energy, Key, Record};
+pub use record::{ArtifactRef, Cost, Energy, Key, Laps, Record, Spent};
 pub use run::{
     MOST_LEAKS, RUN_FILE, RUN_FORMAT, RunAdvised, RunEnergy, RunEstimated, RunLeak, RunLeaks,
     RunModel, RunNode, RunOutcome, RunRecord, RunSetting, RunSkipped, RunStage, RunTest,

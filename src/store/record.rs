@@ -85,6 +85,63 @@ pub struct Energy {
     pub source: String,
 }
 
+impl Energy {
+    /// Both together; or why they make no sum.
+    pub fn and(&self, other: &Self) -> Result<Self, String> {
+        if self.source != other.source {
+            let (own, others) = (&self.source, &other.source);
+            return Err(format!("counted in different ways: {own} and {others}"));
+        }
+        let scope = Self::scope_of_both(&self.scope, &other.scope);
+        Ok(Self { joules: self.joules + other.joules, scope, source: self.source.clone() })
+    }
+
+    /// What two scopes say, each part once.
+    pub fn scope_of_both(one: &str, other: &str) -> String {
+        let mut parts: Vec<&str> = one.split(", ").collect();
+        for part in other.split(", ") {
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        parts.join(", ")
+    }
+}
+
+/// What work has used so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Energy; or why it is not known.
+    pub energy: Result<Energy, String>,
+}
+
+/// What a training had used at each of its looks at val, since it began; what an interrupted run had
+/// used by the look that a later one went on from is part of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Laps {
+    /// Wall-clock seconds.
+    pub seconds: Vec<f64>,
+    /// Joules; none at looks at which they were not known.
+    pub joules: Vec<Option<f64>>,
+    /// Of what, as [`Energy`] tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// What told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Why joules are not known where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Laps {
+    /// The fact of a record that holds them. They are in no artifact, as they are never the same
+    /// twice.
+    pub const FACT: &str = "laps";
+}
+
 /// What a finished piece of work left.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -98,4 +155,26 @@ pub struct Record {
     pub warnings: Vec<String>,
     /// What it cost when it was done.
     pub cost: Cost,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn energy(joules: f64, scope: &str, source: &str) -> Energy {
+        Energy { joules, scope: scope.to_owned(), source: source.to_owned() }
+    }
+
+    #[test]
+    fn energy_of_one_source_makes_a_sum_and_keeps_what_either_says() {
+        let own = energy(2.0, "processors, shared by cores", "powercap");
+        let all = own.and(&energy(0.5, "processors, shared machine", "powercap"));
+        let scope = "processors, shared by cores, shared machine";
+        assert_eq!(all, Ok(energy(2.5, scope, "powercap")));
+        let other = energy(1.0, "its cores", "estimated");
+        assert_eq!(
+            own.and(&other).unwrap_err(),
+            "counted in different ways: powercap and estimated"
+        );
+    }
 }

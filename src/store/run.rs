@@ -86,6 +86,12 @@ pub struct RunEnergy {
     pub carbon: Option<f64>,
     /// Whether the file allows guesses.
     pub allow_estimate: bool,
+    /// Watts of the machine at rest before the run, if the file asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_w: Option<f64>,
+    /// Why those are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_reason: Option<String>,
 }
 
 /// The test part of a data set.
@@ -259,6 +265,9 @@ pub struct RunNode {
     pub outcome: RunOutcome,
     /// Why, if it did not end well.
     pub message: Option<String>,
+    /// Positions of the nodes whose results it reads; runs of older versions do not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<usize>,
 }
 
 /// How a node ended.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::stages::artifacts::{ArmRow, Outcome, TrialResult};
+use crate::stages::artifacts::ArmRow;
 use crate::stats::{Direction, Measure};
 use crate::store::{RunLeak, RunLeaks, RunRecord, RunStage};
 use crate::train::RangeStep;
@@ -24,6 +24,7 @@ use super::front;
 use super::gather::{Gathered, METHOD, NodeCost, Probed, Scored, Trained, Tried, Verdict};
 use super::judged::{self, Judged};
 use super::settings;
+use super::spending;
 
 /// What a data set says of an item in a column; nothing if it has no such column, or the cell is
 /// empty.
@@ -132,6 +133,8 @@ impl Gathered {
         let range = tested.then(|| ("lr_range", self.range_table()));
         let moved = self.trained.iter().any(|trained| !trained.drift.is_empty());
         let drift = moved.then(|| ("drift", drift::table(&self.trained)));
+        let spent = !self.trained.is_empty();
+        let spent = spent.then(|| ("convergence_costs", spending::table(&self.trained)));
         let front = (!self.fronts.is_empty()).then(|| ("front", front::table(&self.fronts, run)));
         let beside = super::beside::tables(&self.verdicts, run);
         let leaks = (!run.leaks.is_empty()).then(|| ("leaks", leak_table(run)));
@@ -155,6 +158,7 @@ impl Gathered {
             .chain(probed)
             .chain(range)
             .chain(drift)
+            .chain(spent)
             .chain(leaks)
             .chain(looks)
             .chain(scored)
@@ -345,19 +349,15 @@ impl Gathered {
         let mut rows = Vec::new();
         for trained in &self.trained {
             for trial in &trained.trials {
-                let Outcome::Trained { curve, .. } = &trial.outcome else { continue };
-                rows.extend(curve.iter().map(|point| (trained, trial, point)));
+                rows.extend(trial.curve().iter().map(|point| (trained, trial, point)));
             }
         }
         let each = || rows.iter();
-        let chosen = |trained: &Trained, trial: &TrialResult| {
-            trained.chosen.is_some_and(|rate| rate.total_cmp(&trial.rate).is_eq())
-        };
         let table = Table::default()
             .text("stage", each().map(|(t, ..)| Some(t.stage.name.as_str())))
             .whole("seed", each().map(|(t, ..)| t.seed.map(whole)))
             .number("lr", each().map(|(_, trial, _)| Some(trial.rate)))
-            .flag("chosen", each().map(|(t, trial, _)| Some(chosen(t, trial))))
+            .flag("chosen", each().map(|(t, trial, _)| Some(t.is_chosen(trial))))
             .whole("step", each().map(|(.., p)| Some(p.step as i64)))
             .number("train_loss", each().map(|(.., p)| p.train_loss))
             .number("val_loss", each().map(|(.., p)| Some(p.val_loss)))
@@ -419,7 +419,12 @@ impl Gathered {
             .text(
                 "cpu_reason",
                 each().map(|c| {
-                    c.record.cost.cpu_seconds.is_none().then_some("several threads worked on it")
+                    let cost = &c.record.cost;
+                    let why = match cost.cores {
+                        1 => "an interrupted run did a part of it",
+                        _ => "several threads worked on it",
+                    };
+                    cost.cpu_seconds.is_none().then_some(why)
                 }),
             )
             .whole("peak_bytes", each().map(|c| c.record.cost.peak_bytes.map(whole)))

@@ -1,6 +1,6 @@
 //! Energy of nodes and of the run, with carbon where the file says what electricity costs in it.
 
-use crate::store::{Cost, RunEnergy, RunRecord};
+use crate::store::{Cost, Energy, RunEnergy, RunRecord};
 
 use super::frame::Table;
 use super::gather::NodeCost;
@@ -23,20 +23,26 @@ pub struct EnergyTotal {
     pub watts: f64,
     /// Grams of CO₂ equivalent.
     pub carbon_g: Option<f64>,
+    /// Grams of CO₂ equivalent for each kilowatt-hour that this was judged by.
+    pub carbon_g_per_kwh: Option<f64>,
     /// Of what.
     pub scope: String,
+    /// Watts of the machine at rest before the run, if that was measured.
+    pub idle_w: Option<f64>,
 }
 
 /// The energy of the run; nothing if it was not measured.
 pub(super) fn total(run: &RunRecord) -> Option<EnergyTotal> {
-    let RunEnergy { measured, seconds, carbon, .. } = &run.energy;
+    let RunEnergy { measured, seconds, carbon, idle_w, .. } = &run.energy;
     let energy = measured.as_ref()?;
     Some(EnergyTotal {
         joules: energy.joules,
         seconds: *seconds,
         watts: energy.joules / seconds.max(f64::MIN_POSITIVE),
         carbon_g: carbon.map(|intensity| grams(energy.joules, intensity)),
+        carbon_g_per_kwh: *carbon,
         scope: energy.scope.clone(),
+        idle_w: *idle_w,
     })
 }
 
@@ -45,62 +51,66 @@ fn grams(joules: f64, intensity: f64) -> f64 {
     joules / KILOWATT_HOUR * intensity
 }
 
-/// What is told of one node.
-struct Told {
-    joules: Option<f64>,
-    scope: Option<String>,
-    source: Option<String>,
-    watts: Option<f64>,
-    reason: Option<String>,
+/// What so many cores are guessed to have used in this time; nothing where cores are not known.
+pub(super) fn guess(cores: usize, seconds: f64) -> Option<Energy> {
+    let (scope, source) = ("its cores".to_owned(), ESTIMATED.to_owned());
+    let joules = cores as f64 * seconds * GUESSED_WATTS;
+    (cores > 0).then_some(Energy { joules, scope, source })
 }
 
 /// Measured, or guessed where the file allows that, or why there is nothing.
-fn told(cost: &Cost, allow_estimate: bool) -> Told {
-    let watts = |joules: f64| (cost.seconds > 0.0).then(|| joules / cost.seconds);
-    if let Some(energy) = &cost.energy {
-        return Told {
-            joules: Some(energy.joules),
-            scope: Some(energy.scope.clone()),
-            source: Some(energy.source.clone()),
-            watts: watts(energy.joules),
-            reason: None,
-        };
-    }
+pub(super) fn of(cost: &Cost, allow_estimate: bool) -> Result<Energy, String> {
+    let guessed = || guess(cost.cores, cost.seconds).filter(|_| allow_estimate);
+    cost.energy.clone().or_else(guessed).ok_or_else(|| unmeasured(cost).unwrap_or_default())
+}
+
+/// Why it was not measured; nothing if it was.
+fn unmeasured(cost: &Cost) -> Option<String> {
     let unknown = || "not measured by the version that did the work".to_owned();
-    let reason = Some(cost.energy_reason.clone().unwrap_or_else(unknown));
-    let joules = cost.cores as f64 * cost.seconds * GUESSED_WATTS;
-    match allow_estimate && cost.cores > 0 {
-        true => Told {
-            joules: Some(joules),
-            scope: Some("its cores".to_owned()),
-            source: Some(ESTIMATED.to_owned()),
-            watts: watts(joules),
-            reason,
-        },
-        false => Told { joules: None, scope: None, source: None, watts: None, reason },
-    }
+    let is_unknown = cost.energy.is_none();
+    is_unknown.then(|| cost.energy_reason.clone().unwrap_or_else(unknown))
+}
+
+fn watts(cost: &Cost, energy: &Energy) -> Option<f64> {
+    (cost.seconds > 0.0).then(|| energy.joules / cost.seconds)
 }
 
 /// Columns of the table of costs.
 pub(super) fn columns(costs: &[NodeCost], run: &RunRecord) -> Table {
     let RunEnergy { carbon, allow_estimate, .. } = &run.energy;
-    let all: Vec<Told> =
-        costs.iter().map(|cost| told(&cost.record.cost, *allow_estimate)).collect();
-    let each = || all.iter();
-    let carbon = |told: &Told| Some(grams(told.joules?, (*carbon)?));
+    let all: Vec<(&Cost, Option<Energy>)> = costs
+        .iter()
+        .map(|node| &node.record.cost)
+        .map(|cost| (cost, of(cost, *allow_estimate).ok()))
+        .collect();
+    let each = || all.iter().map(|(cost, energy)| (*cost, energy.as_ref()));
+    let grams = |energy: Option<&Energy>| Some(grams(energy?.joules, (*carbon)?));
+    let source = || costs.iter().map(|node| node.source.as_ref());
     Table::default()
-        .number("energy_j", each().map(|told| told.joules))
-        .text("energy_scope", each().map(|told| told.scope.clone()))
-        .text("energy_source", each().map(|told| told.source.clone()))
-        .number("power_w_mean", each().map(|told| told.watts))
-        .number("carbon_g", each().map(carbon))
-        .text("energy_reason", each().map(|told| told.reason.clone()))
+        .number("energy_j", each().map(|(_, energy)| Some(energy?.joules)))
+        .text("energy_scope", each().map(|(_, energy)| Some(energy?.scope.as_str())))
+        .text("energy_source", each().map(|(_, energy)| Some(energy?.source.as_str())))
+        .number("power_w_mean", each().map(|(cost, energy)| watts(cost, energy?)))
+        .number("carbon_g", each().map(|(_, energy)| grams(energy)))
+        .number(
+            "carbon_g_per_kwh",
+            each().map(|(_, energy)| (*carbon).filter(|_| energy.is_some())),
+        )
+        .text("energy_reason", each().map(|(cost, _)| unmeasured(cost)))
+        .number("source_seconds", source().map(|source| Some(source.ok()?.seconds)))
+        .number(
+            "source_energy_j",
+            source().map(|source| Some(source.ok()?.energy.as_ref().ok()?.joules)),
+        )
+        .text(
+            "source_reason",
+            source().map(|source| source.and_then(|spent| spent.energy.as_ref()).err().cloned()),
+        )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Energy;
 
     fn assert_close(actual: f64, expected: f64) {
         assert!((actual - expected).abs() < 5e-7, "{actual} is not {expected}");
@@ -117,13 +127,14 @@ mod tests {
     #[test]
     fn nothing_is_guessed_unless_that_is_allowed() {
         let cost = Cost { seconds: 2.0, cores: 3, ..Cost::default() };
-        let (plain, guessed) = (told(&cost, false), told(&cost, true));
-        assert!(plain.joules.is_none() && plain.source.is_none() && plain.reason.is_some());
-        assert_close(guessed.joules.unwrap(), 60.0);
-        assert_eq!(guessed.source.as_deref(), Some("estimated"));
+        assert_eq!(of(&cost, false).unwrap_err(), "not measured by the version that did the work");
+        let guessed = of(&cost, true).unwrap();
+        assert_close(guessed.joules, 60.0);
+        assert_eq!(guessed.source, "estimated");
         let energy = Energy { joules: 5.0, scope: "processors".into(), source: "powercap".into() };
-        let measured = told(&Cost { energy: Some(energy), ..cost }, true);
-        assert_close(measured.watts.unwrap(), 2.5);
-        assert_eq!((measured.source.as_deref(), measured.reason), (Some("powercap"), None));
+        let cost = Cost { energy: Some(energy.clone()), ..cost };
+        assert_close(watts(&cost, &energy).unwrap(), 2.5);
+        assert_eq!((of(&cost, true), unmeasured(&cost)), (Ok(energy), None));
+        assert_eq!(guess(0, 2.0), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::stages::artifacts::{
     ArmRow, Beside, Chosen, Drift, Estimates, Evaluation, FrontRows, MethodRow, Predictions,
     TrialResult, Verdicts,
 };
-use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Store};
+use crate::store::{Record, RunEstimated, RunNode, RunRecord, RunStage, Spent, Store};
 use crate::train::{RangeStep, RangeTest};
 
 use super::TableError;
@@ -18,6 +18,7 @@ use super::advice::Told;
 use super::curves::Curves;
 use super::estimates::Estimated;
 use super::front::Front;
+use super::spending::{self, Spending};
 
 /// Everything a run left, in the order of its plan.
 #[derive(Default)]
@@ -72,10 +73,19 @@ pub(super) struct Trained {
     pub(super) seed: Option<u64>,
     pub(super) chosen: Option<f64>,
     pub(super) trials: Vec<TrialResult>,
+    /// What each had used at its looks; or why that is not known.
+    pub(super) spending: Vec<Result<Spending, String>>,
     /// The learning-rate range test before it, if there was one.
     pub(super) range: Vec<RangeStep>,
     /// How far the weights that are kept came, layer group by layer group.
     pub(super) drift: Vec<Drift>,
+}
+
+impl Trained {
+    /// Whether a training is the one that was chosen.
+    pub(super) fn is_chosen(&self, trial: &TrialResult) -> bool {
+        self.chosen.is_some_and(|rate| rate.total_cmp(&trial.rate).is_eq())
+    }
 }
 
 /// How the setting of one probe was chosen.
@@ -122,6 +132,8 @@ pub(super) struct NodeCost {
     pub(super) node: RunNode,
     pub(super) stage: Option<RunStage>,
     pub(super) record: Record,
+    /// What the training of its source took; or why that is not known.
+    pub(super) source: Result<Spent, String>,
 }
 
 /// Reads everything.
@@ -259,14 +271,18 @@ impl<'a> Reader<'a> {
     }
 
     fn trained(&self, stage: &RunStage, node: usize) -> Result<Option<Trained>, TableError> {
-        let Some(trials) = self.json(node, "trials")? else { return Ok(None) };
+        let Some(trials): Option<Vec<TrialResult>> = self.json(node, "trials")? else {
+            return Ok(None);
+        };
+        let spending = Spending::of_trials((self.run, &self.records), node, &trials);
         let chosen = self.records[node].as_ref().and_then(|r| r.facts.get("lr")?.as_f64());
         let seed = self.run.nodes[node].seed;
         let range: Option<RangeTest> = self.json(node, "range")?;
         let range = range.map(|test| test.curve).unwrap_or_default();
         // Trainings of earlier versions do not tell.
         let drift = self.json(node, "drift")?.unwrap_or_default();
-        Ok(Some(Trained { stage: stage.clone(), seed, chosen, trials, range, drift }))
+        let stage = stage.clone();
+        Ok(Some(Trained { stage, seed, chosen, trials, spending, range, drift }))
     }
 
     fn probed(&self, stage: &RunStage, node: usize) -> Result<Option<Probed>, TableError> {
@@ -313,7 +329,12 @@ impl<'a> Reader<'a> {
         let record = self.records[node].clone()?;
         let entry = self.run.nodes[node].clone();
         let stage = self.stages.get(entry.stage.as_str()).map(|stage| (*stage).clone());
+        let source = match stage.as_ref().and_then(|stage| stage.arm.as_ref()) {
+            None => Err("it is no arm".to_owned()),
+            Some(arm) if arm["init"] == "random" => Err("it starts from random weights".to_owned()),
+            Some(_) => spending::of_source((self.run, &self.records), node),
+        };
         let stage = stage.filter(|stage| stage.nodes.contains(&node));
-        Some(NodeCost { node: entry, stage, record })
+        Some(NodeCost { node: entry, stage, record, source })
     }
 }

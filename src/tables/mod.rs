@@ -24,6 +24,7 @@ mod read;
 mod record;
 mod runs;
 mod settings;
+mod spending;
 mod summary;
 
 use std::io;

@@ -6,9 +6,11 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::store::{Laps, Spent};
+
 use super::look::Point;
 
-/// Where the bytes of a training that is not done yet are kept.
+/// Where the bytes of a training that is not done yet are kept, and who counts what it uses.
 pub trait Draft {
     /// What was kept last, whole, or nothing.
     fn read(&self) -> Option<Vec<u8>>;
@@ -19,6 +21,11 @@ pub trait Draft {
     /// Time that must pass before anything is kept at all.
     fn patience(&self) -> Duration {
         Duration::from_millis(500)
+    }
+
+    /// What it has used since its work began; nothing where nobody counts.
+    fn spent(&self) -> Option<Spent> {
+        None
     }
 }
 
@@ -43,6 +50,8 @@ pub(super) struct Checkpoint {
     pub(super) patience: usize,
     /// Every look so far.
     pub(super) curve: Vec<Point>,
+    /// What had been used at each.
+    pub(super) laps: Laps,
     /// What the next step takes over: weights, optimiser state, statistics.
     pub(super) moving: Vec<Vec<f32>>,
     /// The best so far.
@@ -63,6 +72,9 @@ struct Header {
     step: usize,
     patience: usize,
     curve: Vec<Point>,
+    /// Drafts of earlier versions have none.
+    #[serde(default)]
+    laps: Laps,
     moving: usize,
     best: Option<Point>,
 }
@@ -77,6 +89,7 @@ impl Checkpoint {
             step: self.step,
             patience: self.patience,
             curve: self.curve.clone(),
+            laps: self.laps.clone(),
             moving: self.moving.len(),
             best: self.best.as_ref().map(|best| best.point),
         };
@@ -123,6 +136,7 @@ impl Checkpoint {
             step: header.step,
             patience: header.patience,
             curve: header.curve,
+            laps: header.laps,
             moving: moving?,
             best,
         })
@@ -177,6 +191,12 @@ mod tests {
             step: 12,
             patience: 3,
             curve: vec![point(0), point(12)],
+            laps: Laps {
+                seconds: vec![0.1, 0.1 + 0.2],
+                joules: vec![None, Some(1.0 / 3.0)],
+                source: Some("powercap".to_owned()),
+                ..Laps::default()
+            },
             moving: vec![vec![1.0, f32::MIN_POSITIVE, -0.0], vec![0.1; 3], vec![]],
             best: Some(Best { point: point(6), weights: vec![0.3; 3], statistics: vec![] }),
         };

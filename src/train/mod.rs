@@ -6,6 +6,7 @@ mod budget;
 mod checkpoint;
 mod course;
 mod examples;
+mod laps;
 mod look;
 mod mixing;
 mod monitor;

@@ -7,12 +7,14 @@ use thiserror::Error;
 use crate::autodiff::{Loss, Optimiser};
 use crate::base::Seed;
 use crate::onnx::runtime::{RuntimeError, Tensor};
+use crate::store::{Laps, Spent};
 
 use super::batches::Batches;
 use super::budget::{Budget, Looks};
 use super::checkpoint::{Best, Checkpoint, Draft, Pace};
 use super::course::{Course, Unfreeze};
 use super::examples::Examples;
+use super::laps::Counting;
 use super::look::{Point, Seen, run_scores};
 use super::mixing::Mixing;
 use super::monitor::Monitor;
@@ -85,6 +87,10 @@ pub struct Trained {
     pub total: usize,
     /// Every look.
     pub curve: Vec<Point>,
+    /// What had been used at each; empty where nobody counted.
+    pub laps: Laps,
+    /// What earlier runs had used on it that were interrupted.
+    pub earlier: Option<Spent>,
     /// Seconds of the steps that the runtime computed; the rest is the loop's own.
     pub computing: f64,
 }
@@ -123,7 +129,7 @@ pub fn train(
     draft: &dyn Draft,
     watch: Watch<'_>,
 ) -> Result<Trained, TrainError> {
-    let mut training = Training::new(workshop, phases, examples, settings, start)?;
+    let mut training = Training::new(workshop, phases, examples, settings, start, draft)?;
     let (total, per_epoch) = (training.total, settings.per_epoch(examples));
     let looks = Looks::over(total, per_epoch);
     let mut batches = Batches::new(examples.open.train(), settings.batch, settings.seed);
@@ -162,12 +168,14 @@ struct Training<'a> {
     prepared: &'a Prepared,
     examples: &'a Examples<'a>,
     settings: &'a Settings<'a>,
+    draft: &'a dyn Draft,
     course: Course,
     total: usize,
     step: usize,
     patience: usize,
     moving: Vec<Tensor>,
     curve: Vec<Point>,
+    counting: Counting,
     best: Option<Best>,
     losses: Vec<f64>,
 }
@@ -179,6 +187,7 @@ impl<'a> Training<'a> {
         examples: &'a Examples<'a>,
         settings: &'a Settings<'a>,
         start: Start,
+        draft: &'a dyn Draft,
     ) -> Result<Self, TrainError> {
         let prepared = phases.last().expect("a course has at least one phase");
         let stepping = Stepping::new(workshop, phases, settings, &start)?;
@@ -188,12 +197,14 @@ impl<'a> Training<'a> {
             prepared,
             examples,
             settings,
+            draft,
             course: settings.course(examples, prepared.weights.cohort_count()),
             total: settings.budget.steps(settings.per_epoch(examples)),
             step: 0,
             patience: 0,
             moving: moving(prepared, settings.optimiser, start)?,
             curve: vec![],
+            counting: Counting::new(),
             best: None,
             losses: vec![],
         })
@@ -212,6 +223,7 @@ impl<'a> Training<'a> {
         self.moving = checkpoint.moving.into_iter().map(vector).collect::<Result<_, _>>()?;
         self.step = checkpoint.step;
         self.patience = checkpoint.patience;
+        self.counting = Counting::after(checkpoint.laps, checkpoint.curve.len());
         self.curve = checkpoint.curve;
         self.best = checkpoint.best;
         Ok(())
@@ -222,6 +234,7 @@ impl<'a> Training<'a> {
             step: self.step,
             patience: self.patience,
             curve: self.curve.clone(),
+            laps: self.counting.laps().clone(),
             moving: self.moving.iter().map(plain).collect(),
             best: self.best.clone(),
         }
@@ -279,6 +292,9 @@ impl<'a> Training<'a> {
             rate: self.rate(step),
         };
         self.curve.push(point);
+        if let Some(spent) = self.draft.spent() {
+            self.counting.look(spent);
+        }
         // What has not been trained at all is no candidate, unless nothing is to be trained.
         let monitor = self.settings.monitor;
         let better =
@@ -301,6 +317,8 @@ impl<'a> Training<'a> {
             best: best.point,
             stopped_at: self.step,
             total: self.total,
+            laps: self.counting.laps().clone(),
+            earlier: self.counting.earlier(),
             curve: self.curve,
             computing: self.stepping.computing.as_secs_f64(),
         })

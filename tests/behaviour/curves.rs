@@ -334,7 +334,7 @@ fn assert_gains_are_those_of_the_curves(backend: &Backend) {
     assert_eq!(
         text(&folder, "time_to_threshold.csv").lines().next(),
         Some(
-            "stage,arm,baseline,score,S,share,level,steps,steps_lo,steps_hi,not_within,items,seconds,baseline_steps,baseline_steps_lo,baseline_steps_hi,baseline_not_within,baseline_items,baseline_seconds,speed_up,speed_up_lo,speed_up_hi"
+            "stage,arm,baseline,score,S,share,level,steps,steps_lo,steps_hi,not_within,items,seconds_warm,seconds_cold,seconds_reason,joules_warm,joules_cold,joules_scope,joules_source,joules_reason,baseline_steps,baseline_steps_lo,baseline_steps_hi,baseline_not_within,baseline_items,baseline_seconds_warm,baseline_seconds_cold,baseline_seconds_reason,baseline_joules_warm,baseline_joules_cold,baseline_joules_scope,baseline_joules_source,baseline_joules_reason,speed_up,speed_up_lo,speed_up_hi"
         )
     );
     let times = rows(&folder, "time_to_threshold");

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value as Json;
 
-use crate::harness::{Backend, Study, Told, files, text};
+use crate::harness::{Backend, Study, Told, files, rows, text};
 
 /// Trains long enough to be interrupted.
 fn study() -> Study {
@@ -215,9 +215,28 @@ fn a_training_that_was_killed_goes_on_where_it_was_kept() {
     assert!(running.child.wait().expect("it is ours").success());
     assert!(first.is_some_and(|done| done > 100), "it began anew: {first:?}");
     assert!(files(&unfinished).is_empty(), "what is done is not unfinished");
+    assert_seconds_of_both_runs(&study.latest());
     let fresh = Study::new(&study.pipeline()).with_digits(300);
     fresh.run().succeeds();
     assert!(tables(&study.latest()) == tables(&fresh.latest()));
+}
+
+/// What the killed run had used is part of what the training took.
+fn assert_seconds_of_both_runs(folder: &Path) {
+    let number = |row: &std::collections::BTreeMap<String, String>, column: &str| -> f64 {
+        row[column].parse().unwrap_or_else(|_| panic!("no `{column}` in {row:?}"))
+    };
+    let looks = rows(folder, "convergence_costs");
+    let own: Vec<f64> = looks
+        .iter()
+        .filter(|row| row["stage"] == "source")
+        .map(|row| number(row, "seconds_warm"))
+        .collect();
+    assert!(own.len() > 2 && own.is_sorted(), "{own:?}");
+    let costs = rows(folder, "costs");
+    let trial = costs.iter().find(|row| row["node"] == "source lr=0.001 seed 0").unwrap();
+    assert!(number(trial, "seconds") >= own[own.len() - 1], "{trial:?}");
+    assert_eq!(trial["cpu_reason"], "an interrupted run did a part of it");
 }
 
 #[test]

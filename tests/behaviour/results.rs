@@ -66,6 +66,8 @@ fn a_run_leaves_exactly_these_files() {
     confusion.parquet
     convergence.csv
     convergence.parquet
+    convergence_costs.csv
+    convergence_costs.parquet
     costs.csv
     costs.parquet
     drift.csv

@@ -9,7 +9,7 @@ mod load;
 mod meter;
 mod powercap;
 
-pub use meter::{Meter, Reading, Span};
+pub use meter::{Meter, Reading, Span, at_rest};
 
 use std::path::PathBuf;
 

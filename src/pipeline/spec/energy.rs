@@ -11,5 +11,8 @@ keys! {
         /// Whether energy that cannot be measured is guessed from cores and seconds, at 10 W for each
         /// core. Such numbers are marked `estimated` and take part in no sum.
         allow_estimate: bool = false,
+        /// Whether the machine is measured for 10 seconds before any work. What it uses at rest is told
+        /// beside what the run used, and taken off nothing.
+        idle: bool = false,
     }
 }

@@ -4,6 +4,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use crate::curves::{Look, Rise};
 use crate::store::{ArtifactRef, Store};
 use crate::train::Point;
 
@@ -64,6 +65,23 @@ impl TrialResult {
             Outcome::Trained { best, .. } => Some(best),
             Outcome::Diverged { .. } => None,
         }
+    }
+
+    /// Every look at val; none if it diverged.
+    pub fn curve(&self) -> &[Point] {
+        match &self.outcome {
+            Outcome::Trained { curve, .. } => curve,
+            Outcome::Diverged { .. } => &[],
+        }
+    }
+
+    /// How it rises; nothing where there are too few looks, or one has no score.
+    pub fn rise(&self) -> Option<Rise> {
+        let look = |point: &Point| {
+            let score = point.val_balanced_accuracy.or(point.val_score)?;
+            Some(Look { step: point.step as f64, score })
+        };
+        self.curve().iter().map(look).collect::<Option<Vec<_>>>().and_then(Rise::new)
     }
 }
 

@@ -4,11 +4,11 @@ use serde_json::{Value as Json, json};
 
 use crate::base::language::{Natural, OneOrMore, keys};
 use crate::base::{Located, Problem, Target};
-use crate::curves::{Draws, Gains, Look, Rise, Time, median, percentiles};
+use crate::curves::{Draws, Gains, Rise, Time, median, percentiles};
 use crate::stats::paired_interval;
 
 use super::super::artifacts::{
-    Mean, Outcome, Predictions, RisingRow, Risings, Span, TimesRow, TrialResult, put_json,
+    Mean, Predictions, RisingRow, Risings, Span, TimesRow, TrialResult, put_json,
 };
 use super::super::job::{Context, Failure, Given, Job, Outputs};
 use super::super::names::{Reference, full_name};
@@ -220,15 +220,7 @@ fn rise(arm: usize, seed: usize, context: &Context<'_>) -> Result<Option<Rise>, 
     let trials: Vec<TrialResult> = super::super::artifacts::get_json(context, &trials)?;
     let is_chosen =
         |trial: &&TrialResult| chosen.is_some_and(|rate| rate.total_cmp(&trial.rate).is_eq());
-    let Some(Outcome::Trained { curve, .. }) = trials.iter().find(is_chosen).map(|t| &t.outcome)
-    else {
-        return Ok(None);
-    };
-    let look = |point: &crate::train::Point| {
-        let score = point.val_balanced_accuracy.or(point.val_score)?;
-        Some(Look { step: point.step as f64, score })
-    };
-    Ok(curve.iter().map(look).collect::<Option<Vec<_>>>().and_then(Rise::new))
+    Ok(trials.iter().find(is_chosen).and_then(TrialResult::rise))
 }
 
 impl Rising {

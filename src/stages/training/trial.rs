@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::store::Laps;
 use crate::train::{self, TrainError, Trained};
 
 use super::super::artifacts::{Outcome, TrialResult, get_json, put_json, write_vectors};
@@ -95,7 +96,7 @@ impl Trial {
         trained: Result<Trained, TrainError>,
         context: &Context<'_>,
     ) -> Result<Outputs, Failure> {
-        let (outcome, weights, statistics) = match trained {
+        let (outcome, weights, statistics, laps, earlier) = match trained {
             Ok(trained) => {
                 let outcome = Outcome::Trained {
                     best: trained.best,
@@ -103,10 +104,11 @@ impl Trial {
                     total: trained.total,
                     curve: trained.curve,
                 };
-                (outcome, trained.weights, trained.statistics)
+                (outcome, trained.weights, trained.statistics, trained.laps, trained.earlier)
             }
             Err(TrainError::Diverged { step, loss }) => {
-                (Outcome::Diverged { step, loss: loss.to_string() }, vec![], vec![])
+                let outcome = Outcome::Diverged { step, loss: loss.to_string() };
+                (outcome, vec![], vec![], Laps::default(), None)
             }
             Err(TrainError::Interrupted) => return Err(Failure::Interrupted),
             Err(TrainError::Runtime(error)) => return Err(error.into()),
@@ -116,6 +118,10 @@ impl Trial {
         let mut outputs = Outputs::default()
             .with("weights", write_vectors(context.store, &vectors)?)
             .with("result", put_json(context.store, "trial", &result)?);
+        if !laps.seconds.is_empty() {
+            outputs = outputs.fact(Laps::FACT, json!(laps));
+        }
+        outputs.earlier = earlier;
         if let Outcome::Diverged { step, loss } = &result.outcome {
             outputs
                 .warnings

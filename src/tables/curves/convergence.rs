@@ -1,12 +1,13 @@
 //! How trainings rise over their steps.
 
 use crate::curves::Time;
-use crate::stages::artifacts::{Mean, Outcome, RisingRow, Risings, Span, TimesRow};
+use crate::stages::artifacts::{Mean, RisingRow, Risings, Span, TimesRow};
 use crate::store::RunStage;
 
 use super::super::build::text;
 use super::super::frame::Table;
 use super::super::gather::Gathered;
+use super::super::spending::{Cache, Reached, reached_columns};
 use super::{Found, with_mean, with_span};
 
 /// The share of the baseline's end that a person reads of.
@@ -64,7 +65,8 @@ pub(super) fn table(found: &[Found<Risings>]) -> Table {
     columns.into_iter().fold(table, |table, (name, of)| with_mean(table, name, &means(of)))
 }
 
-/// One row for each arm and each share of its baseline's end.
+/// One row for each arm and each share of its baseline's end. Seconds and joules are those of the
+/// chosen training; other learning rates of its list are not counted.
 pub(super) fn time_table(found: &[Found<Risings>], gathered: &Gathered) -> Table {
     let placed = Placed::all(found);
     let rows: Vec<(&Placed<'_>, &TimesRow)> =
@@ -73,9 +75,8 @@ pub(super) fn time_table(found: &[Found<Risings>], gathered: &Gathered) -> Table
     let spans = |of: fn(&TimesRow) -> Option<Span>| -> Vec<Option<Span>> {
         rows.iter().map(|(_, times)| of(times)).collect()
     };
-    let seconds = |arm: Option<&RunStage>, time: Option<Time>| {
-        Some(time?.known()? * seconds_of_a_step(&arm?.name, gathered)?)
-    };
+    let own = reached(&rows, gathered, |p| Some(p.arm()?.name.clone()));
+    let base = reached(&rows, gathered, |p| Some(p.baseline()?.name.clone()));
     let unreached = |time: Option<Time>| match time {
         Some(Time::After(end)) => Some(end),
         _ => None,
@@ -91,34 +92,28 @@ pub(super) fn time_table(found: &[Found<Risings>], gathered: &Gathered) -> Table
         .number("steps", each().map(|(_, times)| times.arm?.known()));
     let table = with_span(table, "steps", &spans(|times| times.arm_interval))
         .number("not_within", each().map(|(_, times)| unreached(times.arm)))
-        .number("items", each().map(|(_, times)| times.arm_items))
-        .number("seconds", each().map(|(p, times)| seconds(p.arm(), times.arm)))
+        .number("items", each().map(|(_, times)| times.arm_items));
+    let table = reached_columns(table, "", &own)
         .number("baseline_steps", each().map(|(_, times)| times.baseline?.known()));
     let table = with_span(table, "baseline_steps", &spans(|times| times.baseline_interval))
         .number("baseline_not_within", each().map(|(_, times)| unreached(times.baseline)))
-        .number("baseline_items", each().map(|(_, times)| times.baseline_items))
-        .number("baseline_seconds", each().map(|(p, times)| seconds(p.baseline(), times.baseline)))
+        .number("baseline_items", each().map(|(_, times)| times.baseline_items));
+    let table = reached_columns(table, "baseline_", &base)
         .number("speed_up", each().map(|(_, times)| times.speed_up));
     with_span(table, "speed_up", &spans(|times| times.speed_up_interval))
 }
 
-/// What one step of a stage's trainings took on average, looks at val and what it takes to begin
-/// included; what was computed once before, as by a frozen part, is not.
-fn seconds_of_a_step(stage: &str, gathered: &Gathered) -> Option<f64> {
-    let trained = gathered.trained.iter().filter(|trained| trained.stage.name == stage);
-    let steps: usize = trained
-        .flat_map(|trained| &trained.trials)
-        .map(|trial| match &trial.outcome {
-            Outcome::Trained { stopped_at, .. } => *stopped_at,
-            Outcome::Diverged { step, .. } => *step,
-        })
-        .sum();
-    let trials = gathered
-        .costs
-        .iter()
-        .filter(|cost| cost.node.stage == stage && cost.record.outputs.contains_key("result"));
-    let seconds: f64 = trials.map(|cost| cost.record.cost.seconds).sum();
-    (steps > 0 && seconds > 0.0).then(|| seconds / steps as f64)
+/// What the arms or their baselines had used by then, warm and cold.
+fn reached(
+    rows: &[(&Placed<'_>, &TimesRow)],
+    gathered: &Gathered,
+    side: impl Fn(&Placed<'_>) -> Option<String>,
+) -> Vec<[Reached; 2]> {
+    let of = |(placed, times): &(&Placed<'_>, &TimesRow)| {
+        let stage = side(placed).unwrap_or_default();
+        [Cache::Warm, Cache::Cold].map(|cache| Reached::of(&stage, times.level, cache, gathered))
+    };
+    rows.iter().map(of).collect()
 }
 
 /// What a person reads of one stage.
