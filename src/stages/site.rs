@@ -516,6 +516,11 @@ impl Site {
             return known.clone();
         }
         let problem = Problem::at(name.place, format!("no data set is called `{}`", name.0));
+        if self.stage_names.contains(&name.0) {
+            let help = format!("`{}` is a stage; name a data set under `datasets`", name.0);
+            self.found.add(problem.help(help));
+            return None;
+        }
         let known: Vec<&str> = self.datasets.keys().map(String::as_str).collect();
         self.found.add(problem.or_else_one_of(&name.0, known));
         None

@@ -52,8 +52,11 @@ fn summary(told: &Told, judged: &[AdviceJudged]) -> AdviceTable {
 /// Where chances come from, and what follows from them for scratch.
 fn chances(advice: &Advice) -> String {
     let from = match advice.learnt_from {
-        None => "chances are those of a table of textbook cases".to_owned(),
-        Some(rows) => format!("chances are learnt from {rows} outcomes for other targets"),
+        None => "the order and the chances are those of textbook cases".to_owned(),
+        Some(rows) => format!(
+            "the order is that of textbook cases, chances are learnt from {rows} outcomes for other \
+             targets"
+        ),
     };
     match advice.p_best_is_scratch {
         Some(most) => format!("{from}; that scratch is best has one of {most:.2} at most"),

@@ -186,7 +186,7 @@ fn the_numbers_are_quoted_at_the_end() {
         probe `codes.block1`, layer 1 of 2: ridge errs by #
         beside it PAD # (# within the other), MMD² # (# within the other), p = #
         a new head has 85 weights for 60 items, and may learn them by heart
-      chances are those of a table of textbook cases; that scratch is best has one of # at most
+      the order and the chances are those of textbook cases; that scratch is best has one of # at most
     ");
 }
 

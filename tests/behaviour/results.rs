@@ -481,6 +481,79 @@ fn how_far_weights_came_is_told_layer_group_by_layer_group() {
     assert!((drift - expected).abs() < 1e-9 && drift > 0.0, "{drift} {expected}");
 }
 
+/// A network with far more weights than its 60 training items, trained for long at a high rate.
+fn study_of_learning_by_heart() -> Study {
+    Study::new(
+        "\
+name: study
+seeds: 2
+datasets:
+  digits:
+    csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }
+    split: { train: 60, val: 60, test: 120 }
+stages:
+  large:
+    pretrain:
+      dataset: digits
+      architecture: { mlp: { hidden: 128 } }
+      input: { size: 8, channels: 1, scale: 16 }
+      steps: 300
+      lr: 1e-2
+      patience: 0
+      schedule: constant
+  on_train: { evaluate: { of: [large], split: train, metrics: [accuracy] } }
+  on_val: { evaluate: { of: [large], split: val, metrics: [log_loss] } }
+  on_test: { evaluate: { of: [large], metrics: [accuracy] } }
+",
+    )
+    .with_digits(240)
+}
+
+#[test]
+fn what_was_learnt_by_heart_is_told_by_the_scores_on_train_and_on_test() {
+    let study = study_of_learning_by_heart();
+    study.run().succeeds();
+    let scores = rows(&study.latest(), "scores");
+    for seed in ["0", "1"] {
+        let on = |part: &str| -> f64 {
+            let is = |row: &&BTreeMap<String, String>| {
+                row["seed"] == seed && row["split"] == part && row["metric"] == "accuracy"
+            };
+            scores.iter().find(is).unwrap()["value"].parse().unwrap()
+        };
+        assert!(on("train") > on("test") + 0.03, "{} {}", on("train"), on("test"));
+    }
+    let looks = rows(&study.latest(), "convergence");
+    let last = looks.iter().rfind(|row| row["seed"] == "0").unwrap();
+    let [train, val] = ["train_loss", "val_loss"].map(|name| last[name].parse::<f64>().unwrap());
+    assert!(train < val, "{train} {val}");
+}
+
+#[test]
+fn the_weights_that_are_kept_are_those_of_the_best_look_and_not_of_the_last() {
+    let study = study_of_learning_by_heart();
+    // Wrong labels are learnt by heart at last, which val minds.
+    study.replace("steps: 300", "label_noise: 0.4\n      steps: 300");
+    study.run().succeeds();
+    let looks = rows(&study.latest(), "convergence");
+    let scores = rows(&study.latest(), "scores");
+    for seed in ["0", "1"] {
+        let losses: Vec<f64> = looks
+            .iter()
+            .filter(|row| row["seed"] == seed)
+            .map(|row| row["val_loss"].parse().unwrap())
+            .collect();
+        let best = losses.iter().copied().reduce(f64::min).unwrap();
+        let last = losses[losses.len() - 1];
+        let is = |row: &&BTreeMap<String, String>| {
+            row["seed"] == seed && row["metric"] == "log_loss" && row["class"].is_empty()
+        };
+        let kept: f64 = scores.iter().find(is).unwrap()["value"].parse().unwrap();
+        assert!(last > best + 1e-3, "the last look is as good as the best: {last} {best}");
+        assert!((kept - best).abs() < 1e-4, "{kept} is not {best}");
+    }
+}
+
 #[test]
 fn the_store_keeps_the_proof_that_frozen_weights_stayed() {
     let study = study();

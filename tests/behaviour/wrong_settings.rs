@@ -174,6 +174,29 @@ fn a_data_set_or_a_feature_where_something_else_belongs_is_told_as_what_it_is() 
 }
 
 #[test]
+fn a_stage_where_a_data_set_belongs_is_told_as_what_it_is() {
+    let of_stage = ("init: random, dataset: fresh", "init: random, dataset: codes");
+    assert_snapshot!(refused(&[of_stage]), @"
+    error: no data set is called `codes`
+      help: `codes` is a stage; name a data set under `datasets`
+    ");
+}
+
+#[test]
+fn a_rate_of_nothing_is_no_way_to_freeze() {
+    for (from, to) in [
+        ("init: random, dataset", "init: random, lr: 0, dataset"),
+        ("steps: 40\n", "steps: 40\n      lr: [0]\n"),
+    ] {
+        let told = match to.contains("[0]") {
+            true => refused(&[("      lr: 1e-2\n", ""), (from, to)]),
+            false => refused(&[(from, to)]),
+        };
+        assert_eq!(told, "error: expected a number above 0, found `0`");
+    }
+}
+
+#[test]
 fn a_key_without_a_value_is_never_taken_for_its_default() {
     for (from, to) in [
         ("steps: 40\n", "steps:\n"),

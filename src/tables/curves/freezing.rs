@@ -172,6 +172,10 @@ fn depth_row(found: &Found<FreezeSweeps>, sweep: &SweepRow, at: usize) -> DepthR
 
 fn notes(found: &Found<FreezeSweeps>, sweep: &SweepRow) -> Vec<String> {
     let mut notes = Vec::new();
+    let untold = sweep.effects.iter().find(|effect| effect.kind == EffectKind::Loss);
+    if let Some(reason) = untold.and_then(|effect| effect.reason.as_ref()) {
+        return vec![format!("nothing is told: {reason}")];
+    }
     let missing = sweep
         .effects
         .iter()

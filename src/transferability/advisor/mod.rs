@@ -5,6 +5,7 @@
 //! and replaced once there is a record to learn from.
 
 mod case;
+mod isotonic;
 mod judged;
 mod measures;
 mod ranking;
