@@ -4,7 +4,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::covariance::Factors;
+use super::cholesky::Pivoted;
 use super::products::{product, with_itself};
 use super::softmax::log_softmax;
 use super::unfit::{Unfit, check_classes, check_features, check_labels, check_size, check_width};
@@ -70,7 +70,7 @@ impl Lda {
         // Distances from a point amid the classes do not lose digits to the place of the origin.
         let centre = features.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(width));
         means -= &centre.view().insert_axis(Axis(1));
-        let factors = Factors::of(covariance);
+        let factors = Pivoted::of(covariance);
         let weights = factors.solve(&means);
         for (column, bias) in biases.iter_mut().enumerate() {
             let weights = weights.column(column);

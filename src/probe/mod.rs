@@ -4,8 +4,7 @@
 //! on some items of a [`Pool`], looks at others, and keeps the best.
 
 pub mod calibration;
-mod cholesky;
-mod covariance;
+pub(crate) mod cholesky;
 mod families;
 mod family;
 pub mod folds;

@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis, s};
 
 use super::link::Link;
 use crate::kernels::lanes::LANES;
-use crate::probe::cholesky::Cholesky;
+use crate::probe::cholesky::Blocked;
 use crate::probe::narrow::{Layout, Narrow, Triangle, narrowed, scale_of};
 use crate::probe::packed::{Columns, Packed};
 use crate::probe::threads;
@@ -277,7 +277,7 @@ impl Problem {
             if !self.penalised_bias {
                 matrix[[size - 1, size - 1]] -= 1.0;
             }
-            if let Some(factor) = Cholesky::new(matrix, self.threads) {
+            if let Some(factor) = Blocked::new(matrix, self.threads) {
                 return Some(Triangle::new(&factor.lower()));
             }
             raised *= 10.0;

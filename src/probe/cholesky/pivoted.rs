@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 /// A covariance as S · P · L · Lᵀ · Pᵀ · S with scales S and an order P, over the features that are
 /// not combinations of others.
 #[derive(Clone, Debug)]
-pub(super) struct Factors {
+pub(in crate::probe) struct Pivoted {
     /// Features in the order in which they were taken.
     order: Vec<usize>,
     /// Lᵀ: rows are columns of L, so that all loops run along rows.
@@ -19,10 +19,10 @@ pub(super) struct Factors {
 /// A feature is left out if the others explain all of its variance but this share.
 const UNEXPLAINED: f64 = 1e-8;
 
-impl Factors {
+impl Pivoted {
     /// Factors a symmetric matrix without negative eigenvalues, always taking the feature next of
     /// which the ones before explain least.
-    pub(super) fn of(mut matrix: Array2<f64>) -> Self {
+    pub(in crate::probe) fn of(mut matrix: Array2<f64>) -> Self {
         let size = matrix.nrows();
         let scales: Vec<f64> = matrix.diag().iter().map(|value| value.max(0.0).sqrt()).collect();
         let inverse: Array1<f64> =
@@ -49,12 +49,12 @@ impl Factors {
     }
 
     /// Features that are combinations of others, or constant.
-    pub(super) fn left_out(&self) -> usize {
+    pub(in crate::probe) fn left_out(&self) -> usize {
         self.scales.len() - self.order.len()
     }
 
     /// Solves for each column of `right` (features × columns); features left out get zeros.
-    pub(super) fn solve(&self, right: &Array2<f64>) -> Array2<f64> {
+    pub(in crate::probe) fn solve(&self, right: &Array2<f64>) -> Array2<f64> {
         let rank = self.order.len();
         let mut taken = Array2::<f64>::zeros((rank, right.ncols()));
         for row in 0..rank {
@@ -103,7 +103,7 @@ mod tests {
         let half = normal(1, 40, 12) * 1e3;
         let matrix = half.t().dot(&half);
         let right = normal(2, 12, 3);
-        let factors = Factors::of(matrix.clone());
+        let factors = Pivoted::of(matrix.clone());
         assert_eq!(factors.left_out(), 0);
         let back = matrix.dot(&factors.solve(&right));
         assert!((&back - &right).iter().all(|d| d.abs() < 1e-9));
@@ -121,7 +121,7 @@ mod tests {
             wide.column_mut(column).assign(&half.dot(&array![parts[0], parts[1], parts[2]]));
         }
         let matrix = wide.t().dot(&wide);
-        let factors = Factors::of(matrix.clone());
+        let factors = Pivoted::of(matrix.clone());
         assert_eq!(factors.left_out(), 3);
         // What the equations can say is said: a right side within their range comes back.
         let right = matrix.dot(&normal(4, 6, 2));

@@ -2,14 +2,14 @@
 
 use ndarray::{Array2, Axis};
 
-use super::dot;
+use crate::probe::products::dot;
 
 /// The lower triangle L.
-pub(in super::super) struct Cholesky(Array2<f64>);
+pub(crate) struct Cholesky(Array2<f64>);
 
 impl Cholesky {
     /// `None` if the matrix is not positive definite in double precision. Reads the lower triangle.
-    pub(in super::super) fn of(mut a: Array2<f64>) -> Option<Self> {
+    pub(crate) fn of(mut a: Array2<f64>) -> Option<Self> {
         let size = a.nrows();
         let all = a.as_slice_mut().expect("a matrix made here lies in one piece");
         for row in 0..size {
@@ -30,12 +30,12 @@ impl Cholesky {
     }
 
     /// ln det A.
-    pub(in super::super) fn log_det(&self) -> f64 {
+    pub(crate) fn log_det(&self) -> f64 {
         2.0 * self.0.diag().iter().map(|value| value.ln()).sum::<f64>()
     }
 
     /// A⁻¹ B.
-    pub(in super::super) fn solve(&self, mut b: Array2<f64>) -> Array2<f64> {
+    pub(crate) fn solve(&self, mut b: Array2<f64>) -> Array2<f64> {
         let size = self.0.nrows();
         let lower = |row: usize, column: usize| self.0[[row, column]];
         for row in 0..size {

@@ -1,9 +1,9 @@
-//! Symmetric positive definite systems.
+//! Factors of a large positive definite matrix, panel by panel.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
-use super::threads;
+use crate::probe::threads;
 
 /// Columns that are factored before the rest is brought up to date.
 const PANEL: usize = 64;
@@ -12,11 +12,11 @@ const STRIP: usize = 128;
 
 /// L with L·L' = A, lower triangular; what lies above the diagonal means nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Cholesky(Array2<f64>);
+pub(in crate::probe) struct Blocked(Array2<f64>);
 
-impl Cholesky {
+impl Blocked {
     /// Factors A, of which the lower triangle is read; nothing if it is not positive definite.
-    pub(crate) fn new(mut matrix: Array2<f64>, threads: usize) -> Option<Self> {
+    pub(in crate::probe) fn new(mut matrix: Array2<f64>, threads: usize) -> Option<Self> {
         let size = matrix.nrows();
         for first in (0..size).step_by(PANEL) {
             let count = PANEL.min(size - first);
@@ -39,7 +39,7 @@ impl Cholesky {
     }
 
     /// L, with values that mean nothing above the diagonal.
-    pub(crate) fn lower(&self) -> ArrayView2<'_, f64> {
+    pub(in crate::probe) fn lower(&self) -> ArrayView2<'_, f64> {
         self.0.view()
     }
 }
@@ -88,7 +88,7 @@ mod tests {
         let root = Array2::from_shape_fn((size, size), |(i, j)| ((i * 7 + j * 13) % 11) as f64);
         let matrix = root.dot(&root.t()) + Array2::<f64>::eye(size);
         let factors = [1, 3].map(|threads| {
-            let mut lower = Cholesky::new(matrix.clone(), threads).unwrap().lower().to_owned();
+            let mut lower = Blocked::new(matrix.clone(), threads).unwrap().lower().to_owned();
             for i in 0..size {
                 lower.slice_mut(s![i, i + 1..]).fill(0.0);
             }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_is_not_positive_definite_has_no_factor() {
-        assert!(Cholesky::new(Array2::from_elem((2, 2), 1.0), 1).is_none());
-        assert!(Cholesky::new(Array2::from_elem((1, 1), f64::NAN), 1).is_none());
+        assert!(Blocked::new(Array2::from_elem((2, 2), 1.0), 1).is_none());
+        assert!(Blocked::new(Array2::from_elem((1, 1), f64::NAN), 1).is_none());
     }
 }
