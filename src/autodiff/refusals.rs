@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::onnx::fold::fold;
 use crate::onnx::graph::{Graph, Node};
 use crate::onnx::observe::Observation;
+use crate::onnx::tensor::{Data, Tensor};
 
 use super::rules::{Rule, rule};
 use super::site::{Mode, Refusal, Site};
@@ -46,7 +47,7 @@ pub(super) fn stops(node: &Node) -> bool {
 /// settings that its rule does not take.
 pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) -> Vec<Refusal> {
     // What follows from shapes is constant in a step.
-    let mut folded = graph.clone();
+    let mut folded = without_values(graph, wanted);
     fold(&mut folded, seen, &wanted.iter().map(String::as_str).collect());
     let graph = &folded;
     let on_path = on_path(graph, seen, wanted);
@@ -55,6 +56,30 @@ pub fn refusals(graph: &Graph, seen: &Observation, wanted: &BTreeSet<String>) ->
         Some(rule) => tried(graph, seen, node, wanted, rule),
     };
     on_path.iter().filter_map(refused).collect()
+}
+
+/// The graph with nothing but the shapes of what is wanted: those values move, so that nobody reads
+/// them, and they are most of what a copy would hold.
+fn without_values(graph: &Graph, wanted: &BTreeSet<String>) -> Graph {
+    let kept = |(name, tensor): (&String, &Tensor)| {
+        let tensor = match &tensor.data {
+            Data::F32(_) if wanted.contains(name) => {
+                Tensor { dims: tensor.dims.clone(), data: Data::F32(vec![]) }
+            }
+            _ => tensor.clone(),
+        };
+        (name.clone(), tensor)
+    };
+    Graph {
+        name: graph.name.clone(),
+        opset: graph.opset,
+        domains: graph.domains.clone(),
+        inputs: graph.inputs.clone(),
+        outputs: graph.outputs.clone(),
+        nodes: graph.nodes.clone(),
+        initializers: graph.initializers.iter().map(kept).collect(),
+        metadata: std::collections::BTreeMap::new(),
+    }
 }
 
 /// Every node on the way that has no rule.

@@ -71,6 +71,15 @@ fn unmeasured(cost: &Cost) -> Option<String> {
     is_unknown.then(|| cost.energy_reason.clone().unwrap_or_else(unknown))
 }
 
+/// Why no carbon is told; nothing if it is.
+fn carbonless(energy: Option<&Energy>, factor: Option<f64>) -> Option<&'static str> {
+    match (energy, factor) {
+        (Some(_), Some(_)) => None,
+        (None, _) => Some("its energy is not known"),
+        (Some(_), None) => Some("the file names no `carbon` of a kilowatt-hour"),
+    }
+}
+
 fn watts(cost: &Cost, energy: &Energy) -> Option<f64> {
     (cost.seconds > 0.0).then(|| energy.joules / cost.seconds)
 }
@@ -96,6 +105,7 @@ pub(super) fn columns(costs: &[NodeCost], run: &RunRecord) -> Table {
             "carbon_g_per_kwh",
             each().map(|(_, energy)| (*carbon).filter(|_| energy.is_some())),
         )
+        .text("carbon_reason", each().map(|(_, energy)| carbonless(energy, *carbon)))
         .text("energy_reason", each().map(|(cost, _)| unmeasured(cost)))
         .number("source_seconds", source().map(|source| Some(source.ok()?.seconds)))
         .number(
@@ -136,5 +146,8 @@ mod tests {
         assert_close(watts(&cost, &energy).unwrap(), 2.5);
         assert_eq!((of(&cost, true), unmeasured(&cost)), (Ok(energy), None));
         assert_eq!(guess(0, 2.0), None);
+        assert_eq!(carbonless(None, Some(475.0)), Some("its energy is not known"));
+        assert_eq!(carbonless(Some(&guessed), Some(475.0)), None);
+        assert!(carbonless(Some(&guessed), None).is_some_and(|told| told.contains("`carbon`")));
     }
 }

@@ -144,6 +144,31 @@ fn a_plan_tells_each_node_to_machines() {
 }
 
 #[test]
+fn a_verdict_by_resamples_is_thought_to_take_as_long_as_there_are_resamples() {
+    let study = study();
+    study.replace(
+        "metrics: [accuracy] }\n",
+        "metrics: [accuracy] }
+  verdict:
+    transfer: { of: scores, baseline: floor, resamples: \"${resamples}\" }
+",
+    );
+    study.replace("vars: { steps: 20 }", "vars: { steps: 20, resamples: 0 }");
+    let seconds = |resamples: usize| {
+        let set = format!("resamples={resamples}");
+        let arguments = ["plan", "study.yaml", "--runtime", "embedded", "--json", "--set", &set];
+        let told = study.told(&arguments).succeeds();
+        let plan: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+        let nodes = plan["nodes"].as_array().unwrap();
+        let verdict = nodes.iter().find(|node| node["label"] == "verdict").unwrap();
+        verdict["core_seconds"].as_f64().unwrap()
+    };
+    let [none, few, many, more] = [0, 10_000, 20_000, 30_000].map(seconds);
+    assert!(none < few && few < many, "{none} {few} {many}");
+    assert!(((more - many) / (many - few) - 1.0).abs() < 1e-9, "{few} {many} {more}");
+}
+
+#[test]
 fn a_run_does_what_its_plan_said() {
     let study = study();
     study.run().succeeds();

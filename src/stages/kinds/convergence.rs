@@ -19,7 +19,9 @@ use super::scored;
 keys! {
     /// Compares how trainings rise on val over their steps with a baseline (Taylor and Stone 2009):
     /// score at the start, slope, score at the end, area below the curve, and the time until a share of
-    /// the baseline's end is reached. Scores are balanced accuracy of classes, mean area under the ROC
+    /// the baseline's end is reached: in steps, items, seconds and joules. Seconds and joules are those
+    /// of the training that was chosen, `warm` as if what trainings share had been there already, such
+    /// as the frozen part, and `cold` with all of that. Scores are balanced accuracy of classes, mean area under the ROC
     /// curve of several labels, explained variance of numbers.
     pub struct Convergence {
         /// Stages that train; the name of a stage with a matrix means all its combinations.

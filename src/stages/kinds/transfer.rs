@@ -101,11 +101,19 @@ impl Kind for Transfer {
             look: site.interim,
             pairs,
             methods,
+            items: tested(&scores, site),
         };
         site.add("", None, job, inputs);
         let verdict_of = scores.arms.iter().map(ScoredArm::name).collect();
         Some(Offers { verdict_of, pairs: compared, ..Offers::default() })
     }
+}
+
+/// The most items that an arm is judged on in the first seed.
+fn tested(scores: &ScoresOffer, site: &Site) -> usize {
+    let Some(&seed) = site.seeds.first() else { return 0 };
+    let items = |scored: &ScoredArm| Some(scored.data.split(seed).ok()?.part(scores.part).len());
+    scores.arms.iter().filter_map(items).max().unwrap_or_default()
 }
 
 /// Arms of one source and target are corrected together.

@@ -63,15 +63,21 @@ impl Bootstrap {
     {
         let mut values = vec![f64::NAN; count];
         let share = count.div_ceil(self.threads.get()).max(1);
+        let fill = |part: usize, values: &mut [f64]| {
+            let mut counts = Counts::default();
+            for (offset, value) in values.iter_mut().enumerate() {
+                *value = of(part * share + offset, &mut counts).unwrap_or(f64::NAN);
+            }
+        };
+        // One thread is this one, so that its processor time is that of the work.
+        if self.threads.get() == 1 {
+            fill(0, &mut values);
+            return values;
+        }
         std::thread::scope(|scope| {
             for (part, values) in values.chunks_mut(share).enumerate() {
-                let of = &of;
-                scope.spawn(move || {
-                    let mut counts = Counts::default();
-                    for (offset, value) in values.iter_mut().enumerate() {
-                        *value = of(part * share + offset, &mut counts).unwrap_or(f64::NAN);
-                    }
-                });
+                let fill = &fill;
+                scope.spawn(move || fill(part, values));
             }
         });
         values

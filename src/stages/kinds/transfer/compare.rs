@@ -6,7 +6,7 @@ use crate::base::Target;
 use crate::stats::{Comparison, InterimLook, Measure, judge};
 
 use super::super::super::artifacts::{ArmRow, Verdicts, put_json};
-use super::super::super::job::{Context, Cores, Failure, Job, Outputs};
+use super::super::super::job::{Context, Cores, Failure, Job, Outputs, Speed};
 use super::beside::{Asked, PlacedPair, beside};
 use super::labels;
 use super::methods::{self, Method};
@@ -31,7 +31,14 @@ pub(super) struct Compare {
     pub(super) look: Option<InterimLook>,
     /// Arms to choose among.
     pub(super) methods: Vec<Method>,
+    /// Items that are tested, about; part of no key.
+    pub(super) items: usize,
 }
+
+/// Seconds to read the predictions of one item.
+const READ: f64 = 1e-6;
+/// Seconds of one item of one seed in one resample, for an arm and its baseline.
+const RESAMPLED: f64 = 1e-8;
 
 impl Job for Compare {
     fn kind(&self) -> &'static str {
@@ -49,6 +56,17 @@ impl Job for Compare {
     fn cores(&self) -> Cores {
         let is_mean = Measure::find(self.metric, self.target).is_some_and(|it| it.is_mean());
         if self.asked.also.is_empty() && is_mean { Cores::One } else { Cores::All }
+    }
+
+    /// Resamples, and all seeds and items but one, each look at every item of every seed.
+    fn expected(&self, _speed: Speed) -> f64 {
+        let (seeds, items) = (self.seeds as f64, self.items as f64);
+        let looks = match self.asked.resamples {
+            0 => 0.0,
+            resamples => (resamples as f64 + seeds + items) * (1 + self.asked.also.len()) as f64,
+        };
+        let (arms, pairs) = (self.families.len() as f64, self.pairs.len() as f64);
+        0.02 + seeds * items * (arms * READ + pairs * looks * RESAMPLED)
     }
 
     fn parameters(&self) -> Result<Json, Failure> {
