@@ -8,6 +8,7 @@ mod arms;
 mod audit;
 mod beside;
 mod build;
+mod claims;
 mod compare;
 mod curves;
 mod energy;
