@@ -192,7 +192,7 @@ fn a_class_may_weigh_more_than_the_rest_and_once_is_what_nobody_says() {
     assert_eq!(told("once"), told("plain"));
     assert_ne!(told("twice"), told("plain"));
     study.replace("c: 0.1, positive_weight: 2", "c: 0.1, kernel: rbf, positive_weight: 2");
-    assert_snapshot!(study.refusal().problems(), @"
+    assert_snapshot!(study.check().problems(), @"
     error: only linear machines tell each class from the rest
       help: leave `positive_weight` out
     ");
