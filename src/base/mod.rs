@@ -6,6 +6,7 @@ mod counted;
 mod digest;
 pub mod language;
 mod limits;
+pub mod numbers;
 mod problem;
 mod seed;
 mod suggest;

@@ -81,7 +81,7 @@ fn verdict(pipeline: &str, table: &VerdictTable) -> String {
         }
         None => head,
     }];
-    rows.extend(table.rows.iter().map(verdict_cells));
+    rows.extend(table.rows.iter().chain(&table.methods).map(verdict_cells));
     text.push_str("\n\n");
     text.push_str(&aligned(&rows));
     text
@@ -180,6 +180,7 @@ mod tests {
                 row("early_svm", -0.004, Word::Same, ""),
                 row("far", -0.15, Word::Hurts, ""),
             ],
+            methods: vec![row("best of 4 on val", 0.08, Word::Helps, "probe 3×, early_svm 2×")],
         };
         let pipeline = "xray".to_owned();
         let summary = Summary { pipeline, verdicts: vec![table], ..Summary::default() };
@@ -192,7 +193,8 @@ xray · 5 seeds × 240 test items of 61 groups · balanced accuracy · scratch 0
   tuned[freeze=block1]  +0.081     [+0.041, +0.121]  ▲ helps
   probe                 +0.035     [−0.005, +0.075]  ? cannot tell yet: 4 more seeds, or 900 more test items
   early_svm             −0.004     [−0.044, +0.036]  = no difference
-  far                   −0.150     [−0.190, −0.110]  ▼ hurts"
+  far                   −0.150     [−0.190, −0.110]  ▼ hurts
+  best of 4 on val      +0.080     [+0.040, +0.120]  ▲ helps: probe 3×, early_svm 2×"
         );
     }
 }

@@ -3,6 +3,7 @@
 use linfa::traits::{Fit as _, Predict as _};
 use ndarray::{Array2, Axis};
 
+use super::linear_svm::{Settings as SvmSettings, SvmPath, Targets as Sides};
 use super::testing::Digits;
 use super::*;
 
@@ -124,7 +125,7 @@ fn folds_judge_every_item_once_by_a_fit_without_it() {
 #[test]
 fn each_class_may_have_a_strength_of_its_own() {
     let pool = pool();
-    let family = LinearSvm { loss: Loss::Squared, weights: None };
+    let family = LinearSvm { loss: Loss::Squared, weights: None, positive: 1.0 };
     let plan =
         Plan { criterion: Criterion::AveragePrecision, per_column: true, ..held(0..150, 150..300) };
     let values = vec![1e-3, 1e-1, 10.0];
@@ -141,6 +142,21 @@ fn each_class_may_have_a_strength_of_its_own() {
         let apart = &scores.column(class) - &alone.column(class);
         assert!(apart.iter().all(|d| d.abs() < 1e-2), "class {class}");
     }
+}
+
+#[test]
+fn a_class_may_weigh_more_than_the_rest() {
+    let (pool, own) = (pool(), rows(0..150));
+    let family = LinearSvm { loss: Loss::Squared, weights: None, positive: 2.0 };
+    let prepared = family.prepare(&pool).unwrap();
+    let mut path = prepared.path(&own).unwrap();
+    path.fit(1.0).unwrap();
+    let features = pool.rows(&own);
+    let labels = labels(&pool, &own);
+    let sides = Sides::Classes { labels: &labels, classes: 10 };
+    let settings = SvmSettings { weights: (2.0, 1.0), ..SvmSettings::default() };
+    let mut twice = SvmPath::new(&features.view(), &sides, settings, pool.threads);
+    assert_eq!(path.scores(&own), twice.fit(1.0).scores(&features.view()));
 }
 
 #[test]

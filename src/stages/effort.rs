@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 /// One thing that two arms may have spent differently.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Aspect {
-    /// What: `trials`, `search_space`, `steps`.
+    /// What: `trials`, `fits`, `search_space`, `steps`.
     pub name: &'static str,
     /// How much, or which, in words.
     pub told: String,
@@ -32,6 +32,18 @@ impl Effort {
     pub fn amount(mut self, name: &'static str, amount: usize) -> Self {
         let (told, size) = (amount.to_string(), Some(amount as f64));
         self.0.push(Aspect { name, told, size });
+        self
+    }
+
+    /// With so many multiply–accumulates of a network until the arm is there, of all that is tried:
+    /// three times a forward pass of what learns, in every step, and a forward pass of what is frozen
+    /// below it, once an item. Nothing where no network is seen.
+    #[must_use]
+    pub fn network_macs(mut self, macs: f64) -> Self {
+        if macs > 0.0 {
+            let told = format!("{macs:.2e}");
+            self.0.push(Aspect { name: "network_macs", told, size: Some(macs) });
+        }
         self
     }
 

@@ -220,8 +220,8 @@ pub struct ClassifierOffer {
     pub runs: Runs,
     /// What tables tell about the arm.
     pub arm: Arm,
-    /// Further predictions that it is compared with at once.
-    pub beside: Option<Beside>,
+    /// Further predictions that it is compared with at once, and the nodes that make them.
+    pub beside: Option<(Beside, Runs)>,
 }
 
 /// Predictions beside those of an arm: scored on the same part, and what lies between.
@@ -241,6 +241,8 @@ impl Beside {
     /// What a probe says of the items that it has learnt on, and how much is lost on others.
     pub const AT_HOME: Self =
         Self { port: super::probing::AT_HOME, own: "on_source", between: "drop", is_gain: false };
+    /// What a classifier says of the data set that it comes from, and how much is lost on another.
+    pub const OF_SOURCE: Self = Self { port: "predictions", ..Self::AT_HOME };
 }
 
 /// What tables tell about an arm.

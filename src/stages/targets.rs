@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView1};
 
-use crate::base::{Place, Problem, Target};
+use crate::base::{Place, Problem, Target, numbers};
 use crate::train::{Answers, Cells};
 
 use super::artifacts::Predictions;
@@ -126,7 +126,7 @@ pub(super) fn unweighted(mut log_odds: Array2<f64>, weights: &[[f64; 2]]) -> Arr
 
 /// Probabilities of labels.
 pub(super) fn sigmoid(log_odds: &Array2<f64>) -> Array2<f64> {
-    log_odds.mapv(|score| 1.0 / (1.0 + (-score).exp()))
+    log_odds.mapv(numbers::sigmoid)
 }
 
 /// Predictions of labels, from their log-odds and probabilities, in the order of

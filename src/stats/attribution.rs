@@ -5,6 +5,7 @@ use std::fmt;
 use ndarray::ArrayRef2;
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Evidence;
 use super::two_way::TwoWay;
 use super::units::units;
 
@@ -15,14 +16,14 @@ use super::units::units;
 /// arm - scratch = (twin - scratch) + (arm - twin)
 ///                  protocol effect    source effect
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
     /// Arm minus scratch.
-    pub total: TwoWay,
+    pub total: Evidence,
     /// Twin minus scratch: what the way of training does without any source.
-    pub protocol: TwoWay,
+    pub protocol: Evidence,
     /// Arm minus twin: what the source adds to it.
-    pub source: TwoWay,
+    pub source: Evidence,
 }
 
 /// What a difference comes from.
@@ -50,7 +51,8 @@ impl fmt::Display for Cause {
 
 impl Attribution {
     /// Analyses scores of the three arms, seeds × items, higher being better, each paired with the
-    /// others; `groups` are those of [`units`].
+    /// others; `groups` are those of [`units`]. A metric that is no mean over items has no such
+    /// scores: its three effects come from resamples.
     ///
     /// `None` where shapes differ or a part cannot be analysed.
     #[must_use]
@@ -64,7 +66,7 @@ impl Attribution {
             return None;
         }
         let analyse = |better: &ArrayRef2<f64>, worse: &ArrayRef2<f64>| {
-            TwoWay::of(&units(&(better.to_owned() - worse), groups).ok()?)
+            TwoWay::of(&units(&(better.to_owned() - worse), groups).ok()?).map(Evidence::from)
         };
         Some(Self {
             total: analyse(arm, scratch)?,
@@ -79,9 +81,9 @@ impl Attribution {
     /// An effect that pulls the other way is no cause of the difference, however certain it is.
     #[must_use]
     pub fn cause(&self, level: f64) -> Option<Cause> {
-        let same_side = |effect: &TwoWay| {
+        let same_side = |effect: &Evidence| {
             let (low, high) = effect.interval(level);
-            if self.total.mean < 0.0 { high < 0.0 } else { low > 0.0 }
+            if self.total.summary().mean < 0.0 { high < 0.0 } else { low > 0.0 }
         };
         match (same_side(&self.protocol), same_side(&self.source)) {
             (true, true) => Some(Cause::Both),
@@ -118,9 +120,11 @@ mod tests {
     fn both_effects_add_up_to_the_difference() {
         let [arm, twin, scratch] = arms(-0.1, -0.09);
         let found = Attribution::of(&arm, &twin, &scratch, None).unwrap();
-        assert_close(found.protocol.mean + found.source.mean, found.total.mean, 1e-12);
-        assert_close(found.protocol.mean, -0.1, 0.03);
-        assert_close(found.source.mean, -0.09, 0.03);
+        let [protocol, source, total] =
+            [&found.protocol, &found.source, &found.total].map(|effect| effect.summary().mean);
+        assert_close(protocol + source, total, 1e-12);
+        assert_close(protocol, -0.1, 0.03);
+        assert_close(source, -0.09, 0.03);
     }
 
     #[test]
@@ -151,6 +155,6 @@ mod tests {
         let [arm, twin, scratch] = arms(0.1, 0.1);
         let pairs: Vec<usize> = (0..80).map(|item| item / 2).collect();
         let found = Attribution::of(&arm, &twin, &scratch, Some(&pairs)).unwrap();
-        assert_eq!(found.total.items, 40);
+        assert_eq!(found.total.summary().items, 40);
     }
 }

@@ -84,7 +84,8 @@ fn share_of_orders(n: usize, score: i64) -> f64 {
     (0..shares.len()).filter(falls).map(|inversions| shares[inversions]).sum()
 }
 
-fn every_order(order: &mut Vec<usize>, at: usize, each: &mut impl FnMut(&[usize])) {
+/// Every order of what is there, each once.
+pub(super) fn every_order(order: &mut Vec<usize>, at: usize, each: &mut impl FnMut(&[usize])) {
     if at == order.len() {
         return each(order);
     }

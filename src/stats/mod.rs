@@ -22,6 +22,7 @@ mod measured;
 mod metrics;
 mod needed;
 mod normal;
+mod page;
 mod paired;
 mod pareto;
 mod predictions;
@@ -70,6 +71,7 @@ pub use metrics::{
     per_class,
 };
 pub use needed::{MAX_ITEMS, MAX_SEEDS, Needed, mde80, needed};
+pub use page::Page;
 pub use paired::paired_interval;
 pub use pareto::beaten_by;
 pub use predictions::{Predictions, PredictionsError};
@@ -82,7 +84,9 @@ pub use simulation::{
     verdict_at,
 };
 pub use student::quantile as student_quantile;
-pub use subgroups::{MAX_SUBGROUPS, Subgroup, SubgroupVerdict, screened, subgroups};
+pub use subgroups::{
+    MAX_SUBGROUPS, Subgroup, SubgroupVerdict, judged_together, screened, subgroups,
+};
 pub use superiority::{seeds_for_superiority, superiority, superiority_interval};
 pub use two_way::{Masses, TwoWay};
 pub use units::{UnitsError, units};

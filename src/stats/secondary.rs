@@ -12,6 +12,7 @@ use super::attribution::Attribution;
 use super::benjamini_hochberg::benjamini_hochberg;
 use super::bootstrap::{Bootstrap, Bootstrapped, Over};
 use super::delong::DeLong;
+use super::evidence::Evidence;
 use super::hidden::Hidden;
 use super::holm::holm;
 use super::mcnemar::Discordant;
@@ -155,9 +156,10 @@ impl SecondaryTest {
         Self { estimate, se, ci_lo, ci_hi, ..self }
     }
 
-    fn two_way(test: Test, found: &TwoWay, eps: f64) -> Self {
+    fn deciding(test: Test, found: &Evidence, eps: f64) -> Self {
+        let TwoWay { mean, se, p, .. } = *found.summary();
         Self::new(test, TestScope::Arm)
-            .difference(found.mean, found.se, found.interval(0.95), found.p)
+            .difference(mean, se, found.interval(0.95), p)
             .masses(found.masses(eps))
     }
 
@@ -199,11 +201,11 @@ impl SecondaryTest {
             .of_metric("auroc")
     }
 
-    /// A difference split by the arm's twin.
+    /// A difference split by the arm's twin, each part by the test that decides on the whole.
     #[must_use]
     pub fn attributed(found: &Attribution, eps: f64) -> [Self; 2] {
         let cause = found.cause(0.95).map(|cause| format!("cause: {cause}"));
-        let row = |test, effect| Self { note: cause.clone(), ..Self::two_way(test, effect, eps) };
+        let row = |test, effect| Self { note: cause.clone(), ..Self::deciding(test, effect, eps) };
         [row(Test::Protocol, &found.protocol), row(Test::Source, &found.source)]
     }
 }
@@ -226,7 +228,9 @@ impl PairedArms<'_> {
     /// What all tests say that need nothing but these; each only where it can be made.
     #[must_use]
     pub fn tests(&self) -> Vec<SecondaryTest> {
-        let decides = self.two_way.map(|it| SecondaryTest::two_way(Test::TwoWay, &it, self.eps));
+        let decides = self
+            .two_way
+            .map(|it| SecondaryTest::deciding(Test::TwoWay, &Evidence::TwoWay(it), self.eps));
         let of_seeds = [self.paired_t(), self.wilcoxon(), self.superiority()];
         let of_items = [self.mcnemar(), self.lost_items()];
         [decides].into_iter().chain(of_seeds).chain(of_items).flatten().collect()

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use ndarray::{Array2, s};
 
 use crate::base::Seed;
+use crate::base::numbers::sigmoid;
 
 use super::bootstrap::{
     Bootstrap, Bootstrapped, Design, MetricDifference, Over, TwoWayBootstrap, weighted,
@@ -102,7 +103,7 @@ impl Study {
             let abilities: Vec<f64> =
                 (0..self.seeds).map(|_| mean + self.spread * draws.normal()).collect();
             Array2::from_shape_fn((self.seeds, self.items), |(seed, item)| {
-                let right = draws.uniform() < logistic(abilities[seed] - difficulties[item]);
+                let right = draws.uniform() < sigmoid(abilities[seed] - difficulties[item]);
                 f64::from(u8::from(right))
             })
         };
@@ -142,7 +143,7 @@ impl Study {
             let ability = mean + self.spread * draws.normal();
             let mut rows = Array2::zeros((self.items, 2));
             for (item, &label) in labels.iter().enumerate() {
-                let right = logistic(ability + peculiar[item] + draws.normal());
+                let right = sigmoid(ability + peculiar[item] + draws.normal());
                 rows[[item, label]] = right;
                 rows[[item, 1 - label]] = 1.0 - right;
             }
@@ -268,15 +269,11 @@ pub fn share_of(verdicts: &[Verdict], class: Class) -> f64 {
     count as f64 / verdicts.len() as f64
 }
 
-fn logistic(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
 /// The mean of logistic(ability - difficulty) over items.
 fn accuracy_of(ability: f64) -> f64 {
     const GRID: usize = 400;
     let difficulty = |cell: usize| DIFFICULTY * normal::quantile((cell as f64 + 0.5) / GRID as f64);
-    (0..GRID).map(|cell| logistic(ability - difficulty(cell))).sum::<f64>() / GRID as f64
+    (0..GRID).map(|cell| sigmoid(ability - difficulty(cell))).sum::<f64>() / GRID as f64
 }
 
 /// The ability with that accuracy in (0, 1), by bisection.

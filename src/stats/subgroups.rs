@@ -96,7 +96,14 @@ pub fn subgroups(
     // Told here, since each part picks its own groups.
     units(d, groups)?;
     let compared: Vec<Comparison> = parts.iter().map(compare).collect::<Result<_, _>>()?;
-    let verdicts = judge(&compared);
+    Ok(judged_together(parts, &compared))
+}
+
+/// One verdict for each subgroup from its comparison, whichever test decides it; corrected over all
+/// of them.
+#[must_use]
+pub fn judged_together(parts: &[Subgroup], compared: &[Comparison]) -> Vec<SubgroupVerdict> {
+    let verdicts = judge(compared);
     let screened = screened(&verdicts).into_iter();
     let told = parts.iter().zip(&verdicts).zip(screened);
     let told = told.map(|((part, verdict), [hurt, helped])| SubgroupVerdict {
@@ -107,7 +114,7 @@ pub fn subgroups(
         q_neg_bh: hurt,
         q_pos_bh: helped,
     });
-    Ok(told.collect())
+    told.collect()
 }
 
 /// The p-values of "not worse than -eps" and "not better than eps" of some verdicts, corrected

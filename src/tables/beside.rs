@@ -1,12 +1,11 @@
 //! What stands beside the verdicts, as tables: other tests, subgroups, changed items.
 
-use serde_json::{Value as Json, json};
-
 use crate::stages::artifacts::{ArmRow, ChangedRow, LabelRow, SubgroupRow, TestRow};
-use crate::stats::{Numbers, Test};
+use crate::stats::{Test, Verdict as Judged};
 use crate::store::{RunRecord, RunStage};
 
 use super::build::relative;
+use super::claims::word;
 use super::frame::Table;
 use super::gather::Verdict;
 
@@ -61,10 +60,6 @@ fn named<T>(rows: &[Placed<'_, T>], run: &RunRecord) -> Table {
         .text("baseline", each().map(|p| Some(p.baseline.name.as_str())))
 }
 
-fn word(value: &Json) -> Option<String> {
-    value.as_str().map(str::to_owned)
-}
-
 /// The difference as a share of what the baseline leaves to gain; only of the test that decides.
 fn share_of_rest(p: &Placed<'_, TestRow>) -> Option<f64> {
     let decides = p.row.test.test == Test::TwoWay;
@@ -78,8 +73,8 @@ fn test_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
     let number = |of: fn(&TestRow) -> Option<f64>| rows.iter().map(move |p| of(p.row));
     named(&rows, run)
         .text("metric", each().map(|p| p.row.test.metric.clone()))
-        .text("test", each().map(|p| word(&json!(p.row.test.test))))
-        .text("scope", each().map(|p| word(&json!(p.row.test.scope))))
+        .text("test", each().map(|p| word(&p.row.test.test)))
+        .text("scope", each().map(|p| word(&p.row.test.scope)))
         .number("estimate", number(|row| row.test.estimate))
         .number("relative", each().map(share_of_rest))
         .number("se", number(|row| row.test.se))
@@ -98,8 +93,7 @@ fn subgroup_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
     let at = |row: &SubgroupRow| (row.arm, row.baseline);
     let rows = placed(verdicts, |v| &v.beside.subgroups, at);
     let each = || rows.iter().map(|p| &p.row.told);
-    let number =
-        |of: fn(Numbers) -> f64| rows.iter().map(move |p| p.row.told.verdict.numbers.map(of));
+    let judged: Vec<&Judged> = each().map(|told| &told.verdict).collect();
     named(&rows, run)
         .text("metric", rows.iter().map(|p| Some(p.verdict.metric.as_str())))
         .text("column", each().map(|told| Some(told.column.as_str())))
@@ -107,29 +101,13 @@ fn subgroup_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
         .whole("N", each().map(|told| Some(told.items as i64)))
         .whole("units", each().map(|told| Some(told.verdict.units as i64)))
         .whole("S", each().map(|told| Some(told.verdict.seeds as i64)))
-        .number("delta", number(|n| n.delta))
-        .number("se", number(|n| n.se))
-        .number("ci_lo", number(|n| n.ci_lo))
-        .number("ci_hi", number(|n| n.ci_hi))
-        .number("p", number(|n| n.p))
-        .number("p_neg", number(|n| n.p_neg))
-        .number("p_rope", number(|n| n.p_rope))
-        .number("p_pos", number(|n| n.p_pos))
-        .number("p_holm_neg", number(|n| n.q_neg_holm))
-        .number("p_holm_pos", number(|n| n.q_pos_holm))
-        .number("q_bh_neg", each().map(|told| told.q_neg_bh))
-        .number("q_bh_pos", each().map(|told| told.q_pos_bh))
-        .text("verdict", each().map(|told| word(&json!(told.verdict.class))))
-        .text("lean", each().map(|told| word(&json!(told.verdict.lean))))
-        .text("reason", each().map(|told| told.verdict.reason()))
-        .number("mde80", number(|n| n.mde80))
-        .number("eps", each().map(|told| Some(told.verdict.eps)))
+        .judged(&judged, each().map(|told| [told.q_neg_bh, told.q_pos_bh]))
 }
 
 fn label_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
     let rows = placed(verdicts, |v| &v.beside.labels, |row: &LabelRow| (row.arm, row.baseline));
     let each = || rows.iter().map(|p| p.row);
-    let number = |of: fn(Numbers) -> f64| rows.iter().map(move |p| p.row.verdict.numbers.map(of));
+    let judged: Vec<&Judged> = each().map(|row| &row.verdict).collect();
     named(&rows, run)
         .text("metric", rows.iter().map(|p| Some(p.verdict.metric.as_str())))
         .text("label", each().map(|row| Some(row.label.as_str())))
@@ -139,25 +117,7 @@ fn label_table(verdicts: &[Verdict], run: &RunRecord) -> Table {
         .whole("S", each().map(|row| Some(row.verdict.seeds as i64)))
         .number("m_transfer", each().map(|row| row.m_transfer))
         .number("m_scratch", each().map(|row| row.m_scratch))
-        .number("delta", number(|n| n.delta))
-        .number("se", number(|n| n.se))
-        .number("ci_lo", number(|n| n.ci_lo))
-        .number("ci_hi", number(|n| n.ci_hi))
-        .number("p", number(|n| n.p))
-        .number("p_neg", number(|n| n.p_neg))
-        .number("p_rope", number(|n| n.p_rope))
-        .number("p_pos", number(|n| n.p_pos))
-        .number("p_holm_neg", number(|n| n.q_neg_holm))
-        .number("p_holm_pos", number(|n| n.q_pos_holm))
-        .number("q_bh_neg", each().map(|row| row.q_neg_bh))
-        .number("q_bh_pos", each().map(|row| row.q_pos_bh))
-        .text("verdict", each().map(|row| word(&json!(row.verdict.class))))
-        .text("lean", each().map(|row| word(&json!(row.verdict.lean))))
-        .text("reason", each().map(|row| row.verdict.reason()))
-        .text("test", each().map(|row| word(&json!(row.verdict.decider))))
-        .number("mde80", number(|n| n.mde80))
-        .number("eps", each().map(|row| Some(row.verdict.eps)))
-        .texts("flags", each().map(|row| row.verdict.flags.clone()))
+        .judged(&judged, each().map(|row| [row.q_neg_bh, row.q_pos_bh]))
 }
 
 fn changed_table(verdicts: &[Verdict], run: &RunRecord) -> Table {

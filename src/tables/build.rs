@@ -14,6 +14,7 @@ use super::advice_judged::{self, AdviceJudged};
 use super::agreement;
 use super::arms::{Advised, SCRATCH_LONG, control};
 use super::audit;
+use super::claims::word;
 use super::curves;
 use super::drift;
 use super::energy;
@@ -267,7 +268,7 @@ impl Gathered {
             .collect();
         let each = || rows.iter().copied();
         let numbers = |row: &ArmRow| row.verdict.numbers;
-        let word = |json: Json| json.as_str().map(str::to_owned);
+        let judged: Vec<&crate::stats::Verdict> = each().map(|(.., row)| &row.verdict).collect();
         let advised = |verdict: &Verdict, row: &ArmRow| {
             (self.advised(verdict, row)? == Advised::Add).then_some(SCRATCH_LONG)
         };
@@ -312,17 +313,8 @@ impl Gathered {
             .number("relative", each().map(share))
             .number("se", each().map(|(.., row)| numbers(row).map(|n| n.se)))
             .number("df", each().map(|(.., row)| numbers(row).map(|n| n.df)))
-            .number("ci_lo", each().map(|(.., row)| numbers(row).map(|n| n.ci_lo)))
-            .number("ci_hi", each().map(|(.., row)| numbers(row).map(|n| n.ci_hi)))
-            .number("p", each().map(|(.., row)| numbers(row).map(|n| n.p)))
-            .number("p_neg", each().map(|(.., row)| numbers(row).map(|n| n.p_neg)))
-            .number("p_rope", each().map(|(.., row)| numbers(row).map(|n| n.p_rope)))
-            .number("p_pos", each().map(|(.., row)| numbers(row).map(|n| n.p_pos)))
-            .number("p_holm_neg", each().map(|(.., row)| numbers(row).map(|n| n.q_neg_holm)))
-            .number("p_holm_pos", each().map(|(.., row)| numbers(row).map(|n| n.q_pos_holm)))
-            .text("verdict", each().map(|(.., row)| word(json!(row.verdict.class))))
-            .text("lean", each().map(|(.., row)| word(json!(row.verdict.lean))))
-            .text("reason", each().map(|(.., row)| row.verdict.reason()))
+            .intervals(&judged)
+            .claims(&judged)
             .text("advised", each().map(|(v, .., row)| advised(v, row)))
             .whole("n01", each().map(|(.., row)| row.numbers.n01.map(|n| n as i64)))
             .whole("n10", each().map(|(.., row)| row.numbers.n10.map(|n| n as i64)))
@@ -331,7 +323,7 @@ impl Gathered {
             .number("mde80", each().map(|(.., row)| numbers(row).map(|n| n.mde80)))
             .number("eps", each().map(|(.., row)| Some(row.verdict.eps)))
             .text("scope", each().map(|(_, arm, ..)| Some(scope(arm))))
-            .text("test", each().map(|(.., row)| word(json!(row.verdict.decider))))
+            .text("test", each().map(|(.., row)| word(&row.verdict.decider)))
             .texts("flags", each().map(|(_, arm, base, row)| flags(arm, base, row)));
         // Where there was one look, there is nothing to say of it.
         if each().all(|(.., row)| row.verdict.look.is_none()) {
@@ -408,7 +400,7 @@ impl Gathered {
             cost.stage.as_ref().and_then(|stage| number(stage, name)).map(|value| value as i64)
         };
         let proved = |cost: &NodeCost| cost.record.facts.get("frozen_tensors_identical")?.as_i64();
-        let outcome = |cost: &NodeCost| json!(cost.node.outcome).as_str().map(str::to_owned);
+        let outcome = |cost: &NodeCost| word(&cost.node.outcome);
         let table = Table::default()
             .text("node", each().map(|c| Some(c.node.label.as_str())))
             .text("stage", each().map(|c| Some(c.node.stage.as_str())))

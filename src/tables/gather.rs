@@ -50,6 +50,9 @@ pub(super) struct Verdict {
     pub(super) rows: Vec<(RunStage, RunStage, ArmRow)>,
     /// The same of what is chosen among several arms on each side.
     pub(super) methods: Vec<(RunStage, RunStage, ArmRow)>,
+    /// For each of these, the arms to choose among, with the number of seeds that chose each: those
+    /// that transfer, and those from scratch.
+    pub(super) choices: Vec<[Choices; 2]>,
     /// Other tests, subgroups and changed items.
     pub(super) beside: Beside,
 }
@@ -164,6 +167,18 @@ pub(super) fn gather(run: &RunRecord, store: &Store) -> Result<Gathered, TableEr
     Ok(gathered)
 }
 
+/// Arms to choose among, by name, with the number of seeds that chose each.
+pub(super) type Choices = Vec<(String, usize)>;
+
+/// How often each arm was chosen.
+fn choices(arm: &dyn Fn(usize) -> RunStage, row: &MethodRow) -> [Choices; 2] {
+    let side = |among: &[usize], chosen: &[Option<usize>]| {
+        let times = |one: &usize| chosen.iter().filter(|it| **it == Some(*one)).count();
+        among.iter().map(|one| (arm(*one).name, times(one))).collect()
+    };
+    [side(&row.transfer, &row.chosen_transfer), side(&row.scratch, &row.chosen_scratch)]
+}
+
 /// What is chosen among several arms in each seed, as if it were a stage.
 pub(super) const METHOD: &str = "method";
 
@@ -257,8 +272,10 @@ impl<'a> Reader<'a> {
         let rows = rows.collect();
         // Verdicts of earlier versions have nothing beside them.
         let beside = self.json::<Beside>(node, "beside")?.unwrap_or_default();
+        let choices = verdicts.methods.iter().map(|row| choices(&arm, row)).collect();
         let methods = verdicts.methods.into_iter().map(|row| method(&arm, row)).collect();
-        Ok(Some(Verdict { stage: stage.clone(), metric: verdicts.metric, rows, methods, beside }))
+        let (stage, metric) = (stage.clone(), verdicts.metric);
+        Ok(Some(Verdict { stage, metric, rows, methods, choices, beside }))
     }
 
     fn front(&self, stage: &RunStage) -> Result<Option<Front>, TableError> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::numbers::mean;
 use crate::stats::{Direction, metric};
 use crate::store::RunRecord;
 use crate::transferability::{regret, weighted_tau};
@@ -172,10 +173,6 @@ fn outcomes(scored: &[Scored], target: &str) -> BTreeMap<(String, String, String
 fn keep_largest(models: &mut ByModel, model: String, value: f64) {
     let kept = models.entry(model).or_insert(value);
     *kept = kept.max(value);
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// One row for each score and each outcome.

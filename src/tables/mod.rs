@@ -9,6 +9,7 @@ mod arms;
 mod audit;
 mod beside;
 mod build;
+mod claims;
 mod compare;
 mod curves;
 mod drift;

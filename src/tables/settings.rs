@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::stats::{Kendall, LEVEL};
+use crate::base::numbers::mean;
+use crate::stats::{Kendall, LEVEL, Page};
 use crate::store::{RunSetting, RunStage};
 use crate::transferability::score;
 
@@ -59,22 +60,42 @@ pub(super) struct Graded {
     /// Each source with its distance and its difference to the baseline, the nearest first.
     sources: Vec<(String, f64, f64)>,
     trend: Kendall,
+    /// The same over seeds as blocks, of those in which every source has a difference.
+    page: Option<Page>,
+}
+
+/// What a source gives.
+#[derive(Default)]
+struct Given {
+    /// The difference of each arm.
+    deltas: Vec<f64>,
+    /// The same seed by seed.
+    by_seed: Vec<Vec<Option<f64>>>,
+}
+
+impl Given {
+    /// The mean over arms in a seed; nothing where one is missing.
+    fn in_seed(&self, seed: usize) -> Option<f64> {
+        let own: Option<Vec<f64>> =
+            self.by_seed.iter().map(|arm| arm.get(seed).copied().flatten()).collect();
+        own.map(|own| mean(&own))
+    }
 }
 
 /// Every series of at least three sources of one target that a distance is known of.
 pub(super) fn graded(verdicts: &[Verdict], estimated: &[Estimated]) -> Vec<Graded> {
     let mut all = Vec::new();
     for verdict in verdicts {
-        for ((target, arms), deltas) in series(verdict) {
+        for ((target, arms), given) in series(verdict) {
             for (distance, by_source) in distances(estimated, &target) {
-                let known = deltas.iter().filter_map(|(source, values)| {
-                    let mean = values.iter().sum::<f64>() / values.len() as f64;
-                    Some((source.clone(), *by_source.get(source)?, mean))
+                let known = given.iter().filter_map(|(source, given)| {
+                    Some((source.clone(), *by_source.get(source)?, mean(&given.deltas)))
                 });
                 let mut sources: Vec<(String, f64, f64)> = known.collect();
                 sources.sort_by(|a, b| a.1.total_cmp(&b.1));
                 let pairs: Vec<(f64, f64)> = sources.iter().map(|(_, x, y)| (*x, *y)).collect();
                 let Some(trend) = Kendall::of(&pairs) else { continue };
+                let page = page(&sources, &given);
                 all.push(Graded {
                     verdict: verdict.stage.name.clone(),
                     target: target.clone(),
@@ -82,6 +103,7 @@ pub(super) fn graded(verdicts: &[Verdict], estimated: &[Estimated]) -> Vec<Grade
                     distance,
                     sources,
                     trend,
+                    page,
                 });
             }
         }
@@ -89,7 +111,17 @@ pub(super) fn graded(verdicts: &[Verdict], estimated: &[Estimated]) -> Vec<Grade
     all
 }
 
-type Series = BTreeMap<(String, String), BTreeMap<String, Vec<f64>>>;
+/// Page's test of the trend over seeds.
+fn page(sources: &[(String, f64, f64)], given: &BTreeMap<String, Given>) -> Option<Page> {
+    let columns: Vec<f64> = sources.iter().map(|(_, distance, _)| *distance).collect();
+    let seeds = given.values().flat_map(|given| &given.by_seed).map(Vec::len).max()?;
+    let block = |seed: usize| -> Option<Vec<f64>> {
+        sources.iter().map(|(source, ..)| given.get(source)?.in_seed(seed)).collect()
+    };
+    Page::of(&columns, &(0..seeds).filter_map(block).collect::<Vec<_>>())
+}
+
+type Series = BTreeMap<(String, String), BTreeMap<String, Given>>;
 
 /// Differences by source of arms that are alike in all else; by target and what they share.
 fn series(verdict: &Verdict) -> Series {
@@ -111,7 +143,9 @@ fn series(verdict: &Verdict) -> Series {
             shared.map(|(name, value)| format!("{name}={}", plain(&value))).collect();
         let arms = format!("{}[{}]", arm.kind, shared.join(","));
         let sources = series.entry((target, arms)).or_default();
-        sources.entry(source).or_default().push(numbers.delta);
+        let given = sources.entry(source).or_default();
+        given.deltas.push(numbers.delta);
+        given.by_seed.push(row.numbers.by_seed.clone());
     }
     series
 }
@@ -129,7 +163,7 @@ fn distances(estimated: &[Estimated], target: &str) -> BTreeMap<String, BTreeMap
     }
     let mut all: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
     for ((score, base, _), values) in by_layer {
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let mean = mean(&values);
         let known = all.entry(score).or_default().entry(base).or_insert(mean);
         *known = known.min(mean);
     }
@@ -142,6 +176,12 @@ fn is_distance(family: &str) -> bool {
 
 pub(super) fn table(all: &[Graded]) -> Table {
     let each = || all.iter();
+    let page = || all.iter().map(|one| one.page);
+    let direction = |page: Page| match page.falls {
+        Some(true) => "falls",
+        Some(false) => "rises",
+        None => "neither",
+    };
     let names = |one: &Graded| one.sources.iter().map(|(name, ..)| name.clone()).collect();
     let column = |of: fn(&(String, f64, f64)) -> f64| {
         each().map(move |one| Some(one.sources.iter().map(of).collect::<Vec<f64>>()))
@@ -158,4 +198,9 @@ pub(super) fn table(all: &[Graded]) -> Table {
         .number("tau", each().map(|one| Some(one.trend.tau)))
         .number("p_falls", each().map(|one| Some(one.trend.p_falls)))
         .flag("exact", each().map(|one| Some(one.trend.is_exact)))
+        .whole("seeds", page().map(|page| page.map(|page| page.blocks as i64)))
+        .number("page_l", page().map(|page| page.map(|page| page.l)))
+        .number("page_p", page().map(|page| page.map(|page| page.p())))
+        .flag("page_exact", page().map(|page| page.map(|page| page.is_exact)))
+        .text("direction", page().map(|page| page.map(direction)))
 }

@@ -1,6 +1,7 @@
 //! What a person reads at the end: the verdict first, or the scores where there is none.
 
 use crate::base::counted;
+use crate::base::numbers::{deviation, mean_if_any};
 use crate::stages::artifacts::{ArmRow, Beside};
 use crate::stats::{Class, Lean};
 use crate::store::{RunLeaks, RunRecord, RunStage};
@@ -9,12 +10,13 @@ use super::advice_summary::AdviceTable;
 use super::agreement::{self, Agreement};
 use super::arms::Advised;
 use super::audit;
+use super::build::text;
 use super::curves::{self, CurveSummary};
 use super::energy::EnergyTotal;
 use super::estimates::{self, EstimateTable};
 use super::fits::lacks;
 use super::front::{self, FrontTable};
-use super::gather::{Gathered, Scored};
+use super::gather::{Choices, Gathered, Scored, Verdict};
 use super::looks;
 use super::record::Lines;
 
@@ -60,6 +62,8 @@ pub struct VerdictTable {
     pub baselines: Vec<(String, Option<f64>, Option<f64>)>,
     /// One row for each arm.
     pub rows: Vec<VerdictRow>,
+    /// One row for each choice among arms: in each seed the arm that is best on val.
+    pub methods: Vec<VerdictRow>,
 }
 
 /// One arm.
@@ -133,6 +137,7 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
             metric: verdict.metric.clone(),
             baselines,
             rows: rows.collect(),
+            methods: method_rows(verdict),
         }
     });
     let verdicts: Vec<VerdictTable> = verdicts.collect();
@@ -164,6 +169,35 @@ fn leak(leaks: &RunLeaks) -> Option<String> {
         let items = counted(copies, "test item");
         format!("{}: copies of {items} are in train or val; see the table `leaks`", leaks.dataset)
     })
+}
+
+/// A line for each choice among arms: what the method is worth, choosing included.
+fn method_rows(verdict: &Verdict) -> Vec<VerdictRow> {
+    let several = verdict.methods.len() > 1;
+    let told = verdict.methods.iter().zip(&verdict.choices);
+    let told = told.map(|((arm, _, row), [transfer, scratch])| {
+        let source = text(arm, "source").filter(|_| several);
+        let source = source.map(|source| format!(" from {source}")).unwrap_or_default();
+        let plain = VerdictRow {
+            arm: format!("best of {}{source} on val", transfer.len()),
+            ..verdict_row(&verdict.metric, arm, row, None)
+        };
+        let beside = (scratch.len() > 1).then(|| format!("beside the best of {}", scratch.len()));
+        let chosen: Vec<String> = chosen(transfer).into_iter().chain(beside).collect();
+        if chosen.is_empty() { plain } else { plain.and(chosen.join(", ")) }
+    });
+    told.collect()
+}
+
+/// Which arms were chosen in how many seeds, the most frequent first; nothing of one alone.
+fn chosen(choices: &Choices) -> Option<String> {
+    let mut known: Vec<&(String, usize)> = choices.iter().filter(|(_, times)| *times > 0).collect();
+    known.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    let words = |(name, times): &&(String, usize)| format!("{name} {times}×");
+    match choices.len() {
+        1 => None,
+        _ => Some(known.iter().map(words).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 fn verdict_row(
@@ -357,13 +391,5 @@ fn score_rows(scored: &[Scored]) -> Vec<ScoreRow> {
 }
 
 fn mean_and_deviation(values: &[f64]) -> (Option<f64>, Option<f64>) {
-    if values.is_empty() {
-        return (None, None);
-    }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    if values.len() < 2 {
-        return (Some(mean), None);
-    }
-    let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (Some(mean), Some((square / (values.len() - 1) as f64).sqrt()))
+    (mean_if_any(values), deviation(values))
 }

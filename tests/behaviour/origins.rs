@@ -75,6 +75,28 @@ fn tables_tell_where_an_arm_transfers_from_and_to() {
     assert!(found.iter().all(|other| *other == found[0]), "{found:?}");
 }
 
+/// The sum over seeds of each source's place times the rank of its accuracy.
+fn page_l(study: &Study, sources: &str) -> f64 {
+    let scores = rows(&study.latest(), "scores");
+    let accuracy = |source: &str, seed: usize| -> f64 {
+        let stage = source.replace("from_", "of_");
+        let fits = |row: &&std::collections::BTreeMap<String, String>| {
+            row["stage"] == stage && row["seed"] == seed.to_string() && row["metric"] == "accuracy"
+        };
+        scores.iter().find(fits).expect("it was scored")["value"].parse().unwrap()
+    };
+    let of_seed = |seed: usize| -> f64 {
+        let values: Vec<f64> = sources.split(';').map(|source| accuracy(source, seed)).collect();
+        let rank = |value: f64| {
+            let below = values.iter().filter(|other| **other < value).count() as f64;
+            let equal = values.iter().filter(|other| other.total_cmp(&value).is_eq()).count();
+            below + f64::midpoint(equal as f64, 1.0)
+        };
+        values.iter().zip(1..).map(|(value, place)| f64::from(place) * rank(*value)).sum()
+    };
+    (0..3).map(of_seed).sum()
+}
+
 /// The settings of all arms, and the series of graded sources.
 fn settings_on(backend: &Backend) -> [String; 2] {
     let study = study();
@@ -89,6 +111,15 @@ fn settings_on(backend: &Backend) -> [String; 2] {
         let number = |column: &str| row[column].parse::<f64>().unwrap();
         let (tau, p) = (number("tau"), number("p_falls"));
         assert!(tau.abs() <= 1.0 && p >= 1.0 / 6.0 - 1e-12 && row["exact"] == "true", "{row:?}");
+        assert_eq!((&*row["seeds"], number("page_l")), ("3", page_l(&study, &row["sources"])));
+        // Over three seeds of three sources L is 36 on average, and 42 at most.
+        let direction = match number("page_l").total_cmp(&36.0) {
+            std::cmp::Ordering::Less => "falls",
+            std::cmp::Ordering::Equal => "neither",
+            std::cmp::Ordering::Greater => "rises",
+        };
+        assert_eq!((&*row["direction"], &*row["page_exact"]), (direction, "true"));
+        assert!((2.0 / 216.0 - 1e-12..=1.0).contains(&number("page_p")), "{row:?}");
     }
     let setting = ["arm", "setting", "setting_kind", "same_domain", "same_task"];
     [lines("transfer", &setting), lines("graded", &["distance", "arms", "n"])]

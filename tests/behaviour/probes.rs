@@ -172,3 +172,28 @@ fn more_folds_than_items_of_a_class_are_told() {
     )]);
     study.run().succeeds().says("folds");
 }
+
+#[test]
+fn a_class_may_weigh_more_than_the_rest_and_once_is_what_nobody_says() {
+    let svm = |more: &str| format!("{{ svm: {{ features: codes.dense1, c: 0.1{more} }} }}");
+    let probes = [
+        ("plain", svm("")),
+        ("once", svm(", positive_weight: 1")),
+        ("twice", svm(", positive_weight: 2")),
+    ];
+    let probes = probes.each_ref().map(|(name, what)| (*name, what.as_str()));
+    let study = study(&probes);
+    study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+    let told = |stage: &str| {
+        let items = rows(&study.latest(), "items");
+        let own = items.iter().filter(|row| row["stage"] == stage);
+        own.map(|row| row["probabilities"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("once"), told("plain"));
+    assert_ne!(told("twice"), told("plain"));
+    study.replace("c: 0.1, positive_weight: 2", "c: 0.1, kernel: rbf, positive_weight: 2");
+    assert_snapshot!(study.check().problems(), @"
+    error: only linear machines tell each class from the rest
+      help: leave `positive_weight` out
+    ");
+}

@@ -1,6 +1,8 @@
 //! Settings of transfer: a source's classifier as it is, labels that are wrong on purpose, several
 //! features together, domains that are brought nearer to each other without labels of the target.
 
+use std::collections::BTreeMap;
+
 use insta::assert_snapshot;
 
 use crate::harness::{Backend, Study, rows};
@@ -421,10 +423,18 @@ fn batch_normalisations_take_their_statistics_from_the_target() {
 "
     );
     for backend in Backend::all() {
-        let study = with_dark_digits(study(&stages, "as_it_is, renewed, carried"));
+        let study = with_dark_digits(study(&stages, "normalised, as_it_is, renewed, carried"));
         study.run_with(&backend, &[]).succeeds();
         let accuracy = |stage: &str| mean(&study, stage, "accuracy");
         assert!(accuracy("renewed") > accuracy("as_it_is") + 0.05, "{}", accuracy("renewed"));
+        // A head whose classes all stand for one of the target's is at home where it has learnt.
+        let at_home = mean(&study, "as_it_is", "accuracy_on_source");
+        assert!((at_home - accuracy("normalised")).abs() < 1e-12, "{at_home}");
+        let drop = mean(&study, "as_it_is", "accuracy_drop");
+        assert!((at_home - accuracy("as_it_is") - drop).abs() < 1e-12, "{drop}");
+        let scores = rows(&study.latest(), "scores");
+        let of_renewed = |row: &BTreeMap<String, String>| row["stage"] == "renewed";
+        assert!(!scores.iter().any(|row| of_renewed(row) && row["metric"].ends_with("_drop")));
         assert_all(&study, "renewed", "setting", "transductive");
         assert_all(&study, "carried", "setting", "transductive");
         let model = study.latest().join("models/adapted-seed1.onnx");

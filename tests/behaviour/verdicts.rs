@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 
-use crate::harness::{Backend, Study, rows, text};
+use crate::harness::{Backend, Study, pet, rows, text};
 
 type Row = BTreeMap<String, String>;
 
@@ -74,9 +74,137 @@ fn a_metric_that_is_no_mean_is_judged_by_resamples_of_seeds_and_items() {
     assert_eq!((&*drawn["metric"], &*drawn["scope"]), ("macro_f1", "arm"));
     assert!(number(drawn, "se") < number(&found, "se"));
     assert!((number(drawn, "estimate") - difference).abs() < 1e-12);
-    // A test of means has nothing to say, and subgroups are judged of means alone.
+    // A test of means has nothing to say.
     assert!(tests.iter().all(|row| row["test"] != "two_way"));
-    assert!(rows(&study.latest(), "subgroups").is_empty());
+}
+
+/// F1 of a class among the test items that have it, mean over seeds: what macro-F1 is there.
+fn f1_within(study: &Study, stage: &str, class: &str) -> f64 {
+    let items = rows(&study.latest(), "items");
+    let of_seed = |seed: usize| {
+        let own = items.iter().filter(|row| {
+            row["stage"] == stage
+                && row["label"] == class
+                && row["split"] == "test"
+                && (row["seed"].is_empty() || row["seed"] == seed.to_string())
+        });
+        let right: Vec<bool> = own.map(|row| row["correct"] == "true").collect();
+        let hits = right.iter().filter(|right| **right).count() as f64;
+        2.0 * hits / (right.len() as f64 + hits)
+    };
+    (0..5).map(of_seed).sum::<f64>() / 5.0
+}
+
+#[test]
+fn subgroups_of_a_metric_that_is_no_mean_have_the_metric_within_them() {
+    let study = study("5", "metric: macro_f1, resamples: 1000");
+    study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+    let subgroups = rows(&study.latest(), "subgroups");
+    assert_eq!(subgroups.len(), 20);
+    assert!(subgroups.iter().all(|row| row["test"] == "two_way_bootstrap"));
+    let found = subgroups.iter().find(|row| row["arm"] == "fewer_pixels" && row["value"] == "8");
+    let found = found.expect("eights are tested");
+    let expected = f1_within(&study, "fewer_pixels", "8") - f1_within(&study, "pixels", "8");
+    assert!((number(found, "delta") - expected).abs() < 1e-12, "{found:?}");
+    assert!(number(found, "ci_lo") < expected && expected < number(found, "ci_hi"));
+    // Numbers are told of thirty items, and no claim is made.
+    assert_eq!(found["reason"], "too_few_units");
+    assert!(number(found, "q_bh_neg") <= number(found, "p_holm_neg"));
+}
+
+#[test]
+fn a_subgroup_in_which_a_metric_has_no_value_says_why() {
+    let row = |number: u32| {
+        let site = if number < 120 { "north" } else { "south" };
+        let kind = if number.is_multiple_of(2) { "cat" } else { "dog" };
+        format!("{},{kind},{site}\n", pet(number))
+    };
+    let manifest = format!("path,label,site\n{}", (0..240).map(row).collect::<String>());
+    let study = Study::new(
+        "\
+name: study
+seeds: 5
+datasets:
+  pets:
+    manifest: { path: set.csv }
+    split: { train: 0.2, val: 0.1, test: 0.7 }
+stages:
+  floor:
+    majority: { dataset: pets }
+  pixels:
+    pixel_linear: { dataset: pets, size: 8, c: 0.1 }
+  scores:
+    evaluate: { of: [floor, pixels], metrics: [auroc] }
+  verdict:
+    transfer: { of: scores, baseline: pixels, metric: auroc, resamples: 1000 }
+",
+    )
+    .with_file("set.csv", manifest.as_bytes());
+    for number in 0..240 {
+        study.draw_pet(number, 0);
+    }
+    study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+    let told = rows(&study.latest(), "subgroups");
+    let told = told.iter().map(|row| {
+        let columns = ["column", "value", "verdict", "reason"].map(|column| &*row[column]);
+        format!("{} {}", columns.join(" "), if row["delta"].is_empty() { "–" } else { "Δ" })
+    });
+    assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @"
+    label cat inconclusive only one class occurs among the labels –
+    label dog inconclusive only one class occurs among the labels –
+    site north negative  Δ
+    site south negative  Δ
+    ");
+}
+
+#[test]
+fn a_difference_of_a_metric_that_is_no_mean_is_split_by_the_twin() {
+    let study = Study::new(
+        "\
+name: study
+seeds: 5
+datasets:
+  digits:
+    csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }
+    split: { train: 100, val: 50, test: 60 }
+stages:
+  source:
+    pretrain:
+      dataset: digits
+      architecture: { plain_cnn: { channels: 4, dense: 8 } }
+      input: { size: 8, channels: 1, scale: 16 }
+      steps: 30
+      lr: 3e-2
+  frozen:
+    fine_tune: { model: source, dataset: digits, freeze: all, steps: 10, lr: 3e-2 }
+  random_frozen:
+    fine_tune: { model: source, init: random, dataset: digits, freeze: all, steps: 10, lr: 3e-2 }
+  scratch:
+    fine_tune: { model: source, init: random, dataset: digits, steps: 10, lr: 3e-2 }
+  scores:
+    evaluate: { of: [frozen, random_frozen, scratch], metrics: [macro_f1] }
+  verdict:
+    transfer: { of: scores, baseline: scratch, metric: macro_f1, resamples: 1000 }
+",
+    )
+    .with_digits(300);
+    study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+    let tests = rows(&study.latest(), "tests");
+    let part = |test: &str| {
+        let own = tests.iter().find(|row| row["arm"] == "frozen" && row["test"] == test);
+        own.unwrap_or_else(|| panic!("there is no {test}")).clone()
+    };
+    let (protocol, source) = (part("protocol"), part("source"));
+    assert_eq!((&*protocol["metric"], &*protocol["scope"]), ("macro_f1", "arm"));
+    let whole = number(&of_arm(&study, "frozen"), "delta");
+    let sum = number(&protocol, "estimate") + number(&source, "estimate");
+    assert!((sum - whole).abs() < 1e-12, "{sum}, not {whole}");
+    // The twin is compared with scratch too, by the same resamples, and that is the protocol effect.
+    let twin = of_arm(&study, "random_frozen");
+    let columns = [("estimate", "delta"), ("se", "se"), ("ci_lo", "ci_lo"), ("p_neg", "p_neg")];
+    for (of_part, of_twin) in columns {
+        assert_eq!(protocol[of_part], twin[of_twin], "{of_part}");
+    }
 }
 
 #[test]
@@ -244,9 +372,14 @@ fn assert_arms_are_audited_and_methods_compared(backend: &Backend) {
         "trials | 2 | 1 | baseline",
         "search_space | lr: [0.01, 0.03] | lr: [0.03] | ",
         "steps | 40 | 20 | baseline",
+        "network_macs | 2.22e7 | 5.56e6 | baseline",
     ];
     assert_eq!(differ.collect::<Vec<_>>(), expected);
-    assert!(audit.iter().all(|row| row["arm"] == "tuned" || row["same"] == "true"));
+    // What is frozen is computed once an item, and has no way back.
+    let of_frozen = audit.iter().filter(|row| row["arm"] == "frozen" && row["same"] == "false");
+    let of_frozen: Vec<String> =
+        of_frozen.map(|row| format!("{} {}", row["aspect"], row["less"])).collect();
+    assert_eq!(of_frozen, ["network_macs arm"]);
     assert!(of_arm(&study, "tuned")["flags"].contains("baseline_had_less"));
 
     let method = of_arm(&study, "best of frozen, tuned");
@@ -267,6 +400,47 @@ fn assert_arms_are_audited_and_methods_compared(backend: &Backend) {
     };
     let expected = (0..3).map(best).sum::<f64>() / 3.0;
     assert!((number(&method, "m_transfer") - expected).abs() < 1e-12);
+    // The summary has a line of it, with how often each was chosen.
+    let tuned = (0..3).filter(|&seed| of("tuned", "val", seed) > of("frozen", "val", seed)).count();
+    let found = line("best of 2 on val");
+    assert!(found.contains(&format!("tuned {tuned}×")) == (tuned > 0), "{told}");
+    assert!(found.contains(&format!("frozen {}×", 3 - tuned)) == (tuned < 3), "{told}");
+}
+
+#[test]
+fn fits_of_a_probe_are_told_beside_trainings_and_compared_with_fits_alone() {
+    let study = Study::new(&ARMS.replace(
+        "  scratch:\n",
+        "  codes: { extract: { model: source, dataset: digits, layers: dense1 } }
+  probe: { linear_probe: { features: codes.dense1, c: [0.01, 0.1, 1] } }
+  few: { linear_probe: { features: codes.dense1, c: 1 } }
+  scratch:\n",
+    ));
+    study.replace("of: [frozen, tuned, scratch]", "of: [probe, few, scratch]");
+    study.replace("of: [frozen, tuned], split: val", "of: [probe], split: val");
+    let told = study.with_digits(300);
+    let differing = |study: &Study| {
+        let audit = rows(&study.latest(), "audit");
+        let of_probe = audit.iter().filter(|row| row["arm"] == "probe" && row["same"] != "true");
+        let line = |row: &Row| {
+            ["aspect", "of_arm", "of_baseline", "less"].map(|column| &*row[column]).join(" | ")
+        };
+        of_probe.map(|row| line(row).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    };
+    told.run_with(&Backend::Embedded, &["--quiet"]).succeeds().never_says("had less");
+    assert_snapshot!(differing(&told), @"
+    fits | 3 |  |
+    search_space | [[0.01, 0.1, 1.0], [], [0.01, 0.1, 1.0]] | lr: [0.03] |
+    selection | auto on 60 val items | loss on 60 val items |
+    network_macs | 4.51e5 | 5.56e6 | arm
+    trials |  | 1 |
+    steps |  | 20 |
+    batch |  | 32 |
+    patience |  | 10 |
+    ");
+    told.replace("baseline: scratch", "baseline: few");
+    let said = told.run_with(&Backend::Embedded, &["--quiet"]).succeeds().to_string();
+    assert!(said.contains("the baseline had less: fits 1 instead of 3"), "{said}");
 }
 
 #[test]

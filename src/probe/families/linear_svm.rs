@@ -17,6 +17,9 @@ pub struct LinearSvm {
     /// What C is multiplied with for items of each class; of the rest, as much as their items cost
     /// on average. Nothing for labels.
     pub weights: Option<Vec<f64>>,
+    /// What C is multiplied with, besides, for items of the class or label that is told from the
+    /// rest.
+    pub positive: f64,
 }
 
 impl Family for LinearSvm {
@@ -38,12 +41,17 @@ impl Prepared for Ready<'_> {
     fn path<'a>(&'a self, rows: &[usize]) -> Result<Box<dyn Path + 'a>, ProbeError> {
         let (features, threads) = (self.pool.rows(rows), self.pool.threads);
         let features = features.view();
-        let settings = Settings { loss: self.svm.loss, bias: Bias::Free, ..Settings::default() };
+        let settings = Settings {
+            loss: self.svm.loss,
+            bias: Bias::Free,
+            weights: (self.svm.positive, 1.0),
+            ..Settings::default()
+        };
         let path = match self.pool.targets.of(rows) {
             Targets::Classes { labels, classes } => {
                 let even = vec![1.0; classes];
                 let own = self.svm.weights.as_ref().unwrap_or(&even);
-                let of = |class| (own[class], of_others(class, &labels, own));
+                let of = |class| (self.svm.positive * own[class], of_others(class, &labels, own));
                 let weights: Vec<(f64, f64)> = (0..classes).map(of).collect();
                 let sides = Sides::Classes { labels: &labels, classes };
                 SvmPath::weighted(&features, &sides, &weights, settings, threads)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use crate::base::numbers::mean_if_any;
 use crate::transferability::advisor::{
     Candidate, Case, Chance, Likeness, Size, Way, predicted_layer, rank, similarity,
 };
@@ -234,7 +235,7 @@ fn p_best_is_scratch(arms: &[Advised]) -> Option<f64> {
 /// The mean of what is known of all; nothing if it is not known of one.
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let known: Vec<f64> = values.collect::<Option<_>>()?;
-    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    mean_if_any(&known)
 }
 
 fn log_me(measured: &[Measured]) -> Option<(f64, f64)> {

@@ -239,8 +239,9 @@ impl Predictions {
         })
     }
 
-    /// Some items.
-    fn rows(&self, kept: &[usize]) -> Self {
+    /// Some items, by their positions.
+    #[must_use]
+    pub fn rows(&self, kept: &[usize]) -> Self {
         let numbers = |values: &[usize]| {
             kept.iter().filter_map(|&index| values.get(index).copied()).collect()
         };

@@ -48,6 +48,9 @@ pub struct ArmNumbers {
     pub mcnemar_p: Option<f64>,
     /// Share of seeds in which the arm is better; ties count half.
     pub p_gt: Option<f64>,
+    /// The difference in each planned seed, positive meaning better; nothing where a side is missing.
+    #[serde(default)]
+    pub by_seed: Vec<Option<f64>>,
 }
 
 /// In each seed the transfer arm that is best on val, against the scratch arm that is.

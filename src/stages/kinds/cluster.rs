@@ -76,7 +76,8 @@ impl Kind for Cluster {
             ..Arm::default()
         };
         let beside = Beside { port: RANDOM, own: "on_random", between: "gain", is_gain: true };
-        let classifier = ClassifierOffer { data, runs, arm, beside: Some(beside) };
+        let beside = Some((beside, runs.clone()));
+        let classifier = ClassifierOffer { data, runs, arm, beside };
         Some(Offers { classifier: Some(classifier), ..Offers::default() })
     }
 }

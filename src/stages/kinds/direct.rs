@@ -15,7 +15,9 @@ use super::super::model::{BaseModel, ModelPart};
 use super::super::names::{Name, Reference};
 use super::super::preprocessing::Preprocessing;
 use super::super::probing::{CLASSES, FEATURES, noisy, sample, told_noise};
-use super::super::site::{Arm, ClassifierOffer, Input, NodeId, Offers, Runs, Setting, Site};
+use super::super::site::{
+    Arm, Beside, ClassifierOffer, Input, NodeId, Offers, Runs, Setting, Site,
+};
 use super::super::targets::needs_one_of;
 use super::pass::{Pass, pass_runs};
 use super::{Kind, resolved};
@@ -25,7 +27,9 @@ use mapping::Mapping;
 keys! {
     /// The classifier of a base model as it is: nothing is trained. Each class of the source stands
     /// for a class of the target, or for none; what the model says of an item is summed over the
-    /// classes that stand for the same, and divided by their total.
+    /// classes that stand for the same, and divided by their total. Where a stage of the file has made
+    /// the model, and each of its classes is said to stand for one of the target's, scores on its own
+    /// data set, and how much is lost between them, stand in the table `scores`.
     pub struct Direct {
         /// The base model, or a stage that makes one.
         model: Located<Reference>,
@@ -82,6 +86,7 @@ impl Kind for Direct {
         let macs = macs::forward_macs(&part, &base.seen, base.items());
         let scores = Self::scores(&base, &data, &head, macs, site)?;
         let runs = self.nodes(&base, &data, &head, &map, &scores, site)?;
+        let beside = self.at_home(&head, &map, &data, site);
         let is_given = matches!(map, Settled::Given(_));
         let arm = Arm {
             kind: Self::WORD.to_owned(),
@@ -95,7 +100,7 @@ impl Kind for Direct {
             macs: Some(macs),
             ..Arm::default()
         };
-        let classifier = ClassifierOffer { data, runs, arm, beside: None };
+        let classifier = ClassifierOffer { data, runs, arm, beside };
         Some(Offers { classifier: Some(classifier), ..Offers::default() })
     }
 }
@@ -159,6 +164,26 @@ impl Direct {
             site.problem(Problem::at(*place, message).help("leave it out, or write `map: learnt`"));
         }
         asked.is_empty().then_some(())
+    }
+
+    /// What the model says of the data set that it comes from, where the task there is the same.
+    fn at_home(
+        &self,
+        head: &Head,
+        map: &Settled,
+        data: &OpenDataset,
+        site: &mut Site,
+    ) -> Option<(Beside, Runs)> {
+        let Settled::Given(map) = map else { return None };
+        let is_same_task = map.missing().is_empty()
+            && map.classes().len() == data.classes()
+            && map.classes().iter().all(Option::is_some);
+        // Models of files do not say what they come from.
+        if !is_same_task || !head.is_own || site.models.contains_key(&self.model.stage) {
+            return None;
+        }
+        let source = site.one(&self.model)?.offers?.classifier?;
+        (source.data.name != data.name).then_some((Beside::OF_SOURCE, source.runs))
     }
 
     /// A pass that keeps the scores; the same as an `extract` of that layer makes.

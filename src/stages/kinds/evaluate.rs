@@ -16,7 +16,9 @@ use super::super::artifacts::{ClassScore, Evaluation, Predictions, Score, put_js
 use super::super::data::OpenDataset;
 use super::super::job::{Context, Failure, Job, Outputs};
 use super::super::names::{Reference, full_name};
-use super::super::site::{Beside, Input, Offers, Planned, ScoredArm, ScoresOffer, Setting, Site};
+use super::super::site::{
+    Beside, Input, Offers, Planned, Runs, ScoredArm, ScoresOffer, Setting, Site,
+};
 use super::Kind;
 
 keys! {
@@ -177,14 +179,20 @@ impl Evaluate {
             metrics.extend(OF_GROUPS);
         }
         let name = full_name(&planned.stage, &planned.axes);
-        let runs = site.for_seeds(offer.runs.differ(), |site, position, seed| {
-            let (part, metrics, beside) = (self.split.part(), metrics.clone(), offer.beside);
-            let from = offer.runs.of(position);
-            let others = beside.map(|beside| Input::new(BESIDE, from, beside.port));
-            let own = Input::new("predictions", from, "predictions");
-            let inputs = std::iter::once(own).chain(others).collect();
-            Some(site.add(&format!("of {name}"), seed, Judge { part, metrics, beside }, inputs))
-        })?;
+        let differ = |runs: &Runs| runs.differ();
+        let others_differ = offer.beside.as_ref().is_some_and(|(_, runs)| differ(runs));
+        let runs =
+            site.for_seeds(offer.runs.differ() || others_differ, |site, position, seed| {
+                let (part, metrics) = (self.split.part(), metrics.clone());
+                let beside = offer.beside.as_ref().map(|(beside, _)| *beside);
+                let others = offer
+                    .beside
+                    .as_ref()
+                    .map(|(beside, runs)| Input::new(BESIDE, runs.of(position), beside.port));
+                let own = Input::new("predictions", offer.runs.of(position), "predictions");
+                let inputs = std::iter::once(own).chain(others).collect();
+                Some(site.add(&format!("of {name}"), seed, Judge { part, metrics, beside }, inputs))
+            })?;
         Some(ScoredArm {
             stage: planned.stage.clone(),
             axes: planned.axes.clone(),

@@ -28,7 +28,8 @@ keys! {
         channels: Count = Count(1),
         /// Inverse strength of the L2 penalty: values to choose from.
         c: Grid = Grid::Named(Named::Default),
-        /// How much each class counts when it is decided; probabilities stay those of the data.
+        /// How much each class counts when it is decided: its probability times its weight. Every
+        /// item counts the same in the fit, so that probabilities stay those of the data.
         class_weights: Located<ClassWeights> = ClassWeights::by_default(),
         ; .. choosing: Choosing
     }

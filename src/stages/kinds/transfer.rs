@@ -6,6 +6,7 @@ mod compare;
 mod labels;
 mod methods;
 mod pair;
+mod parts;
 mod resampling;
 mod runs;
 
@@ -33,7 +34,9 @@ keys! {
     /// settings are chosen anew in each seed, on its val part: choosing is part of what is repeated
     /// and judged, and never sees test items. Where there are several arms to choose among, a row with
     /// `scope` `method` compares the transfer arm that is best on val in each seed with the scratch
-    /// arm that is. The table `audit` tells what each arm and its baseline may spend.
+    /// arm that is. The table `audit` tells what each arm and its baseline may spend,
+    /// and the summary where the baseline had less of it: trainings are compared with trainings, fits
+    /// of probes with fits of probes, and what the network computes for either.
     pub struct Transfer {
         /// The `evaluate` stage.
         of: Located<Reference>,
@@ -43,7 +46,7 @@ keys! {
         /// The metric that is compared. If not said, `balanced_accuracy` of classes, `log_loss` of
         /// several labels, `mse` of numbers. Means over items are judged by a two-way t over seeds and
         /// items; any other, such as `macro_f1` or `auroc`, by a two-way bootstrap, which needs 5
-        /// seeds. Subgroups are judged of means alone.
+        /// seeds; its subgroups have at most 2000 resamples each.
         metric: Option<Located<Word>> = None,
         /// Differences up to this size are no difference; by the metric's default if not said,
         /// and never below one test item. Of numbers it is in the unit of the metric, and by default a

@@ -119,7 +119,7 @@ impl Probing {
             train_on: other.map(|other| other.layer.offer.data.name.clone()),
             adapt: other.map(|_| self.adapt.word().to_owned()),
             label_noise: told_noise(self.label_noise.value),
-            macs: offer.macs.get(&told.port).copied(),
+            macs: told.macs(),
             manner: Manner { layer: Some(told.port.clone()), ..Manner::default() },
             ..Arm::default()
         }

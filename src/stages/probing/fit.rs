@@ -130,10 +130,10 @@ impl Job for Fit {
 }
 
 impl Fit {
-    /// What it may spend.
+    /// What it may spend: fits of numbers that are there already, which are no trainings.
     pub(crate) fn effort(&self) -> Effort {
         let values = self.values.first();
-        let effort = Effort::default().amount("trials", values.len() * self.choosing.rounds());
+        let effort = Effort::default().amount("fits", values.len() * self.choosing.rounds());
         let effort = match values.len() {
             0 | 1 => effort,
             _ => effort.kind("search_space", written(&self.values.key())),
@@ -142,6 +142,12 @@ impl Fit {
         effort
             .kind("selection", self.choosing.told(val))
             .amount("train_items", self.sample.train.len())
+    }
+
+    /// The same, with the passes that its features take.
+    pub(crate) fn effort_on(&self, macs: Option<u64>) -> Effort {
+        let items = self.sample.train.len() + self.sample.split.val.len();
+        self.effort().network_macs(items as f64 * macs.unwrap_or(0) as f64)
     }
 
     /// Logistic regression, whatever the rows are.

@@ -99,7 +99,7 @@ pub(super) fn fits_on_features(
         || source.is_drawn(size.map(|size| size.0))
         || data.is_drawn(None);
     let first = site.seeds.first().copied();
-    let effort = job(sample(site, &source, size, first)?).effort();
+    let effort = job(sample(site, &source, size, first)?).effort_on(learnt.macs());
     let runs = site.for_seeds(differ, |site, position, seed| {
         let taught = sample(site, &source, size, seed)?;
         let taught = noisy(site, taught, noise, seed)?;
@@ -114,7 +114,7 @@ pub(super) fn fits_on_features(
     })?;
     let size = LINEAR.contains(&word).then(|| told.with_linear(&data)).flatten();
     let arm = Arm { kind: word.to_owned(), effort, size, ..probing.arm(&told, other.as_ref()) };
-    let beside = other.is_some().then_some(Beside::AT_HOME);
+    let beside = other.is_some().then(|| (Beside::AT_HOME, runs.clone()));
     let classifier = ClassifierOffer { data, runs, arm, beside };
     Some(Offers { classifier: Some(classifier), ..Offers::default() })
 }
@@ -180,6 +180,11 @@ impl Layer {
     fn with_linear(&self, data: &OpenDataset) -> Option<Footprint> {
         let size = self.offer.sizes.get(&self.port)?;
         Some(size.body.with_linear(size.features, data.outputs()))
+    }
+
+    /// Multiply–accumulates of an item's features, if a model makes them.
+    fn macs(&self) -> Option<u64> {
+        self.offer.macs.get(&self.port).copied()
     }
 
     /// The input of a node of this seed.

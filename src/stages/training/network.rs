@@ -113,6 +113,14 @@ impl Recipe {
         }
     }
 
+    /// How many items these were seen with.
+    pub(super) fn items(&self) -> usize {
+        match self {
+            Self::Transfer(transfer) => transfer.model.base.items(),
+            Self::Pretrain(pretraining) => pretraining.base.items(),
+        }
+    }
+
     /// Factor on the learning rate below the head.
     pub(in super::super) fn body_rate(&self) -> f64 {
         match self {

@@ -203,6 +203,17 @@ impl Training {
         Budget { length, patience: self.patience.0 }
     }
 
+    /// Steps of one training on so many items.
+    fn steps(&self, train: usize) -> usize {
+        let batch = self.batch.0.min(train).max(1);
+        self.budget().steps((train / batch).max(1))
+    }
+
+    /// Items that all trainings are shown at most, each as often as it is shown.
+    pub(super) fn shown(&self, train: usize) -> usize {
+        self.lr.tried().len() * self.steps(train) * self.batch.0.min(train)
+    }
+
     /// What it may spend with this sample.
     pub(super) fn effort(&self, sample: &Sample) -> Effort {
         let train = sample.train.len();
@@ -212,7 +223,7 @@ impl Training {
         Effort::default()
             .amount("trials", self.lr.tried().len())
             .kind("search_space", format!("lr: {}", written(&self.lr.key())))
-            .amount("steps", budget.steps((train / batch.max(1)).max(1)))
+            .amount("steps", self.steps(train))
             .amount("batch", batch)
             .patience(budget.patience)
             .kind("selection", format!("{} on {val} val items", as_written(&self.monitor)))

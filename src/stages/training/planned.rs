@@ -69,7 +69,18 @@ impl Plan<'_> {
     pub(in super::super) fn effort(&self, site: &mut Site) -> Option<Effort> {
         let seed = site.seeds.first().copied();
         let sample = sample(site, &self.data, self.training.train_size.as_ref(), seed)?;
-        Some(self.training.effort(&sample))
+        let effort = self.training.effort(&sample);
+        Some(effort.network_macs(self.network_macs(&sample)))
+    }
+
+    /// Multiply–accumulates of all trainings of a seed.
+    fn network_macs(&self, sample: &Sample) -> f64 {
+        let recipe = (self.recipe)(Seed(0));
+        let of = |graph: &Graph| macs::forward_macs(graph, recipe.seen(), recipe.items()) as f64;
+        let learns = of(&self.network.divided.suffix);
+        let frozen = (of(&self.network.graph) - learns).max(0.0);
+        let items = sample.train.len() + sample.split.val.len();
+        3.0 * learns * self.training.shown(sample.train.len()) as f64 + frozen * items as f64
     }
 
     fn cuts(&self) -> Vec<Cut> {

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use crate::stats::measured::{Measured, Undefined};
-use crate::stats::metrics::{Direction, Metric, calibration_gaps};
+use crate::stats::metrics::{Confusion, Direction, Metric, calibration_gaps};
 use crate::stats::predictions::Predictions;
 
 /// A metric of some predictions, ready to be computed with each item counted several times or not
@@ -16,8 +16,8 @@ pub trait Weighted: Sync {
 }
 
 /// Prepares `metric` for resamples of `predictions`. Accuracy, losses, macro-F1, balanced accuracy,
-/// areas and calibration errors take time in proportion to the items; any other metric is computed
-/// from copies.
+/// areas, calibration errors and whatever is told by counts of labels against predicted classes take
+/// time in proportion to the items; any other metric is computed from copies.
 ///
 /// # Errors
 /// Why the metric has no value for these predictions.
@@ -35,8 +35,17 @@ pub fn weighted<'a>(
         "balanced_accuracy" => Box::new(Margins::new(&predictions, recall)),
         "auroc" => Box::new(Areas::new(&predictions)),
         "ece" => Box::new(Gaps { items: calibration_gaps(&predictions)? }),
+        _ if metric.of_confusion(&Confusion::of(&predictions)).is_some() => {
+            Box::new(Counted { metric, items: pairs(&predictions), classes: predictions.classes() })
+        }
         _ => Box::new(Copied { metric, predictions }),
     })
+}
+
+/// Label and predicted class of each item.
+fn pairs(predictions: &Predictions<'_>) -> Vec<[u32; 2]> {
+    let pairs = predictions.labels().iter().zip(predictions.predicted());
+    pairs.map(|(&label, &predicted)| [label as u32, predicted as u32]).collect()
 }
 
 /// A metric of one arm minus that of another, over seeds: the mean over the drawn seeds of what the
@@ -116,16 +125,10 @@ fn recall(class: &Margin) -> f64 {
 
 impl Margins {
     fn new(predictions: &Predictions<'_>, of: fn(&Margin) -> f64) -> Self {
-        let pairs = predictions.labels().iter().zip(predictions.predicted());
         let mut present = predictions.labels().to_vec();
         present.sort_unstable();
         present.dedup();
-        Self {
-            items: pairs.map(|(&label, &predicted)| [label as u32, predicted as u32]).collect(),
-            classes: predictions.classes(),
-            present,
-            of,
-        }
+        Self { items: pairs(predictions), classes: predictions.classes(), present, of }
     }
 }
 
@@ -238,6 +241,24 @@ impl Weighted for Gaps {
         }
         let total: f64 = gaps.iter().map(|gap| gap.abs()).sum();
         (drawn > 0).then(|| total / f64::from(drawn))
+    }
+}
+
+/// A metric that counts of labels against predicted classes tell.
+struct Counted<'a> {
+    metric: &'a dyn Metric,
+    /// Label and predicted class of each item.
+    items: Vec<[u32; 2]>,
+    classes: usize,
+}
+
+impl Weighted for Counted<'_> {
+    fn value(&self, counts: &[u32]) -> Option<f64> {
+        let mut cells = Array2::zeros((self.classes, self.classes));
+        for (&[label, predicted], &count) in self.items.iter().zip(counts) {
+            cells[[label as usize, predicted as usize]] += count as usize;
+        }
+        self.metric.of_confusion(&Confusion::from_counts(cells))?.value()
     }
 }
 

@@ -32,8 +32,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(predictions: &Predictions<'_>) -> Self {
-        let confusion = Confusion::of(predictions);
+    fn of(confusion: &Confusion) -> Self {
         let classes = 0..confusion.classes();
         Self {
             labels: classes.clone().map(|class| confusion.labelled(class) as f64).collect(),
@@ -66,7 +65,17 @@ impl Metric for Nmi {
     }
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
-        let Sizes { labels, predicted, both, items } = Sizes::of(predictions);
+        Self::told(&Confusion::of(predictions))
+    }
+
+    fn of_confusion(&self, confusion: &Confusion) -> Option<Measured> {
+        Some(Self::told(confusion))
+    }
+}
+
+impl Nmi {
+    fn told(confusion: &Confusion) -> Measured {
+        let Sizes { labels, predicted, both, items } = Sizes::of(confusion);
         let [labels, predicted, both] =
             [labels, predicted, both].map(|counts| entropy(counts.into_iter(), items));
         let mean = f64::midpoint(labels, predicted);
@@ -99,7 +108,17 @@ impl Metric for Ari {
     }
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
-        let Sizes { labels, predicted, both, items } = Sizes::of(predictions);
+        Self::told(&Confusion::of(predictions))
+    }
+
+    fn of_confusion(&self, confusion: &Confusion) -> Option<Measured> {
+        Some(Self::told(confusion))
+    }
+}
+
+impl Ari {
+    fn told(confusion: &Confusion) -> Measured {
+        let Sizes { labels, predicted, both, items } = Sizes::of(confusion);
         let pairs = |count: f64| count * (count - 1.0) / 2.0;
         let [labels, predicted, both] =
             [labels, predicted, both].map(|counts| counts.into_iter().map(pairs).sum::<f64>());

@@ -22,6 +22,11 @@ impl Confusion {
         Self { counts }
     }
 
+    /// Counts that are there already, rows are the truth.
+    pub(in crate::stats) fn from_counts(counts: Array2<usize>) -> Self {
+        Self { counts }
+    }
+
     /// The C x C counts, rows are the truth.
     #[must_use]
     pub fn counts(&self) -> ArrayView2<'_, usize> {

@@ -62,7 +62,16 @@ impl Metric for Kappa {
     }
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
-        let confusion = Confusion::of(predictions);
+        self.told(&Confusion::of(predictions))
+    }
+
+    fn of_confusion(&self, confusion: &Confusion) -> Option<Measured> {
+        Some(self.told(confusion))
+    }
+}
+
+impl Kappa {
+    fn told(&self, confusion: &Confusion) -> Measured {
         let classes = confusion.classes();
         let weight = |(truth, told): (usize, usize)| (self.weight)(truth.abs_diff(told) as f64);
         let items = confusion.items() as f64;

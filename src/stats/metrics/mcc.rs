@@ -35,7 +35,16 @@ impl Metric for Mcc {
     }
 
     fn value(&self, predictions: &Predictions<'_>) -> Measured {
-        let confusion = Confusion::of(predictions);
+        Self::told(&Confusion::of(predictions))
+    }
+
+    fn of_confusion(&self, confusion: &Confusion) -> Option<Measured> {
+        Some(Self::told(confusion))
+    }
+}
+
+impl Mcc {
+    fn told(confusion: &Confusion) -> Measured {
         let items = confusion.items() as f64;
         let (mut hits, mut both, mut told, mut true_) = (0.0, 0.0, 0.0, 0.0);
         for class in 0..confusion.classes() {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::confusion::Confusion;
+pub(in crate::stats) use crate::base::numbers::mean;
 use crate::stats::measured::{Measured, Undefined};
 use crate::stats::predictions::Predictions;
 
@@ -49,15 +51,16 @@ pub trait Metric: Sync {
     /// The value, or why there is none. Never NaN.
     fn value(&self, predictions: &Predictions<'_>) -> Measured;
 
+    /// For a metric that counts of labels against predicted classes tell: its value from these, such
+    /// that a resample needs no copies of items. `None` for any other metric.
+    fn of_confusion(&self, _confusion: &Confusion) -> Option<Measured> {
+        None
+    }
+
     /// For a metric that is a mean over items: the contribution of each item, oriented so that
     /// higher is better, such that their plain mean is the value (the negated value of a loss).
     /// `None` for any other metric.
     fn per_item(&self, _predictions: &Predictions<'_>) -> Option<Result<Vec<f64>, Undefined>> {
         None
     }
-}
-
-/// The mean of at least one number.
-pub(in crate::stats) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{Array2, ArrayView2};
 
+use crate::base::numbers::mean_if_any;
 use crate::stats::{
     Class, Columns, Comparison, Decider, Evidence, Judged, MIN_SEEDS, Measure, Predictions, TwoWay,
     judge, paired_interval, units,
@@ -122,9 +123,9 @@ impl<'a> Pair<'a> {
         let count = |groups: &Vec<usize>| groups.iter().collect::<BTreeSet<_>>().len();
         ArmComparison {
             arm: self.arm.clone(),
-            before: mean(&self.before),
-            after: mean(&self.after),
-            delta: mean(&by_seed),
+            before: mean_if_any(&self.before),
+            after: mean_if_any(&self.after),
+            delta: mean_if_any(&by_seed),
             interval,
             scope,
             seeds: self.before.len(),
@@ -282,8 +283,4 @@ fn grouping(items: &[Item]) -> Option<Vec<usize>> {
             Some(*numbers.entry(item.group?).or_insert(next))
         })
         .collect()
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

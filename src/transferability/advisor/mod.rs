@@ -4,6 +4,8 @@
 //! Thresholds and probabilities of the table are guesses to begin with. They are made to be scored,
 //! and replaced once there is a record to learn from.
 
+use crate::base::numbers::sigmoid;
+
 mod case;
 mod isotonic;
 mod judged;
@@ -16,8 +18,3 @@ pub use judged::{Bin, Brier, base_rate_brier, brier, calibration, wilson};
 pub use measures::{MOST_ITEMS, Measures, log_me_gain, measure};
 pub use ranking::{Candidate, Ranked, Way, predicted_layer, rank};
 pub use refit::{Chance, LEAST_ROWS, Outcome, refit};
-
-/// σ(x) = 1 / (1 + e⁻ˣ).
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}

@@ -8,14 +8,13 @@ use ndarray::{Array1, Array2};
 
 use crate::stats::{
     Attribution, Bootstrapped, Comparison, DeLong, Evidence, Hidden, Measure, Metric, PairedArms,
-    SecondaryTest, Subgroup, SubgroupVerdict, corrected_together, subgroups, table_of,
-    widened_rope,
+    SecondaryTest, corrected_together, table_of, widened_rope,
 };
 
-use super::super::super::artifacts::{Beside, ChangedRow, Predictions, SubgroupRow, TestRow};
+use super::super::super::artifacts::{Beside, ChangedRow, Predictions, TestRow};
 use super::super::super::job::{Context, Failure};
 use super::super::super::site::{Arm, ScoredArm};
-use super::pair::{Aligned, Pair};
+use super::pair::{Aligned, Pair, decides};
 use super::resampling::{Resampling, design};
 use super::runs::ArmRuns;
 
@@ -81,7 +80,7 @@ pub(super) fn beside(
         let row =
             |test| TestRow { arm: one.at.0, baseline: one.at.1, test, p_holm: None, q_bh: None };
         found.tests.extend(one.tests(&runs, asked, context.cores)?.into_iter().map(row));
-        found.subgroups.extend(one.subgroups(&runs)?);
+        found.subgroups.extend(one.subgroups(&runs, context)?);
         found.changed.extend(one.changed(&runs));
     }
     correct(&mut found.tests, pairs);
@@ -109,10 +108,10 @@ fn correct(tests: &mut [TestRow], pairs: &[PlacedPair<'_>]) {
 }
 
 /// The runs of both sides in the seeds that both have.
-struct Runs<'a> {
-    aligned: Aligned<'a>,
+pub(super) struct Runs<'a> {
+    pub(super) aligned: Aligned<'a>,
     /// Arm minus baseline, seeds × items, in units of the scale; empty for what is no mean.
-    differences: Array2<f64>,
+    pub(super) differences: Array2<f64>,
 }
 
 impl Runs<'_> {
@@ -195,14 +194,19 @@ impl<'a> PlacedPair<'a> {
         if runs.aligned.groups.is_some() {
             tests = tests.into_iter().map(SecondaryTest::with_groups).collect();
         }
-        if let Some(found) = self.attribution(runs)? {
+        if let Some(found) = self.attribution(runs, asked.resamples, cores)? {
             tests.extend(SecondaryTest::attributed(&found, eps).map(named));
         }
         Ok(tests.into_iter().map(|test| test.times(self.scale)).collect())
     }
 
     /// The difference split by the arm's twin, over the seeds that all three have.
-    fn attribution(&self, runs: &Runs<'_>) -> Result<Option<Attribution>, Failure> {
+    fn attribution(
+        &self,
+        runs: &Runs<'_>,
+        resamples: usize,
+        cores: usize,
+    ) -> Result<Option<Attribution>, Failure> {
         let Some(twin) = self.twin else { return Ok(None) };
         let mut kept: Vec<[Cow<'_, Predictions>; 3]> = Vec::new();
         let aligned = &runs.aligned;
@@ -211,6 +215,9 @@ impl<'a> PlacedPair<'a> {
             if let Some(twin) = twin {
                 kept.push([Cow::Borrowed(&**arm), twin, Cow::Borrowed(&**baseline)]);
             }
+        }
+        if !self.pair.metric.is_mean() {
+            return self.resampled_attribution(aligned, &kept, Resampling { resamples, cores });
         }
         let table = |side: usize| self.table(kept.iter().map(|runs| &*runs[side]));
         let (Some(arm), Some(twin), Some(scratch)) = (table(0)?, table(1)?, table(2)?) else {
@@ -223,26 +230,28 @@ impl<'a> PlacedPair<'a> {
         Ok(Attribution::of(&arm, &twin, &scratch, aligned.groups.as_deref()))
     }
 
-    fn subgroups(&self, runs: &Runs<'_>) -> Result<Vec<SubgroupRow>, Failure> {
-        let Some([sample, _]) = runs.aligned.seeds.first() else { return Ok(vec![]) };
-        if runs.differences.is_empty() {
-            return Ok(vec![]);
-        }
-        let class = |label: &usize| sample.classes.get(*label).map(String::as_str);
-        let mut parts = Subgroup::by_column("label", sample.labels.iter().map(class));
-        for (name, cells) in &sample.columns {
-            let cells = cells.iter().map(|cell| Some(cell.as_str()).filter(|it| !it.is_empty()));
-            parts.extend(Subgroup::by_column(name, cells));
-        }
-        let found =
-            subgroups(&runs.differences, runs.aligned.groups.as_deref(), &parts, self.comparison)
-                .map_err(|error| Failure::new(format!("compare subgroups: {error}")))?;
-        let (arm, baseline) = self.at;
-        let row = |told: SubgroupVerdict| {
-            let verdict = told.verdict.times(self.scale);
-            SubgroupRow { arm, baseline, told: SubgroupVerdict { verdict, ..told } }
+    /// The same of a metric that is no mean: the same resamples of seeds and items for each part, so
+    /// that the parts add up in every one of them.
+    fn resampled_attribution<'r>(
+        &self,
+        aligned: &Aligned<'_>,
+        kept: &[[&'r Predictions; 3]],
+        resampling: Resampling,
+    ) -> Result<Option<Attribution>, Failure> {
+        let effect = |better: usize, worse: usize| -> Result<Option<Evidence>, Failure> {
+            let both = |runs: &[&'r Predictions; 3]| {
+                [Cow::Borrowed(runs[better]), Cow::Borrowed(runs[worse])]
+            };
+            let own = Aligned {
+                seeds: kept.iter().map(both).collect(),
+                numbers: vec![],
+                groups: aligned.groups.clone(),
+            };
+            Ok(resampling.of(self.pair.metric, &own, self.scale)?.and_then(decides))
         };
-        Ok(found.into_iter().map(row).collect())
+        let (total, protocol, source) = (effect(0, 2)?, effect(1, 2)?, effect(0, 1)?);
+        let all = total.zip(protocol).zip(source);
+        Ok(all.map(|((total, protocol), source)| Attribution { total, protocol, source }))
     }
 
     fn changed(&self, runs: &Runs<'_>) -> Vec<ChangedRow> {

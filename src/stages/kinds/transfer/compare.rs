@@ -48,7 +48,8 @@ impl Job for Compare {
     /// 1: first. 2: other tests, subgroups and changed items beside the verdict. 3: the test that
     /// decides, and verdicts on labels and methods. 4: lists that grew in some seeds alone have an
     /// end; a twin that diverged counts as the majority class, and tests that count items of groups
-    /// singly say so.
+    /// singly say so; subgroups of metrics that are no means, and what of their differences comes
+    /// from the source; differences seed by seed.
     fn version(&self) -> u32 {
         4
     }

@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::Array2;
 
 use crate::base::Target;
+use crate::base::numbers::{deviation, mean_if_any};
 use crate::stats::{
-    Comparison, Decider, Discordant, Evidence, InterimLook, Measure, Reason, TwoWay,
-    TwoWayBootstrap, superiority, units,
+    Bootstrapped, Comparison, Decider, Design, Discordant, Evidence, InterimLook, Measure, Reason,
+    TwoWay, TwoWayBootstrap, superiority, units,
 };
 
 use super::super::super::artifacts::{ArmNumbers, Predictions};
 use super::super::super::job::Failure;
 use super::super::super::targets::log_odds;
 use super::resampling::Resampling;
-use super::runs::{ArmRuns, SeedRun, deviation, mean};
+use super::runs::{ArmRuns, SeedRun};
 
 /// An arm and its baseline.
 pub(super) struct Pair<'a> {
@@ -41,6 +42,31 @@ pub(super) struct Aligned<'a> {
     pub(super) numbers: Vec<usize>,
     /// The group of each item, where they have groups.
     pub(super) groups: Option<Vec<usize>>,
+}
+
+impl Aligned<'_> {
+    /// The same of some items alone.
+    pub(super) fn part(&self, items: &[usize]) -> Aligned<'static> {
+        let both = |pair: &[Cow<'_, Predictions>; 2]| {
+            [0, 1].map(|side| Cow::Owned(pair[side].rows(items)))
+        };
+        let groups = self.groups.as_ref();
+        let own = groups.map(|all| items.iter().map(|&item| all[item]).collect::<Vec<usize>>());
+        Aligned {
+            seeds: self.seeds.iter().map(both).collect(),
+            numbers: self.numbers.clone(),
+            groups: own.map(|own| renumbered(&own)),
+        }
+    }
+
+    /// Items, or groups of items.
+    pub(super) fn units(&self) -> usize {
+        match (&self.groups, self.seeds.first()) {
+            (Some(groups), _) => distinct(groups),
+            (None, Some([sample, _])) => sample.ids.len(),
+            (None, None) => 0,
+        }
+    }
 }
 
 /// A comparison that is yet to be judged among its family.
@@ -75,9 +101,8 @@ impl<'a> Pair<'a> {
             Decider::TwoWay => two_way(&(differences(&pairs) / scale), groups.as_deref())?,
             Decider::TwoWayBootstrap => {
                 let drawn = self.resampling.of(self.metric, &aligned, scale)?;
-                let drawn = drawn.and_then(|(plain, design)| TwoWayBootstrap::of(&plain, &design));
                 let grouped = groups.as_ref().filter(|_| items > 0).map(|groups| distinct(groups));
-                (drawn.map(Evidence::from), grouped.unwrap_or(items))
+                (drawn.and_then(decides), grouped.unwrap_or(items))
             }
         };
         let means = |side: fn(&(Scored, Scored)) -> &Scored| -> Vec<f64> {
@@ -86,7 +111,8 @@ impl<'a> Pair<'a> {
         let (transfer, scratch) = (means(|pair| &pair.0), means(|pair| &pair.1));
         let by_seed: Vec<f64> =
             transfer.iter().zip(&scratch).map(|(t, s)| (t - s) * self.sign()).collect();
-        let delta = mean(&transfer).zip(mean(&scratch)).map(|(t, s)| (t - s) * self.sign());
+        let delta =
+            mean_if_any(&transfer).zip(mean_if_any(&scratch)).map(|(t, s)| (t - s) * self.sign());
         let floor = self.floor()?;
         let comparison = Comparison {
             family: String::new(),
@@ -102,8 +128,8 @@ impl<'a> Pair<'a> {
         };
         let discordant = discordant(&pairs);
         let numbers = ArmNumbers {
-            m_transfer: mean(&transfer),
-            m_scratch: mean(&scratch),
+            m_transfer: mean_if_any(&transfer),
+            m_scratch: mean_if_any(&scratch),
             sd_scratch: deviation(&scratch),
             m_majority: sample.and_then(|like| majority(like, self.metric)),
             n_train: sample.map(|p| p.trained_on),
@@ -115,6 +141,9 @@ impl<'a> Pair<'a> {
             n10: discordant.as_ref().map(|d| d.lost),
             mcnemar_p: discordant.as_ref().map(Discordant::exact_p),
             p_gt: superiority(&by_seed),
+            by_seed: (0..self.arm.seeds.len())
+                .map(|seed| Some(by_seed[aligned.numbers.iter().position(|own| *own == seed)?]))
+                .collect(),
         };
         Ok(Compared { comparison, numbers, scale })
     }
@@ -199,7 +228,7 @@ impl<'a> Pair<'a> {
         }
         let own = metric.name() == self.metric.name();
         let rope = if own { self.rope } else { metric.rope() };
-        let known = mean(&values).zip(majority(sample, metric));
+        let known = mean_if_any(&values).zip(majority(sample, metric));
         let sign = metric.direction().sign();
         Ok(known.map(|(scratch, majority)| Floor { above: (scratch - majority) * sign, rope }))
     }
@@ -239,14 +268,25 @@ impl<'a> Pair<'a> {
             let set = marks.iter().filter(|(_, set)| *set);
             flags.extend(set.map(|(mark, _)| format!("{prefix}{mark}")));
         }
-        if let Some(Evidence::Resampled(found)) = evidence {
-            let lost = found.plain().undefined;
-            let many = lost as f64 > MAX_UNDEFINED * (lost + found.plain().resamples()) as f64;
-            flags.extend(many.then(|| "undefined_resamples".to_owned()));
-        }
+        flags.extend(evidence.filter(|found| lost_many(found)).map(|_| UNDEFINED.to_owned()));
         flags
     }
 }
+
+/// What resamples say, if seeds were drawn too.
+pub(super) fn decides((plain, design): (Bootstrapped, Design)) -> Option<Evidence> {
+    TwoWayBootstrap::of(&plain, &design).map(Evidence::from)
+}
+
+/// Whether many resamples had no value.
+pub(super) fn lost_many(evidence: &Evidence) -> bool {
+    let Evidence::Resampled(found) = evidence else { return false };
+    let lost = found.plain().undefined;
+    lost as f64 > MAX_UNDEFINED * (lost + found.plain().resamples()) as f64
+}
+
+/// Remark that many resamples had no value.
+pub(super) const UNDEFINED: &str = "undefined_resamples";
 
 /// A difference of an area under ROC curves, or of a share of variance, that is worth a word.
 const RISE: f64 = 0.01;

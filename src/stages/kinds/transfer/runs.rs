@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::numbers::{deviation, mean_if_any};
 use crate::stats::{Measure, student_quantile};
 
 use super::super::super::artifacts::{End, Predictions, Selection, edge};
@@ -128,7 +129,9 @@ impl ArmRuns {
     /// Seeds that stopped early had reached their plateau.
     pub(super) fn was_still_rising(&self, rope: f64) -> bool {
         let rises: Vec<f64> = self.present().map(|p| p.still_rising.unwrap_or(0.0)).collect();
-        let (Some(rise), Some(spread)) = (mean(&rises), deviation(&rises)) else { return false };
+        let (Some(rise), Some(spread)) = (mean_if_any(&rises), deviation(&rises)) else {
+            return false;
+        };
         let noise = spread / (rises.len() as f64).sqrt();
         rise > rope / 2.0 && rise > student_quantile(0.95, (rises.len() - 1) as f64) * noise
     }
@@ -142,15 +145,4 @@ impl ArmRuns {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
     }
-}
-
-pub(super) fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-/// Standard deviation over seeds (divisor n − 1).
-pub(super) fn deviation(values: &[f64]) -> Option<f64> {
-    let centre = mean(values).filter(|_| values.len() > 1)?;
-    let square: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
-    Some((square / (values.len() - 1) as f64).sqrt())
 }
