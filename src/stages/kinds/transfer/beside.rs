@@ -232,18 +232,18 @@ impl<'a> PlacedPair<'a> {
 
     /// The same of a metric that is no mean: the same resamples of seeds and items for each part, so
     /// that the parts add up in every one of them.
-    fn resampled_attribution<'r>(
+    fn resampled_attribution(
         &self,
         aligned: &Aligned<'_>,
-        kept: &[[&'r Predictions; 3]],
+        kept: &[[Cow<'_, Predictions>; 3]],
         resampling: Resampling,
     ) -> Result<Option<Attribution>, Failure> {
         let effect = |better: usize, worse: usize| -> Result<Option<Evidence>, Failure> {
-            let both = |runs: &[&'r Predictions; 3]| {
-                [Cow::Borrowed(runs[better]), Cow::Borrowed(runs[worse])]
-            };
             let own = Aligned {
-                seeds: kept.iter().map(both).collect(),
+                seeds: kept
+                    .iter()
+                    .map(|runs| [&*runs[better], &*runs[worse]].map(Cow::Borrowed))
+                    .collect(),
                 numbers: vec![],
                 groups: aligned.groups.clone(),
             };
