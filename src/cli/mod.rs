@@ -18,6 +18,7 @@ mod run;
 mod runs;
 mod runtime;
 mod survey;
+mod trials;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -15,15 +15,14 @@ use crate::console::{self, Style};
 use crate::events::{Event, Everyone, Listener};
 use crate::onnx::runtime::Runtime;
 use crate::pipeline::energy::{Meter, at_rest};
-use crate::pipeline::engine::{Engine as _, Parallel};
+use crate::pipeline::engine::Parallel;
 use crate::pipeline::execute::{Execution, Outcome};
-use crate::pipeline::extension::{self, Extensions, Then};
+use crate::pipeline::extension::Extensions;
 use crate::pipeline::forecast;
 use crate::pipeline::growth::Next;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::spec::Source;
 use crate::stages::OpenDataset;
-use crate::stages::artifacts::TrialResult;
 use crate::store::{Key, RUN_FORMAT, RunEnergy, RunNode, RunOutcome, RunRecord, Store};
 use crate::tables::{self, Summary, Tally};
 use crate::train::Workshop;
@@ -32,6 +31,7 @@ use super::Exit;
 use super::arguments::Common;
 use super::check::{read, read_grown, runtime_note, start_runtime, tell};
 use super::revision::revision;
+use super::trials::{Worked, trials_first};
 
 /// Runs a file.
 pub(super) fn run(file: &Path, common: &Common) -> anyhow::Result<Exit> {
@@ -164,14 +164,6 @@ struct Looked {
     outcomes: Vec<Arc<Outcome>>,
 }
 
-/// What the work of a plan left.
-struct Worked {
-    nodes: Vec<RunNode>,
-    outcomes: Vec<Arc<Outcome>>,
-    /// With what another plan takes its place.
-    longer: Option<Extensions>,
-}
-
 impl Looks<'_> {
     /// Does the work of a plan, and of those that follow while verdicts are open. What is told of the
     /// nodes in `record` is what became of them in the whole run.
@@ -189,13 +181,10 @@ impl Looks<'_> {
             record.nodes = nodes;
             record.nodes.iter_mut().for_each(|node| keep_made(node, &mut made));
             if let Some(extensions) = longer {
-                plan = match self.plan(grown, extensions) {
+                plan = match self.lengthened(told, grown, extensions) {
                     Ok(plan) => plan,
                     Err(problems) => return Ok(Err(problems)),
                 };
-                let (nodes, notes) = (plan.nodes.len(), plan.extensions().notes());
-                let text = notes.get(told..).unwrap_or_default().join("; ");
-                self.listener.hear(&Event::Extended { nodes, text });
                 redescribe(record, &plan);
                 continue;
             }
@@ -230,6 +219,19 @@ impl Looks<'_> {
         read.map(|(_, plan)| plan)
     }
 
+    /// The same, told to whoever listens; so many notes on lists that have grown were told before.
+    fn lengthened(
+        &self,
+        told: usize,
+        seeds: Option<usize>,
+        extensions: Extensions,
+    ) -> Result<Plan, Problems> {
+        let plan = self.plan(seeds, extensions)?;
+        let text = plan.extensions().notes().get(told..).unwrap_or_default().join("; ");
+        self.listener.hear(&Event::Extended { nodes: plan.nodes.len(), text });
+        Ok(plan)
+    }
+
     /// Does the work of a plan, or of its trials alone if these let lists of learning rates grow.
     fn work(&self, plan: Plan) -> Worked {
         let execution = Execution::new(
@@ -242,32 +244,7 @@ impl Looks<'_> {
         );
         let execution = Arc::new(execution.metered(Arc::clone(self.meter)));
         let engine = Parallel { cores: self.common.cores() };
-        let (mut outcomes, mut held) = (Vec::<Arc<Outcome>>::new(), BTreeSet::new());
-        let longer = loop {
-            let result = |node: usize| self.result(outcomes.get(node)?);
-            let next = execution.plan().next(&result);
-            match next {
-                _ if self.stop.load(Ordering::Relaxed) => break None,
-                Then::Extend(longer) => break Some(longer),
-                // What does not let go of any node waits for something that has failed.
-                Then::Hold(nodes) if nodes != held => {
-                    held.clone_from(&nodes);
-                    execution.hold(nodes);
-                    outcomes = engine.run(&execution);
-                }
-                Then::Hold(_) | Then::Go => break None,
-            }
-        };
-        if longer.is_none() {
-            execution.hold(BTreeSet::new());
-            outcomes = engine.run(&execution);
-        }
-        Worked { nodes: execution.run_nodes(&outcomes), outcomes, longer }
-    }
-
-    fn result(&self, outcome: &Outcome) -> Option<TrialResult> {
-        let Outcome::Done { record, .. } = outcome else { return None };
-        extension::result(record, self.store)
+        trials_first(&execution, engine, self.store, self.stop)
     }
 
     /// Whether there is anything to go by: what failed or was interrupted is mended first.

@@ -11,6 +11,13 @@ pub fn forecast(forecast: &Forecast) -> String {
         0 => format!("{head}, nothing to do"),
         rest => format!("{head}, {rest} to do · {}", time(forecast)),
     };
+    let head = match forecast.further {
+        0 => head,
+        further => format!(
+            "{head}\nup to {} more, where the best learning rate of a list is at its end",
+            counted(further, "trial")
+        ),
+    };
     let head = match &forecast.most {
         None => head,
         Some(most) => format!("{head}\n{}", growth(most)),
@@ -146,6 +153,7 @@ mod tests {
             jobs: 2,
             seconds: 32.6,
             guessed: false,
+            further: 0,
             most: None,
         };
         assert_eq!(

@@ -58,8 +58,8 @@ keys! {
         /// How many are tested; the same for every seed.
         test: Option<Amount> = None,
         /// Whether each class is drawn in proportion; of several labels, the rarest that an item has;
-        /// of numbers, tenths of the items by rank. A `train_size` of a stage is drawn so in any case,
-        /// from what the split gives it.
+        /// of numbers, tenths of the items by rank. A `train_size` of a stage that learns
+        /// labels is drawn so in any case, from what the split gives it.
         stratify: bool = true,
         /// What happens to a group that stands on two sides of a given split.
         on_group_cross: OnGroupCross = OnGroupCross::Error,

@@ -5,9 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::onnx::runtime::Runtime;
 use crate::stages::artifacts::{End, TrialResult, edge};
 use crate::stages::{Node, Search};
 use crate::store::{Record, RunStage, Store};
+
+use super::forecast;
+use super::plan::Plan;
 
 /// How often a list may grow.
 const MOST: usize = 2;
@@ -97,6 +101,37 @@ fn rounded(rate: f64) -> f64 {
     format!("{rate:.12e}").parse().unwrap_or(rate)
 }
 
+impl Plan {
+    /// What comes next, given what trials have left so far: another plan, a part of this one, or all
+    /// of it.
+    pub fn next(&self, result: Results<'_>) -> Then {
+        next(&self.groups, &self.nodes, &self.extensions, result)
+    }
+
+    /// By what lists of learning rates have grown, if what is in the store lets them grow further.
+    pub fn longer(&self, store: &Store, runtime: &Runtime) -> Option<Extensions> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let there = forecast::there(self, store, runtime);
+        let result = |node: usize| self::result(there.get(node)?.as_ref()?, store);
+        match self.next(&result) {
+            Then::Extend(longer) => Some(longer),
+            Then::Hold(_) | Then::Go => None,
+        }
+    }
+
+    /// Trials that lists of learning rates may grow by at most, given what is there.
+    pub(super) fn further(&self, result: Results<'_>) -> usize {
+        further(&self.groups, &self.extensions, result)
+    }
+
+    /// By what lists of learning rates have grown.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
 /// Arms that are compared and choose from the same list, whose list grows for all of them alike.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -179,6 +214,15 @@ impl Group {
         Ok(ends)
     }
 
+    /// How many trials it may come to beyond those there are.
+    fn further(&self, times: usize) -> usize {
+        let each = |arm: &Arm| {
+            let ends = [End::Below, End::Above].map(|end| beyond(&arm.search.rates, end).len());
+            arm.choices.len() * ends.iter().sum::<usize>()
+        };
+        MOST.saturating_sub(times) * self.arms.iter().map(each).sum::<usize>()
+    }
+
     /// Its arms, in words.
     fn told(&self) -> String {
         const MOST_NAMES: usize = 4;
@@ -232,6 +276,12 @@ pub(super) fn groups(
     groups
 }
 
+/// How many trials lists may grow by at most, of those of which it is not known yet.
+fn further(groups: &[Group], known: &Extensions, result: Results<'_>) -> usize {
+    let open = groups.iter().filter(|group| group.ends(result).is_err());
+    open.map(|group| group.further(known.times(group))).sum()
+}
+
 /// What comes next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Then {
@@ -245,12 +295,7 @@ pub enum Then {
 
 /// What comes next, given what trials have left so far. The same trials come to the same end, whatever
 /// was there before and in whatever order they were done.
-pub(super) fn next(
-    groups: &[Group],
-    nodes: &[Node],
-    known: &Extensions,
-    result: Results<'_>,
-) -> Then {
+fn next(groups: &[Group], nodes: &[Node], known: &Extensions, result: Results<'_>) -> Then {
     let mut open: Vec<&Group> = groups.iter().collect();
     let mut grown = known.clone();
     loop {

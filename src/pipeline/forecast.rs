@@ -12,6 +12,7 @@ use crate::stages::{Cores, Given, Node, Speed};
 use crate::store::{Key, Record, Store};
 
 use super::execute::share;
+use super::extension;
 use super::growth::Growth;
 use super::key;
 use super::plan::Plan;
@@ -29,6 +30,9 @@ pub struct Forecast {
     pub seconds: f64,
     /// Whether most of that is a first guess, as nothing like it has been measured here.
     pub guessed: bool,
+    /// Trials that may be added where the best learning rate of a list is at its end; at most.
+    #[serde(skip_serializing_if = "is_none")]
+    pub further: usize,
     /// What it may come to if seeds are added until the verdicts are decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most: Option<Most>,
@@ -119,7 +123,9 @@ pub fn of(plan: &Plan, store: &Store, runtime: &Runtime, jobs: usize) -> Forecas
     let total: f64 = nodes.iter().map(|node| node.core_seconds).sum();
     let guessed = looking.guessed > 0.5 * total;
     let most = plan.growth.as_ref().map(|growth| looking.most(growth, &nodes, seconds));
-    Forecast { pipeline: plan.name.clone(), nodes, jobs, seconds, guessed, most }
+    let result = |node: usize| extension::result(looking.found.get(node)?.as_ref()?, store);
+    let further = plan.further(&result);
+    Forecast { pipeline: plan.name.clone(), nodes, jobs, seconds, guessed, further, most }
 }
 
 /// The results that are there of a plan's nodes, as far as those before them are.
@@ -133,6 +139,11 @@ pub fn there(plan: &Plan, store: &Store, runtime: &Runtime) -> Vec<Option<Arc<Re
         }
     }
     looking.found
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Forecast {

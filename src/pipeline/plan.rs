@@ -10,15 +10,15 @@ use crate::data::{Copies, Dataset, FindCopies, OnBad, OnLeak, OpenError, Survey,
 use crate::onnx::budget::Budget;
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
-use crate::store::{RunLeaks, RunModel, RunSkipped, RunStage, Store};
+use crate::store::{RunLeaks, RunModel, RunSkipped, RunStage};
 use crate::transferability::advisor::Outcome;
 
-use super::extension::{self, Extensions, Group, Results, Then};
+use super::extension::{self, Extensions, Group};
 use super::growth::{self, Growth};
 use super::models::open_model;
 use super::settings::Origins;
 use super::spec::{Combination, DatasetSpec, Document, EnergySpec, Seeds, Source, StageSpec};
-use super::{budget, facts, forecast, leaks, models, only, sealed};
+use super::{budget, facts, leaks, models, only, sealed};
 
 /// A sealed plan. Each node comes after those it reads, so there are no cycles.
 pub struct Plan {
@@ -31,9 +31,9 @@ pub struct Plan {
     /// The work.
     pub nodes: Vec<Node>,
     /// Arms whose lists of learning rates may grow together.
-    groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
     /// By what they have grown so far.
-    extensions: Extensions,
+    pub(super) extensions: Extensions,
     /// What a reader should know before any work.
     pub notes: Vec<String>,
     /// What it is about, for a reader: a line for each data set and each model that is trained.
@@ -86,32 +86,6 @@ pub struct Request<'a> {
     pub runtime: &'a Runtime,
     /// What came of earlier advice.
     pub outcomes: Vec<Outcome>,
-}
-
-impl Plan {
-    /// What comes next, given what trials have left so far: another plan, a part of this one, or all
-    /// of it.
-    pub fn next(&self, result: Results<'_>) -> Then {
-        extension::next(&self.groups, &self.nodes, &self.extensions, result)
-    }
-
-    /// By what lists of learning rates have grown, if what is in the store lets them grow further.
-    pub fn longer(&self, store: &Store, runtime: &Runtime) -> Option<Extensions> {
-        if self.groups.is_empty() {
-            return None;
-        }
-        let there = forecast::there(self, store, runtime);
-        let result = |node: usize| extension::result(there.get(node)?.as_ref()?, store);
-        match self.next(&result) {
-            Then::Extend(longer) => Some(longer),
-            Then::Hold(_) | Then::Go => None,
-        }
-    }
-
-    /// By what lists of learning rates have grown.
-    pub fn extensions(&self) -> &Extensions {
-        &self.extensions
-    }
 }
 
 /// Builds a plan, or tells everything that is wrong.

@@ -150,6 +150,61 @@ fn an_interrupted_run_is_taken_up_with_the_same_tables() {
 }
 
 #[test]
+fn a_plan_tells_what_lists_may_grow_by() {
+    let study = study();
+    let told = || study.told(&["plan", "study.yaml", "--runtime", "embedded"]).succeeds().out;
+    let line = |out: String| out.lines().find(|line| line.starts_with("up to")).map(str::to_owned);
+    // Two arms, three seeds, two rates at either end, twice.
+    let expected = "up to 48 trials more, where the best learning rate of a list is at its end";
+    assert_eq!(line(told()).as_deref(), Some(expected));
+    study.run().succeeds();
+    assert_eq!(line(told()), None);
+    // What a protocol fills in stays as it was published.
+    study.replace("steps: 20, lr: [1e-3, 3e-3]", "protocol: kornblith");
+    assert_eq!(line(told()), None);
+}
+
+#[test]
+fn a_study_that_grows_by_seeds_decides_on_lists_anew_each_time() {
+    let growing = || {
+        let study = study();
+        study.replace("seeds: 3", "seeds: { until_decided: { first: 3, most: 4 } }");
+        study
+    };
+    let alone = growing();
+    alone.run_with(&Backend::Embedded, &["--quiet", "--jobs", "1"]).succeeds();
+    assert_eq!(tried(&alone, "tuned"), tried(&alone, "scratch"));
+    let resumed = growing();
+    resumed.run_with(&Backend::Embedded, &["--quiet", "--seeds", "4"]).succeeds();
+    resumed.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+    assert_eq!(tables(&alone), tables(&resumed));
+    let again = resumed.run().succeeds();
+    assert_eq!(again.done_and_hits().0, 0, "{again}");
+}
+
+#[test]
+fn what_is_trained_on_a_model_that_is_chosen_grows_after_that_choice() {
+    let study = study();
+    let more = "  onward:
+    fine_tune: &on { model: tuned, dataset: digits, steps: 10, lr: [1e-5, 3e-5] }
+  onward_scratch:
+    fine_tune: { <<: *on, init: random }
+  onward_scores:
+    evaluate: { of: [onward, onward_scratch], metrics: [accuracy] }
+  onward_verdict:
+    transfer: { of: onward_scores, baseline: onward_scratch, metric: accuracy, resamples: 0 }
+";
+    study.write("study.yaml", format!("{}{more}", study.pipeline()).as_bytes());
+    let told = study.run_with(&Backend::Embedded, &["--jobs", "2"]).succeeds();
+    let position = |words: &str| told.err.find(words).unwrap_or_else(|| panic!("{told}"));
+    assert!(position("`scratch` and `tuned` try") < position("and `onward` try"));
+    assert_eq!(tried(&study, "onward"), tried(&study, "onward_scratch"));
+    assert!(tried(&study, "onward").contains("0.0003"), "{told}");
+    let again = study.run().succeeds();
+    assert_eq!(again.done_and_hits().0, 0, "{again}");
+}
+
+#[test]
 fn lists_stay_as_they_are_where_both_arms_cannot_grow_alike() {
     let before = "tuned 2 scratch 2";
     let of = |from: &str, to: &str| {

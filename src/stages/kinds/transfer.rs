@@ -32,7 +32,8 @@ keys! {
     /// Compares each scored stage with a baseline over the same seeds and test items, and says
     /// whether it helps, makes no difference, hurts, or cannot be told yet. Learning rates and other
     /// settings are chosen anew in each seed, on its val part: choosing is part of what is repeated
-    /// and judged, and never sees test items. Where there are several arms to choose among, a row with
+    /// and judged, and never sees test items. Whether a list of learning rates grows, of an arm and of
+    /// its baseline alike (`extend_lr`), is decided once for all seeds. Where there are several arms to choose among, a row with
     /// `scope` `method` compares the transfer arm that is best on val in each seed with the scratch
     /// arm that is. The table `audit` tells what each arm and its baseline may spend,
     /// and the summary where the baseline had less of it: trainings are compared with trainings, fits
