@@ -26,6 +26,18 @@ pub struct Selection {
     pub curve: Vec<(f64, Option<f64>)>,
 }
 
+impl Selection {
+    /// Whether a value lies at an end of several that were tried, so that a better one may lie beyond.
+    /// Fewer neighbours than one there are not.
+    #[must_use]
+    pub fn is_end(&self, value: f64) -> bool {
+        let beyond = |side: fn(f64, f64) -> bool| self.curve.iter().any(|(v, _)| side(*v, value));
+        let closed_below = self.setting == "k" && value <= 1.0;
+        let at_low = !closed_below && !beyond(|other, value| other < value);
+        self.curve.len() > 1 && (at_low || !beyond(|other, value| other > value))
+    }
+}
+
 /// Predictions with all that is needed to judge them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::stats::{Measure, student_quantile};
 
-use super::super::super::artifacts::Predictions;
+use super::super::super::artifacts::{Predictions, Selection};
 use super::super::super::job::{Context, Failure, Given};
 use super::pair::always_majority;
 
@@ -105,21 +105,10 @@ impl ArmRuns {
         self.seeds.iter().any(|run| matches!(run, SeedRun::Diverged))
     }
 
-    /// Whether the value chosen most often lies at an end of a list of several: judged by the mean
-    /// over seeds of what each value gave on val.
+    /// Whether the best value lies at an end of its list, so that a better one may lie beyond.
     pub(super) fn at_grid_edge(&self) -> bool {
-        let curves: Vec<_> = self.present().filter_map(|p| p.selection.as_ref()).collect();
-        let Some(first) = curves.first() else { return false };
-        let count = first.curve.len();
-        if count < 2 || curves.iter().any(|selection| selection.curve.len() != count) {
-            return false;
-        }
-        let mean = |index: usize| {
-            let values = curves.iter().map(|s| s.curve[index].1.unwrap_or(f64::INFINITY));
-            values.sum::<f64>() / curves.len() as f64
-        };
-        let best = (0..count).min_by(|a, b| mean(*a).total_cmp(&mean(*b)));
-        best == Some(0) || best == Some(count - 1)
+        let selections = self.present().filter_map(|p| p.selection.as_ref());
+        at_edge(&selections.collect::<Vec<&Selection>>())
     }
 
     /// Whether the val score still rose when the budget ran out: by more than half of what counts
@@ -143,6 +132,24 @@ impl ArmRuns {
     }
 }
 
+/// Where all seeds tried the same values, the best by the mean over seeds of what each gave on val
+/// lies at an end; where lists grew in some seeds or were searched, most seeds chose an end of theirs.
+fn at_edge(selections: &[&Selection]) -> bool {
+    let Some(first) = selections.first() else { return false };
+    let values = |selection: &Selection| -> Vec<u64> {
+        selection.curve.iter().map(|(value, _)| value.to_bits()).collect()
+    };
+    if selections.iter().any(|selection| values(selection) != values(first)) {
+        let at_end = selections.iter().filter(|selection| selection.is_end(selection.chosen));
+        return 2 * at_end.count() > selections.len();
+    }
+    let total = |index: usize| -> f64 {
+        selections.iter().map(|s| s.curve[index].1.unwrap_or(f64::INFINITY)).sum()
+    };
+    let best = (0..first.curve.len()).min_by(|a, b| total(*a).total_cmp(&total(*b)));
+    best.is_some_and(|best| first.is_end(first.curve[best].0))
+}
+
 pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
@@ -152,4 +159,49 @@ pub(super) fn deviation(values: &[f64]) -> Option<f64> {
     let centre = mean(values).filter(|_| values.len() > 1)?;
     let square: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
     Some((square / (values.len() - 1) as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What some values gave, the lowest of which is chosen.
+    fn selection(setting: &str, curve: &[(f64, f64)]) -> Selection {
+        let chosen = curve.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0;
+        let curve = curve.iter().map(|&(value, seen)| (value, Some(seen))).collect();
+        Selection { setting: setting.to_owned(), chosen, curve }
+    }
+
+    fn is_at_edge(selections: &[Selection]) -> bool {
+        at_edge(&selections.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_mean_over_seeds_tells_whether_the_best_is_at_an_end() {
+        let low = selection("lr", &[(0.1, 0.2), (0.2, 0.3), (0.3, 0.4)]);
+        let middle = selection("lr", &[(0.1, 0.9), (0.2, 0.3), (0.3, 0.4)]);
+        assert!(is_at_edge(std::slice::from_ref(&low)));
+        assert!(!is_at_edge(&[low.clone(), low, middle]));
+        assert!(!is_at_edge(&[selection("lr", &[(0.1, 0.5)])]) && !is_at_edge(&[]));
+    }
+
+    #[test]
+    fn lists_that_grew_in_some_seeds_are_judged_by_most_of_them() {
+        let within = selection("c", &[(1.0, 0.5), (10.0, 0.1), (100.0, 0.4)]);
+        let beyond =
+            selection("c", &[(1.0, 0.5), (10.0, 0.4), (100.0, 0.3), (464.0, 0.2), (1000.0, 0.1)]);
+        assert!(is_at_edge(&[beyond.clone(), beyond.clone(), within.clone()]));
+        assert!(!is_at_edge(&[beyond, within.clone(), within]));
+        // Searches may come to as many values, but not to the same.
+        let there = selection("c", &[(1.0, 0.1), (2.0, 0.0), (4.0, 0.9)]);
+        let elsewhere = selection("c", &[(1.0, 0.1), (8.0, 0.9), (16.0, 0.0)]);
+        assert!(!is_at_edge(&[there.clone(), there, elsewhere]));
+    }
+
+    #[test]
+    fn there_is_nothing_beyond_one_neighbour() {
+        assert!(!is_at_edge(&[selection("k", &[(1.0, 0.1), (5.0, 0.2)])]));
+        assert!(is_at_edge(&[selection("k", &[(3.0, 0.1), (5.0, 0.2)])]));
+        assert!(is_at_edge(&[selection("k", &[(1.0, 0.3), (5.0, 0.2)])]));
+    }
 }
