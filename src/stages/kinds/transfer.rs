@@ -49,6 +49,9 @@ keys! {
         /// and never below one test item. Of numbers it is in the unit of the metric, and by default a
         /// hundredth of their variance or standard deviation over the test items.
         rope: Option<Above0> = None,
+        /// Instead of `rope`: differences up to this share of how far an arm's baseline is above the
+        /// majority class are no difference; 0.1 is usual.
+        relative_rope: Option<Located<Above0>> = None,
         /// Further metrics of classes, such as `macro_f1` or `auroc`, whose differences are told
         /// beside the verdict with intervals by bootstrap. They decide nothing.
         also: Vec<Located<Word>> = Vec::new(),
@@ -67,6 +70,7 @@ impl Kind for Transfer {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let known = self.known_metric(site);
+        let relative = self.relative(site);
         let also = self.also(site);
         let scores = scores(&self.of, site)?;
         let pairs = self.pairs(&scores, site)?;
@@ -89,6 +93,7 @@ impl Kind for Transfer {
             target: scores.arms.first().map(|arm| arm.data.dataset.target()).unwrap_or_default(),
             rope: self.rope.map_or(metric.rope(), Above0::get),
             is_share: self.rope.is_none() && is_scaled(metric),
+            relative: relative?,
             seeds: site.seeds.len(),
             families: families(&scores.arms),
             targets: targets(&scores.arms),
@@ -153,6 +158,17 @@ impl Transfer {
         );
         let help = format!("write `resamples: {LEAST_RESAMPLES}` or more, or leave it out");
         site.problem(Problem::at(word.place, message).help(help));
+        None
+    }
+
+    /// The share of what the baseline has gained that is no difference, if that is asked for.
+    fn relative(&self, site: &mut Site) -> Option<Option<f64>> {
+        let Some(share) = &self.relative_rope else { return Some(None) };
+        if self.rope.is_none() {
+            return Some(Some(share.value.get()));
+        }
+        let message = "both `rope` and `relative_rope` are given".to_owned();
+        site.problem(Problem::at(share.place, message).help("keep one of them"));
         None
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Compare {
     pub(super) rope: f64,
     /// Whether `rope` is a share of the spread of the numbers that are predicted.
     pub(super) is_share: bool,
+    /// The share of what the baseline is above the majority class that takes the place of `rope`.
+    pub(super) relative: Option<f64>,
     pub(super) seeds: usize,
     pub(super) families: Vec<usize>,
     pub(super) targets: Vec<usize>,
@@ -40,7 +42,8 @@ impl Job for Compare {
 
     /// 1: first. 2: other tests, subgroups and changed items beside the verdict. 3: the test that
     /// decides, and verdicts on labels and methods. 4: a twin that diverged counts as the majority
-    /// class, and tests that count items of groups singly say so.
+    /// class, tests that count items of groups singly say so, and lists that seeds do not share have
+    /// ends of their own.
     fn version(&self) -> u32 {
         4
     }
@@ -64,6 +67,9 @@ impl Job for Compare {
         });
         if self.target != Target::Classes {
             parameters["of"] = json!([self.target, self.is_share]);
+        }
+        if let Some(relative) = self.relative {
+            parameters["relative"] = json!(relative);
         }
         if !self.methods.is_empty() {
             parameters["methods"] = json!(self.methods);
@@ -95,6 +101,7 @@ impl Job for Compare {
                 metric,
                 rope: self.rope,
                 is_share: self.is_share,
+                relative: self.relative,
                 look: self.look,
                 resampling: Resampling { resamples: self.asked.resamples, cores: context.cores },
             })
