@@ -70,11 +70,12 @@ impl Kind for Transfer {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let known = self.known_metric(site);
-        let relative = self.relative(site);
+        let one_rope = self.one_rope(site);
         let also = self.also(site);
         let scores = scores(&self.of, site)?;
         let pairs = self.pairs(&scores, site)?;
         known?;
+        one_rope?;
         let metric = self.metric(&scores, site)?;
         let mut inputs = Vec::new();
         for (arm, scored) in scores.arms.iter().enumerate() {
@@ -93,7 +94,7 @@ impl Kind for Transfer {
             target: scores.arms.first().map(|arm| arm.data.dataset.target()).unwrap_or_default(),
             rope: self.rope.map_or(metric.rope(), Above0::get),
             is_share: self.rope.is_none() && is_scaled(metric),
-            relative: relative?,
+            relative: self.relative_rope.as_ref().map(|share| share.value.get()),
             seeds: site.seeds.len(),
             families: families(&scores.arms),
             targets: targets(&scores.arms),
@@ -161,12 +162,9 @@ impl Transfer {
         None
     }
 
-    /// The share of what the baseline has gained that is no difference, if that is asked for.
-    fn relative(&self, site: &mut Site) -> Option<Option<f64>> {
-        let Some(share) = &self.relative_rope else { return Some(None) };
-        if self.rope.is_none() {
-            return Some(Some(share.value.get()));
-        }
+    /// Refuses two ropes.
+    fn one_rope(&self, site: &mut Site) -> Option<()> {
+        let (Some(_), Some(share)) = (self.rope, &self.relative_rope) else { return Some(()) };
         let message = "both `rope` and `relative_rope` are given".to_owned();
         site.problem(Problem::at(share.place, message).help("keep one of them"));
         None
