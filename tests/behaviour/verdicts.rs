@@ -208,6 +208,25 @@ stages:
 }
 
 #[test]
+fn no_difference_may_be_a_share_of_what_the_baseline_has_gained() {
+    for (metric, sign) in [("accuracy", 1.0), ("log_loss", -1.0)] {
+        let asked = format!("metric: {metric}, relative_rope: 0.1, resamples: 0");
+        let study = study("3", &asked);
+        study.run_with(&Backend::Embedded, &["--quiet"]).succeeds();
+        for arm in ["floor", "fewer_pixels"] {
+            let found = of_arm(&study, arm);
+            let gained = (number(&found, "m_scratch") - number(&found, "m_majority")) * sign;
+            assert!((number(&found, "eps") - 0.1 * gained).abs() < 1e-12, "{found:?}");
+        }
+    }
+    let both = study("3", "metric: accuracy, rope: 0.02, relative_rope: 0.1");
+    assert_snapshot!(both.refusal().problems(), @"
+    error: both `rope` and `relative_rope` are given
+      help: keep one of them
+    ");
+}
+
+#[test]
 fn fewer_than_five_seeds_are_no_sample_to_draw_from() {
     let study = study("4", "metric: auroc, resamples: 1000");
     let told = study.run_with(&Backend::Embedded, &["--quiet"]).succeeds().to_string();

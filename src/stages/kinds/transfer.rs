@@ -33,11 +33,11 @@ keys! {
     /// whether it helps, makes no difference, hurts, or cannot be told yet. Learning rates and other
     /// settings are chosen anew in each seed, on its val part: choosing is part of what is repeated
     /// and judged, and never sees test items. Whether a list of learning rates grows, of an arm and of
-    /// its baseline alike (`extend_lr`), is decided once for all seeds. Where there are several arms to choose among, a row with
-    /// `scope` `method` compares the transfer arm that is best on val in each seed with the scratch
-    /// arm that is. The table `audit` tells what each arm and its baseline may spend,
-    /// and the summary where the baseline had less of it: trainings are compared with trainings, fits
-    /// of probes with fits of probes, and what the network computes for either.
+    /// its baseline alike (`extend_lr`), is decided once for all seeds. Where there are several arms
+    /// to choose among, a row with `scope` `method` compares the transfer arm that is best on val in
+    /// each seed with the scratch arm that is. The table `audit` tells what each arm and its baseline
+    /// may spend, and the summary where the baseline had less of it: trainings are compared with
+    /// trainings, fits of probes with fits of probes, and what the network computes for either.
     pub struct Transfer {
         /// The `evaluate` stage.
         of: Located<Reference>,
@@ -53,6 +53,9 @@ keys! {
         /// and never below one test item. Of numbers it is in the unit of the metric, and by default a
         /// hundredth of their variance or standard deviation over the test items.
         rope: Option<Above0> = None,
+        /// Instead of `rope`: differences up to this share of how far an arm's baseline is above the
+        /// majority class are no difference; 0.1 is usual.
+        relative_rope: Option<Located<Above0>> = None,
         /// Further metrics of classes, such as `macro_f1` or `auroc`, whose differences are told
         /// beside the verdict with intervals by bootstrap. They decide nothing.
         also: Vec<Located<Word>> = Vec::new(),
@@ -71,10 +74,12 @@ impl Kind for Transfer {
 
     fn plan(&self, site: &mut Site) -> Option<Offers> {
         let known = self.known_metric(site);
+        let one_rope = self.one_rope(site);
         let also = self.also(site);
         let scores = scores(&self.of, site)?;
         let pairs = self.pairs(&scores, site)?;
         known?;
+        one_rope?;
         let metric = self.metric(&scores, site)?;
         let mut inputs = Vec::new();
         for (arm, scored) in scores.arms.iter().enumerate() {
@@ -94,6 +99,7 @@ impl Kind for Transfer {
             target: scores.arms.first().map(|arm| arm.data.dataset.target()).unwrap_or_default(),
             rope: self.rope.map_or(metric.rope(), Above0::get),
             is_share: self.rope.is_none() && is_scaled(metric),
+            relative: self.relative_rope.as_ref().map(|share| share.value.get()),
             seeds: site.seeds.len(),
             families: families(&scores.arms),
             targets: targets(&scores.arms),
@@ -166,6 +172,14 @@ impl Transfer {
         );
         let help = format!("write `resamples: {LEAST_RESAMPLES}` or more, or leave it out");
         site.problem(Problem::at(word.place, message).help(help));
+        None
+    }
+
+    /// Refuses two ropes.
+    fn one_rope(&self, site: &mut Site) -> Option<()> {
+        let (Some(_), Some(share)) = (self.rope, &self.relative_rope) else { return Some(()) };
+        let message = "both `rope` and `relative_rope` are given".to_owned();
+        site.problem(Problem::at(share.place, message).help("keep one of them"));
         None
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Compare {
     pub(super) rope: f64,
     /// Whether `rope` is a share of the spread of the numbers that are predicted.
     pub(super) is_share: bool,
+    /// The share of what the baseline is above the majority class that takes the place of `rope`.
+    pub(super) relative: Option<f64>,
     pub(super) seeds: usize,
     pub(super) families: Vec<usize>,
     pub(super) targets: Vec<usize>,
@@ -85,6 +87,9 @@ impl Job for Compare {
         if self.target != Target::Classes {
             parameters["of"] = json!([self.target, self.is_share]);
         }
+        if let Some(relative) = self.relative {
+            parameters["relative"] = json!(relative);
+        }
         if !self.methods.is_empty() {
             parameters["methods"] = json!(self.methods);
         }
@@ -115,6 +120,7 @@ impl Job for Compare {
                 metric,
                 rope: self.rope,
                 is_share: self.is_share,
+                relative: self.relative,
                 look: self.look,
                 resampling: Resampling { resamples: self.asked.resamples, cores: context.cores },
             })

@@ -28,6 +28,8 @@ pub(super) struct Pair<'a> {
     pub(super) rope: f64,
     /// Whether `rope` is a share of the spread of the numbers that are predicted.
     pub(super) is_share: bool,
+    /// The share of what the baseline is above the majority class that takes the place of `rope`.
+    pub(super) relative: Option<f64>,
     /// Which of several looks this is.
     pub(super) look: Option<InterimLook>,
     /// How a metric that is no mean is resampled.
@@ -114,13 +116,14 @@ impl<'a> Pair<'a> {
         let delta =
             mean_if_any(&transfer).zip(mean_if_any(&scratch)).map(|(t, s)| (t - s) * self.sign());
         let floor = self.floor()?;
+        let m_majority = sample.and_then(|like| majority(like, self.metric));
         let comparison = Comparison {
             family: String::new(),
             decider: self.decider(),
             flags: self.flags(evidence.as_ref()),
             evidence,
             look: self.look,
-            eps: if self.is_share { self.rope } else { self.rope / scale },
+            eps: self.eps(mean(&scratch).zip(m_majority), scale),
             seeds: pairs.len(),
             units,
             missing_seeds: missing,
@@ -131,7 +134,7 @@ impl<'a> Pair<'a> {
             m_transfer: mean_if_any(&transfer),
             m_scratch: mean_if_any(&scratch),
             sd_scratch: deviation(&scratch),
-            m_majority: sample.and_then(|like| majority(like, self.metric)),
+            m_majority,
             n_train: sample.map(|p| p.trained_on),
             items,
             groups: groups.map(|groups| distinct(&groups)),
@@ -146,6 +149,18 @@ impl<'a> Pair<'a> {
                 .collect(),
         };
         Ok(Compared { comparison, numbers, scale })
+    }
+
+    /// Half the width of the region of practical equivalence, in units of `scale`; `known` are the
+    /// means of the baseline and of the majority class.
+    fn eps(&self, known: Option<(f64, f64)>, scale: f64) -> f64 {
+        match (self.relative, known) {
+            (Some(share), Some((scratch, majority))) => {
+                share * ((scratch - majority) * self.sign()).max(0.0) / scale
+            }
+            _ if self.is_share => self.rope,
+            _ => self.rope / scale,
+        }
     }
 
     /// The test that decides.

@@ -110,18 +110,10 @@ impl ArmRuns {
     }
 
     /// Whether the best value lies at an end of a list of several, so that a better one may lie
-    /// beyond: there are no fewer neighbours than one.
+    /// beyond.
     pub(super) fn at_grid_edge(&self) -> bool {
-        let selections: Vec<_> = self.present().filter_map(|p| p.selection.as_ref()).collect();
-        let curves: Vec<_> = selections.iter().map(|selection| &selection.curve[..]).collect();
-        let least = |selection: &&Selection| {
-            selection.setting == NEIGHBOURS && selection.curve.first().is_some_and(|it| it.0 <= 1.0)
-        };
-        match edge(&curves) {
-            Some(End::Below) => !selections.iter().all(least),
-            Some(End::Above) => true,
-            None => false,
-        }
+        let selections = self.present().filter_map(|p| p.selection.as_ref());
+        at_edge(&selections.collect::<Vec<&Selection>>())
     }
 
     /// Whether the val score still rose when the budget ran out: by more than half of what counts
@@ -144,5 +136,69 @@ impl ArmRuns {
         let mut values: Vec<f64> = self.present().filter_map(of).collect();
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
+    }
+}
+
+/// The same of what was chosen in each seed. There are no fewer neighbours than one.
+fn at_edge(selections: &[&Selection]) -> bool {
+    // What was searched stands in the order in which it was tried.
+    let sorted = |selection: &&Selection| {
+        let mut curve = selection.curve.clone();
+        curve.sort_by(|a, b| a.0.total_cmp(&b.0));
+        curve
+    };
+    let curves: Vec<_> = selections.iter().map(sorted).collect();
+    let least = |selection: &&Selection| {
+        selection.setting == NEIGHBOURS && selection.curve.iter().any(|it| it.0 <= 1.0)
+    };
+    match edge(&curves.iter().map(Vec::as_slice).collect::<Vec<_>>()) {
+        Some(End::Below) => !selections.iter().all(least),
+        Some(End::Above) => true,
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What some values gave, the lowest of which is chosen.
+    fn selection(setting: &str, curve: &[(f64, f64)]) -> Selection {
+        let chosen = curve.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0;
+        let curve = curve.iter().map(|&(value, seen)| (value, Some(seen))).collect();
+        Selection { setting: setting.to_owned(), chosen, curve }
+    }
+
+    fn is_at_edge(selections: &[Selection]) -> bool {
+        at_edge(&selections.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_mean_over_seeds_tells_whether_the_best_is_at_an_end() {
+        let low = selection("lr", &[(0.1, 0.2), (0.2, 0.3), (0.3, 0.4)]);
+        let middle = selection("lr", &[(0.1, 0.9), (0.2, 0.3), (0.3, 0.4)]);
+        assert!(is_at_edge(std::slice::from_ref(&low)));
+        assert!(!is_at_edge(&[low.clone(), low, middle]));
+        assert!(!is_at_edge(&[selection("lr", &[(0.1, 0.5)])]) && !is_at_edge(&[]));
+    }
+
+    #[test]
+    fn lists_that_grew_in_some_seeds_are_judged_by_most_of_them() {
+        let within = selection("c", &[(1.0, 0.5), (10.0, 0.1), (100.0, 0.4)]);
+        let beyond =
+            selection("c", &[(1.0, 0.5), (10.0, 0.4), (100.0, 0.3), (464.0, 0.2), (1000.0, 0.1)]);
+        assert!(is_at_edge(&[beyond.clone(), beyond.clone(), within.clone()]));
+        assert!(!is_at_edge(&[beyond, within.clone(), within]));
+        // Searches may come to as many values, but not to the same.
+        let there = selection("c", &[(1.0, 0.1), (2.0, 0.0), (4.0, 0.9)]);
+        let elsewhere = selection("c", &[(1.0, 0.1), (8.0, 0.9), (16.0, 0.0)]);
+        assert!(!is_at_edge(&[there.clone(), there, elsewhere]));
+    }
+
+    #[test]
+    fn there_is_nothing_beyond_one_neighbour() {
+        assert!(!is_at_edge(&[selection("k", &[(1.0, 0.1), (5.0, 0.2)])]));
+        assert!(is_at_edge(&[selection("k", &[(3.0, 0.1), (5.0, 0.2)])]));
+        assert!(is_at_edge(&[selection("k", &[(1.0, 0.3), (5.0, 0.2)])]));
     }
 }
