@@ -104,13 +104,20 @@ fn read_by(node: NodeId, site: &Site) -> BTreeSet<usize> {
 /// Refuses advice on an arm that has to be trained before it can be given.
 fn tell_read_arms(advice: &Planned, read: &BTreeSet<usize>, site: &mut Site) {
     let own: BTreeSet<&str> = read.iter().map(|&node| site.nodes[node].stage.as_str()).collect();
-    let arms = advice.offers.iter().flat_map(|offers| &offers.verdict_of);
-    let trained: Vec<String> = arms.filter(|arm| own.contains(arm.as_str())).cloned().collect();
-    for arm in trained {
+    let Some((offers, offer)) =
+        advice.offers.as_ref().and_then(|offers| Some((offers, offers.advice.as_ref()?)))
+    else {
+        return;
+    };
+    let arms = offers.verdict_of.iter().zip(&offer.places);
+    let trained: Vec<(&String, &Place)> =
+        arms.filter(|(arm, _)| own.contains(arm.as_str())).collect();
+    for (arm, place) in trained {
         let stage = full_name(&advice.stage, &advice.axes);
-        let message = format!("`{stage}` advises on `{arm}`, whose model it looks at");
-        let problem = Problem::anywhere(message);
-        site.problem(problem.help("leave that arm away: it is trained before anything is said"));
+        let message = format!("`{stage}` waits for `{arm}`, on which it is to advise");
+        let help = "leave that arm away, or what reads its model: advice stands before its arms are \
+                    trained";
+        site.problem(Problem::at(*place, message).help(help));
     }
 }
 

@@ -172,6 +172,8 @@ pub struct AdviceOffer {
     pub models: Vec<(String, Vec<String>)>,
     /// How similar the file takes the sources to be.
     pub believed: Option<&'static str>,
+    /// Where each arm is named, in the order of the arms.
+    pub places: Vec<Place>,
 }
 
 /// Scores of features before training.

@@ -97,6 +97,30 @@ fn advice_is_asked_for_in_the_words_of_budgets_and_never_of_nothing() {
 }
 
 #[test]
+fn advice_on_what_it_waits_for_is_refused_at_the_arm() {
+    let study = Study::new(STUDY).with_digits(700);
+    study.replace("scratch] }\n  probe", "scratch] }\n    needs: [tuned]\n  probe");
+    assert_snapshot!(study.refusal(), @"
+    exit code 2
+    --- standard error
+    error: `advice` waits for `tuned`, on which it is to advise
+         study.yaml:28:41
+     28 |     advise: { of: before, arms: [probe, tuned, scratch] }
+        |                                         ^^^^^
+      help: leave that arm away, or what reads its model: advice stands before its arms are trained
+
+    1 problem
+    ");
+}
+
+#[test]
+fn an_axis_with_a_value_twice_is_told_at_the_second() {
+    let sizes = ("c: 1 }", "c: 1, train_size: \"${matrix.n}\" }\n    matrix: { n: [20, 40, 20] }");
+    let told = refused(&[sizes]);
+    assert_eq!(told, "error: `20` stands here a second time\n  help: an axis has each value once");
+}
+
+#[test]
 fn a_map_of_classes_that_says_nothing_is_told() {
     assert_snapshot!(refused(&[("map: learnt", "map: by_name")]), @"
     error: no class of `source` is called like one of `fresh`

@@ -309,7 +309,18 @@ impl Read for Axis {
             Value::List(items)
                 if !items.is_empty() && items.iter().all(|item| item.scalar().is_some()) =>
             {
-                Some(Self(items.clone()))
+                let mut once: Vec<Written> = Vec::new();
+                for item in items {
+                    if once.iter().any(|before| before.scalar() == item.scalar()) {
+                        let shown = item.scalar().unwrap_or_default();
+                        let message = format!("`{shown}` stands here a second time");
+                        let help = "an axis has each value once";
+                        found.add(Problem::at(item.place, message).help(help));
+                    } else {
+                        once.push(item.clone());
+                    }
+                }
+                Some(Self(once))
             }
             _ => {
                 found.add(unexpected(written, "a list of single values"));

@@ -138,9 +138,10 @@ impl Kind for Advise {
             names.collect::<Vec<_>>()
         };
         let models = models.iter().map(|m| (m.base.clone(), layers(m))).collect();
+        let places = arms.iter().map(|(name, _)| self.place_of(name)).collect();
         Some(Offers {
             verdict_of: arms.into_iter().map(|(name, _)| name).collect(),
-            advice: Some(AdviceOffer { target, node, models, believed }),
+            advice: Some(AdviceOffer { target, node, models, believed, places }),
             ..Offers::default()
         })
     }
