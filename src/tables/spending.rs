@@ -320,8 +320,8 @@ mod tests {
     use crate::stages::artifacts::Outcome;
     use crate::train::Point;
 
-    fn energy(joules: f64, source: &str) -> Result<Energy, String> {
-        Ok(Energy { joules, scope: "processors".to_owned(), source: source.to_owned() })
+    fn energy(joules: f64, source: &str) -> Energy {
+        Energy { joules, scope: "processors".to_owned(), source: source.to_owned() }
     }
 
     /// A training looked at after 0, 10 and 20 steps, a second and ten joules apart, after work that
@@ -340,9 +340,9 @@ mod tests {
         let outcome = Outcome::Trained { best: curve[0], stopped_at: 20, total: 20, curve };
         let look = |look: u32| Spent {
             seconds: 1.0 + f64::from(look),
-            energy: energy(10.0 * (1.0 + f64::from(look)), source),
+            energy: Ok(energy(10.0 * (1.0 + f64::from(look)), source)),
         };
-        let before = Ok(vec![Spent { seconds: 0.5, energy: energy(4.0, source) }]);
+        let before = Ok(vec![Spent { seconds: 0.5, energy: Ok(energy(4.0, source)) }]);
         Trained {
             stage: crate::store::RunStage { name: "tuned".to_owned(), ..Default::default() },
             seed: None,
@@ -366,9 +366,9 @@ mod tests {
         };
         // Half way between looks: after 1.5 and 2.5 seconds.
         let warm = reached(seeds(), Cache::Warm);
-        assert_eq!(warm, Reached { seconds: Ok(2.0), energy: energy(20.0, "powercap") });
+        assert_eq!(warm, Reached { seconds: Ok(2.0), energy: Ok(energy(20.0, "powercap")) });
         let cold = reached(seeds(), Cache::Cold);
-        assert_eq!(cold, Reached { seconds: Ok(2.5), energy: energy(24.0, "powercap") });
+        assert_eq!(cold, Reached { seconds: Ok(2.5), energy: Ok(energy(24.0, "powercap")) });
     }
 
     #[test]
