@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -13,7 +12,8 @@ use crate::stages::{Context, Cores, Failure, Given, Node, Outputs};
 use crate::store::{Cost, Key, Record, RunNode, RunOutcome, Spent, Store, StoreError};
 use crate::train::Workshop;
 
-use super::energy::{Meter, Span};
+use super::clock::{Clock, with_earlier};
+use super::energy::Meter;
 use super::engine::Work;
 use super::forecast::speed;
 use super::key;
@@ -387,96 +387,8 @@ fn reads(node: &Node) -> Vec<usize> {
     reads
 }
 
-/// What it cost with what earlier runs had used on it, which did not keep their processor time.
-fn with_earlier(cost: Cost, earlier: Spent) -> Cost {
-    let unknown = cost.energy_reason.unwrap_or_default();
-    let own = cost.energy.ok_or(unknown);
-    let energy = own.and_then(|own| earlier.energy.and_then(|earlier| earlier.and(&own)));
-    let (energy, energy_reason) = match energy {
-        Ok(energy) => (Some(energy), None),
-        Err(reason) => (None, Some(reason)),
-    };
-    let seconds = cost.seconds + earlier.seconds;
-    Cost { seconds, cpu_seconds: None, energy, energy_reason, ..cost }
-}
-
 /// Cores of each of the nodes that share them.
 pub(super) fn share(nodes: &[Node], jobs: usize) -> usize {
     let beside = nodes.iter().filter(|node| node.job.cores() == Cores::Share).count();
     (jobs / beside.max(1)).max(1)
-}
-
-/// Measures what work costs.
-struct Clock<'a> {
-    cores: usize,
-    energy: Span<'a>,
-    wall: Instant,
-    /// Of this thread; tells nothing if others worked too.
-    cpu: Option<Duration>,
-}
-
-impl<'a> Clock<'a> {
-    fn start(cores: usize, meter: &'a Meter) -> Self {
-        let energy = meter.start(cores);
-        Self { cores, energy, wall: Instant::now(), cpu: (cores == 1).then(thread_cpu) }
-    }
-
-    /// What it has come to so far.
-    fn so_far(&self) -> Spent {
-        Spent { seconds: self.wall.elapsed().as_secs_f64(), energy: self.energy.so_far() }
-    }
-
-    fn stop(self) -> Cost {
-        let cpu = self.cpu.map(|before| thread_cpu().saturating_sub(before).as_secs_f64());
-        let seconds = self.wall.elapsed().as_secs_f64();
-        let (energy, energy_reason) = match self.energy.finish() {
-            Ok(energy) => (Some(energy), None),
-            Err(reason) => (None, Some(reason)),
-        };
-        Cost {
-            seconds,
-            cpu_seconds: cpu,
-            peak_bytes: peak_bytes(),
-            cores: self.cores,
-            expected: None,
-            energy,
-            energy_reason,
-        }
-    }
-}
-
-fn thread_cpu() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
-
-/// Largest memory of the process so far; `None` where the system does not tell.
-pub fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Energy;
-
-    #[test]
-    fn work_that_was_taken_up_cost_what_both_runs_used() {
-        let energy =
-            |joules| Energy { joules, scope: "processors".into(), source: "powercap".into() };
-        let own = Cost {
-            seconds: 2.0,
-            cpu_seconds: Some(1.0),
-            energy: Some(energy(8.0)),
-            ..Cost::default()
-        };
-        let all = with_earlier(own.clone(), Spent { seconds: 0.5, energy: Ok(energy(3.0)) });
-        assert_eq!((all.seconds, all.cpu_seconds, all.energy), (2.5, None, Some(energy(11.0))));
-        let unknown = Spent { seconds: 0.5, energy: Err("permission".to_owned()) };
-        let all = with_earlier(own, unknown);
-        assert_eq!((all.energy, all.energy_reason.as_deref()), (None, Some("permission")));
-    }
 }

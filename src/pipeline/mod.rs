@@ -1,6 +1,7 @@
 //! From a file to results: `spec` reads it, `plan` seals it, `engine` orders it, `execute` does it.
 
 mod budget;
+mod clock;
 pub mod energy;
 pub mod engine;
 pub mod execute;

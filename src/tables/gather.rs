@@ -71,6 +71,7 @@ impl Verdict {
 }
 
 /// The trainings of one node.
+#[derive(Clone)]
 pub(super) struct Trained {
     pub(super) stage: RunStage,
     pub(super) seed: Option<u64>,

@@ -280,8 +280,8 @@ fn rows(trained: &Trained) -> Vec<Row<'_>> {
     rows
 }
 
-/// What the trainings took that made the models which a node's result stands on; or why that is not
-/// known.
+/// What the trainings took that made the models which a node's result stands on, of which nothing is
+/// guessed; or why that is not known.
 pub(super) fn of_source(
     (run, records): (&RunRecord, &[Option<Record>]),
     node: usize,
@@ -296,7 +296,7 @@ pub(super) fn of_source(
     all.extend(makers);
     let spent = all.iter().map(|&node| {
         let record = records[node].as_ref().ok_or("a result of it is gone")?;
-        Ok(spent(record, run.energy.allow_estimate))
+        Ok(spent(record, false))
     });
     let spent: Vec<Spent> = spent.collect::<Result<_, String>>()?;
     let sum = spent.into_iter().reduce(|one, other| together(one, &other));
@@ -312,4 +312,88 @@ fn ancestors(run: &RunRecord, of: impl IntoIterator<Item = usize>) -> BTreeSet<u
         open.extend(reads.iter().copied().filter(|&read| found.insert(read)));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::artifacts::Outcome;
+    use crate::train::Point;
+
+    fn energy(joules: f64, source: &str) -> Energy {
+        Energy { joules, scope: "processors".to_owned(), source: source.to_owned() }
+    }
+
+    /// A training looked at after 0, 10 and 20 steps, a second and ten joules apart, after work that
+    /// took half a second and four joules.
+    fn trained(scores: [f64; 3], source: &str) -> Trained {
+        let point = |(look, score): (usize, &f64)| Point {
+            step: 10 * look,
+            train_loss: None,
+            val_loss: 0.0,
+            val_accuracy: None,
+            val_balanced_accuracy: Some(*score),
+            val_score: None,
+            rate: 0.1,
+        };
+        let curve: Vec<Point> = scores.iter().enumerate().map(point).collect();
+        let outcome = Outcome::Trained { best: curve[0], stopped_at: 20, total: 20, curve };
+        let look = |look: u32| Spent {
+            seconds: 1.0 + f64::from(look),
+            energy: Ok(energy(10.0 * (1.0 + f64::from(look)), source)),
+        };
+        let before = Ok(vec![Spent { seconds: 0.5, energy: Ok(energy(4.0, source)) }]);
+        Trained {
+            stage: crate::store::RunStage { name: "tuned".to_owned(), ..Default::default() },
+            seed: None,
+            chosen: Some(0.1),
+            trials: vec![TrialResult { rate: 0.1, outcome }],
+            spending: vec![Ok(Spending { looks: (0..3).map(look).collect(), before })],
+            range: vec![],
+        }
+    }
+
+    fn reached(trained: Vec<Trained>, cache: Cache) -> Reached {
+        let gathered = Gathered { trained, ..Gathered::default() };
+        Reached::of("tuned", 0.5, cache, &gathered)
+    }
+
+    #[test]
+    fn a_level_is_reached_after_the_middle_of_what_seeds_took() {
+        let seeds = || {
+            let early = trained([0.0, 1.0, 1.0], "powercap");
+            vec![early, trained([0.0, 0.0, 1.0], "powercap")]
+        };
+        // Half way between looks: after 1.5 and 2.5 seconds.
+        let warm = reached(seeds(), Cache::Warm);
+        assert_eq!(warm, Reached { seconds: Ok(2.0), energy: Ok(energy(20.0, "powercap")) });
+        let cold = reached(seeds(), Cache::Cold);
+        assert_eq!(cold, Reached { seconds: Ok(2.5), energy: Ok(energy(24.0, "powercap")) });
+    }
+
+    #[test]
+    fn what_most_seeds_never_reach_has_no_time() {
+        let never = || trained([0.0, 0.1, 0.2], "powercap");
+        let early = trained([0.0, 1.0, 1.0], "powercap");
+        let found = reached(vec![early, never(), never()], Cache::Warm);
+        assert_eq!(found.seconds.unwrap_err(), "not reached in half of the seeds");
+        assert_eq!(found.energy.unwrap_err(), "not reached in half of the seeds");
+        assert_eq!(reached(vec![], Cache::Warm).seconds.unwrap_err(), "there is no curve");
+    }
+
+    #[test]
+    fn guesses_and_measured_joules_make_no_middle_and_no_sum() {
+        let seeds = ["powercap", "estimated"].map(|source| trained([0.0, 1.0, 1.0], source));
+        let found = reached(seeds.to_vec(), Cache::Warm);
+        assert_eq!(found.seconds, Ok(1.5));
+        let told = "counted in different ways: powercap and estimated";
+        assert_eq!(found.energy.unwrap_err(), told);
+        let mut mixed = trained([0.0, 1.0, 1.0], "powercap");
+        if let Ok(spending) = &mut mixed.spending[0] {
+            spending.before =
+                Ok(vec![Spent { seconds: 0.5, energy: Err("permission".to_owned()) }]);
+        }
+        let cold = reached(vec![mixed], Cache::Cold);
+        assert_eq!((cold.seconds, cold.energy.unwrap_err().as_str()), (Ok(2.0), "permission"));
+    }
 }

@@ -9,7 +9,7 @@ keys! {
         /// world. Without it no carbon is told.
         carbon: Option<Above0> = None,
         /// Whether energy that cannot be measured is guessed from cores and seconds, at 10 W for each
-        /// core. Such numbers are marked `estimated` and take part in no sum.
+        /// core. Such numbers are marked `estimated` and are never added to measured ones.
         allow_estimate: bool = false,
         /// Whether the machine is measured for 10 seconds before any work. What it uses at rest is told
         /// beside what the run used, and taken off nothing.
