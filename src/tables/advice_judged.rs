@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 
 use crate::base::Target;
+use crate::base::numbers::mean;
 use crate::stages::artifacts::Predictions;
 use crate::stats::{Class, Measure, TwoWay, units};
 use crate::store::RunRecord;
@@ -189,8 +190,7 @@ fn tested<'a>(arm: usize, name: &str, metric: Measure, scored: &'a [Scored]) -> 
         by_seed.insert(one.seed, items);
         like = like.or(Some(&one.items));
     }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    Some(Tested { arm, mean, by_seed, like: like? })
+    Some(Tested { arm, mean: mean(&values), by_seed, like: like? })
 }
 
 /// The 95 % interval of how much better the best was than the arm advised, over seeds and items.

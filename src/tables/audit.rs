@@ -1,6 +1,8 @@
 //! Had the baseline as much to spend as the arm? What both may spend on training and on choosing,
 //! side by side.
 
+use std::cmp::Ordering;
+
 use serde_json::Value as Json;
 
 use crate::store::{RunRecord, RunStage};
@@ -19,6 +21,8 @@ pub(super) struct Compared {
     of_baseline: Option<String>,
     /// The side that has less of it; nothing where there is no less.
     pub(super) less: Option<Side>,
+    /// What the baseline has of it as a share of what the arm has.
+    share: Option<f64>,
 }
 
 /// One of the two.
@@ -64,21 +68,27 @@ pub(super) fn compared(arm: &RunStage, baseline: &RunStage) -> Vec<Compared> {
 fn one(own: Option<&Json>, other: Option<&Json>) -> Option<Compared> {
     let word = |aspect: Option<&Json>, key: &str| Some(aspect?[key].as_str()?.to_owned());
     let size = |aspect: Option<&Json>| aspect?["size"].as_f64();
-    let less = match (size(own), size(other)) {
-        (Some(arm), Some(baseline)) if arm < baseline => Some(Side::Arm),
-        (Some(arm), Some(baseline)) if arm > baseline => Some(Side::Baseline),
-        _ => None,
-    };
+    let both = size(own).zip(size(other));
+    let less = both.and_then(|(arm, baseline)| match arm.total_cmp(&baseline) {
+        Ordering::Less => Some(Side::Arm),
+        Ordering::Equal => None,
+        Ordering::Greater => Some(Side::Baseline),
+    });
     Some(Compared {
         name: word(own.or(other), "name")?,
         of_arm: word(own, "told"),
         of_baseline: word(other, "told"),
         less,
+        share: both.map(|(arm, baseline)| baseline / arm),
     })
 }
 
 /// What follows from trials, steps and batches, and is told where these do not say it.
 const NETWORK_MACS: &str = "network_macs";
+
+/// A baseline whose network computes at least this share of the arm's has as much for a summary: so
+/// little more is what adapters add, or another head.
+const AS_MUCH: f64 = 0.9;
 
 /// What the baseline had less of, in words; nothing if of nothing.
 pub(super) fn baseline_had_less(arm: &RunStage, baseline: &RunStage) -> Option<String> {
@@ -88,7 +98,11 @@ pub(super) fn baseline_had_less(arm: &RunStage, baseline: &RunStage) -> Option<S
         .collect();
     let explains = |aspect: &Compared| ["trials", "steps", "batch"].contains(&&*aspect.name);
     let is_explained = less.iter().any(explains);
-    let told = less.iter().filter(|aspect| !(is_explained && aspect.name == NETWORK_MACS));
+    let is_told = |aspect: &&Compared| {
+        let is_much = aspect.share.is_some_and(|share| share < AS_MUCH);
+        aspect.name != NETWORK_MACS || (is_much && !is_explained)
+    };
+    let told = less.iter().filter(is_told);
     let words = |aspect: &Compared| {
         let name = match aspect.name.as_str() {
             NETWORK_MACS => "MACs of the network".to_owned(),

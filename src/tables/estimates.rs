@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::numbers::mean_if_any;
 use crate::stages::artifacts::{Estimate, Estimates};
 use crate::store::{Record, RunEstimated, RunStage};
 
@@ -26,8 +27,7 @@ impl Estimated {
     fn on_random(&self, score: &str) -> Option<f64> {
         let of = |all: &Estimates| all.rows.iter().find(|row| row.score == score)?.value;
         let values: Option<Vec<f64>> = self.random.iter().map(of).collect();
-        let values = values.filter(|values| !values.is_empty())?;
-        Some(values.iter().sum::<f64>() / values.len() as f64)
+        mean_if_any(&values?)
     }
 
     /// The value less that on random weights.
@@ -137,8 +137,7 @@ fn summary_row(row: &Estimate, seeds: &[&Estimated]) -> EstimateRow {
     };
     let mean = |values: Vec<Option<f64>>| {
         let known: Option<Vec<f64>> = values.into_iter().collect();
-        let known = known.filter(|known| !known.is_empty())?;
-        Some(known.iter().sum::<f64>() / known.len() as f64)
+        mean_if_any(&known?)
     };
     EstimateRow {
         score: row.score.clone(),

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Natural, OneOrMore, keys};
+use crate::base::numbers::mean_if_any;
 use crate::base::{Located, Problem, Target};
 use crate::curves::{Draws, Gains, Rise, Time, median, percentiles};
 use crate::stats::paired_interval;
@@ -258,7 +259,7 @@ impl Rising {
             arm,
             baseline,
             seeds: both.len(),
-            horizon: (!ends.is_empty()).then(|| ends.iter().sum::<f64>() / ends.len() as f64),
+            horizon: mean_if_any(&ends),
             jumpstart: mean(|gains| Some(gains.jumpstart)),
             slope: mean(|gains| gains.slope),
             slope_baseline: mean(|gains| gains.slope_baseline),

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{Above0, Word, keys};
+use crate::base::numbers::mean_if_any;
 use crate::base::{Located, Problem, Target};
 use crate::curves::{Arms, SeedItems, SweepArm};
 use crate::stats::{Measure, Unit, widened_rope};
@@ -422,5 +423,5 @@ fn mean_score(
         let Some(predictions) = predicted.of(arm, seed) else { continue };
         known.extend(measure.value(&predictions.judged()?).value());
     }
-    Ok((!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64))
+    Ok(mean_if_any(&known))
 }

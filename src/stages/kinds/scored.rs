@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::base::language::Word;
+use crate::base::numbers::mean_if_any;
 use crate::base::{Located, Place, Problem, Target};
 use crate::stats::{Direction, Measure};
 
@@ -227,7 +228,7 @@ impl Predicted {
                 _ => None,
             })
             .collect();
-        (!counts.is_empty()).then(|| counts.iter().sum::<f64>() / counts.len() as f64)
+        mean_if_any(&counts)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::autodiff::Link;
 use crate::base::Target;
+use crate::base::numbers::mean_if_any;
 use crate::onnx::graph::Graph;
 use crate::onnx::proto;
 use crate::onnx::tensor::Data;
@@ -305,7 +306,7 @@ fn still_rising(trial: &TrialResult) -> Option<f64> {
         });
         let score = |point: &Point| point.val_balanced_accuracy.or(point.val_score);
         let values: Vec<f64> = inside.filter_map(score).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        mean_if_any(&values)
     };
     let end = *total as f64;
     Some(mean(end - tenth, end)? - mean(end - 2.0 * tenth, end - tenth)?)
