@@ -349,6 +349,7 @@ mod tests {
             chosen: Some(0.1),
             trials: vec![TrialResult { rate: 0.1, outcome }],
             spending: vec![Ok(Spending { looks: (0..3).map(look).collect(), before })],
+            drift: vec![],
             range: vec![],
         }
     }

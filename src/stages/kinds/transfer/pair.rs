@@ -123,7 +123,7 @@ impl<'a> Pair<'a> {
             flags: self.flags(evidence.as_ref()),
             evidence,
             look: self.look,
-            eps: self.eps(mean(&scratch).zip(m_majority), scale),
+            eps: self.eps(mean_if_any(&scratch).zip(m_majority), scale),
             seeds: pairs.len(),
             units,
             missing_seeds: missing,
