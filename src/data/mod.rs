@@ -20,7 +20,7 @@ mod survey;
 pub use augment::{Augment, View};
 pub use copies::{Copies, FindCopies, Near, OnLeak, Pair};
 pub use dataset::{Dataset, Item, OpenError, ReadError, Skipped};
-pub use formats::{Format, format_words, images_below, pixels_of, unlabelled};
+pub use formats::{Format, floats_of, format_words, images_below, pixels_of, unlabelled};
 pub use groups::{OddGroups, odd_groups};
 pub use input::{ChannelOrder, Fit, InputRule, Layout, SampleSlice, Size, Values};
 pub use numbers::{NamedArray, NumberSlice, Numbers};

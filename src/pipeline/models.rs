@@ -7,20 +7,20 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::base::language::{FilePath, unexpected};
-use crate::base::{Digest, Located, Problem, Value, Written};
-use crate::data::{InputRule, Layout, Reads};
+use crate::base::{Digest, Located, Place, Problem, Value, Written};
+use crate::data::{InputRule, Layout, ReadError, Reads, floats_of, pixels_of};
 use crate::onnx::external::OpenError;
 use crate::onnx::graph::{BOOL, Dim, Graph, INT32, INT64};
 use crate::onnx::observe::Observation;
 use crate::onnx::precision::kind_name;
 use crate::onnx::tensor::{Data, Shape, Tensor};
 use crate::onnx::{any_size, batch, external, layers, precision};
-use crate::stages::{BaseModel, Batch, Name, Site, Source, Tells, carried_input, is_fed};
+use crate::stages::{BaseModel, Batch, Example, Name, Site, Source, Tells, carried_input, is_fed};
 
 use crate::store::RunModel;
 
 use super::plan::Request;
-use super::spec::{Document, ModelSpec};
+use super::spec::{Document, ExampleSpec, ModelSpec};
 
 /// Opens a model, or tells everything that is wrong with it.
 pub(super) fn open_model(
@@ -55,6 +55,10 @@ pub(super) fn open_model(
         .map(|(alias, target)| (alias.value.clone(), target.scalar().unwrap_or_default()))
         .collect();
     let tells = Tells::carried(&graph);
+    let example = match &spec.example {
+        Some(example) => Some(site.found.keep(opened_example(example, &input, request.beside))?),
+        None => None,
+    };
     let model = BaseModel {
         name: name.0.clone(),
         source: Source::File(digest),
@@ -64,6 +68,7 @@ pub(super) fn open_model(
         aliases,
         output: spec.output.as_ref().map(|output| output.0.clone()),
         seen,
+        example: example.map(Arc::new),
         tells,
         origin: None,
         batch,
@@ -71,6 +76,44 @@ pub(super) fn open_model(
     };
     check_aliases(&model, spec, site);
     Some(Arc::new(model))
+}
+
+/// An example, whose image has the model's own size.
+fn opened_example(spec: &ExampleSpec, input: &Reads, beside: &Path) -> Result<Example, Problem> {
+    let [image, output] = [&spec.image, &spec.output].map(|path| path.resolve(beside));
+    let unread =
+        |place: Place, error: ReadError| Problem::at(place, error.to_string()).help(FilePath::HELP);
+    let pixels = pixels_of(&image).map_err(|error| unread(spec.image.place, error))?;
+    let numbers = floats_of(&output).map_err(|error| unread(spec.output.place, error))?;
+    let Reads::Image(rule) = input else {
+        let message = "an example is an image, and this model reads arrays";
+        return Err(Problem::at(spec.image.place, message).help("leave `example` out"));
+    };
+    let (height, width) = (rule.size.height, rule.size.width);
+    if (pixels.height, pixels.width) != (height, width) {
+        let message = format!(
+            "the example is {}×{} pixels, and the model reads {height}×{width}",
+            pixels.height, pixels.width
+        );
+        let help = "save it at the model's size, as what its output was computed from";
+        return Err(Problem::at(spec.image.place, message).help(help));
+    }
+    let pixels = rule.fitted(pixels).map_err(|why| {
+        Problem::at(spec.image.place, format!("the example does not fit the model: {why}"))
+    })?;
+    if numbers.len() < 2 || numbers.iter().any(|number| !number.is_finite()) {
+        let message = "an example's output is two numbers or more, none of them nan or infinite";
+        return Err(Problem::at(spec.output.place, message));
+    }
+    let digest = |path: &Path, place: Place| {
+        let read = |error: std::io::Error| {
+            Problem::at(place, format!("read {}: {error}", path.display())).help(FilePath::HELP)
+        };
+        Digest::of_file(path).map_err(read)
+    };
+    let digests = [digest(&image, spec.image.place)?, digest(&output, spec.output.place)?];
+    let image = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Example { image, pixels, output: numbers, digests })
 }
 
 /// What a run keeps of the models of its file.

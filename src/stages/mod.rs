@@ -26,7 +26,7 @@ pub use data::{OpenDataset, Sample};
 pub use feeding::is_fed;
 pub use job::{Context, Cores, Failure, Given, Job, Learning, Outputs, Search, Speed};
 pub use kinds::{KIND_WORDS, StageKind, any_kind};
-pub use model::{BaseModel, Batch, Source, Tells, carried_input, metadata};
+pub use model::{BaseModel, Batch, Example, Source, Tells, carried_input, metadata};
 pub use names::{Name, Reference, full_name};
 pub use predictor::{Answer, Given as Asked, Items, Labelled, NoPredictor, Predictor};
 pub use site::{

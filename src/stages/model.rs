@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::base::{Digest, Entry, Found, Located, Origin, Place, Seed, Target, Value, Written};
-use crate::data::Reads;
+use crate::data::{Pixels, Reads};
 use crate::onnx::control::{Control, disguise};
 use crate::onnx::graph::Graph;
 use crate::onnx::init::Drawn;
@@ -56,6 +56,8 @@ pub struct BaseModel {
     pub output: Option<String>,
     /// Shapes of its tensors for one item, or for its fixed batch.
     pub seen: Observation,
+    /// An image with what the model says of it, if the file has one.
+    pub example: Option<Arc<Example>>,
     /// What its scores are of, as far as that is known.
     pub tells: Option<Tells>,
     /// The model that it was adapted from, whose features mean the same.
@@ -64,6 +66,19 @@ pub struct BaseModel {
     pub batch: Batch,
     /// Whether it was rewritten to take images of any size.
     pub is_fully_convolutional: bool,
+}
+
+/// An image with what a model says of it where it was trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// The name of the image's file.
+    pub image: String,
+    /// The image, of the model's size and channels.
+    pub pixels: Pixels,
+    /// What the model says.
+    pub output: Vec<f64>,
+    /// Of both files.
+    pub digests: [Digest; 2],
 }
 
 /// What the scores of a model are of.

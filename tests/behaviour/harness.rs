@@ -206,6 +206,18 @@ pub(crate) fn pet(number: u32) -> String {
     format!("pets/{kind}/animal{}_{number:02}.png", number % 30)
 }
 
+/// The bytes of a NumPy file of one row of floats.
+pub(crate) fn npy(row: &[f32]) -> Vec<u8> {
+    let shape = format!("(1, {})", row.len());
+    let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let length = (10 + head.len() + 1).next_multiple_of(64) - 10;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(length).expect("a short head").to_le_bytes());
+    bytes.extend(format!("{head:<width$}\n", width = length - 1).into_bytes());
+    bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
 /// A file of results, as text.
 pub(crate) fn text(folder: &Path, name: &str) -> String {
     let path = folder.join(name);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use insta::assert_snapshot;
 
-use crate::harness::{Backend, Study, Told, material, rows};
+use crate::harness::{Backend, Study, Told, material, npy, rows};
 
 /// A foreign model, the rule it was trained with, and a layer by some kind of name.
 struct Foreign {
@@ -227,6 +227,30 @@ fn a_wrong_input_rule_is_told_with_the_better_one() {
         let told = told.says("warning: preprocessing of base on images: ");
         assert!(told.err.contains(better), "{path} with {input}\n{told}");
     }
+}
+
+/// What Python's onnxruntime says of a piece of the astronaut's picture.
+const ASTRONAUT: [f32; 10] =
+    [-6.799, -5.7193, 5.2029, 7.9999, 3.2994, -2.8218, 4.6529, -1.9269, -1.7844, -2.1199];
+
+#[test]
+fn an_example_tells_that_red_and_blue_are_swapped() {
+    let Some(material) = material() else { return };
+    let declared = |order: &str| {
+        let input = format!("size: 32, order: {order}, {IMAGENET}");
+        let model = classifiers().into_iter().find(|model| model.path == RESNET20).unwrap();
+        let more = "example: { image: piece.png, output: piece.npy }";
+        let study = study(&material, &Foreign { input, more, ..model }, "all");
+        let image = image::open(material.join("sample_images/astronaut.png")).unwrap();
+        image.crop_imm(200, 60, 32, 32).save(study.path("piece.png")).unwrap();
+        study.write("piece.npy", &npy(&ASTRONAUT));
+        study.run()
+    };
+    assert!(declared("rgb").succeeds().worked().contains(&"example of base".to_owned()));
+    declared("bgr")
+        .fails()
+        .says("failed to come out with `input` as declared: what the model says of `piece.png` is up to 57 %")
+        .says("help: it does with `input: { size: 32, channels: 3, mean: [0.485, 0.456, 0.406], std: [0.229");
 }
 
 #[test]

@@ -28,7 +28,7 @@ use npz::Npz;
 
 pub use image_folder::images_below;
 pub use images::pixels_of;
-pub use npz::unlabelled;
+pub use npz::{floats_of, unlabelled};
 
 choice! {
     /// What a data set is read from.

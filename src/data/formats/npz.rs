@@ -7,14 +7,14 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, ReadNpyError, ReadNpzError, ReadableElement};
+use ndarray_npy::{NpzReader, ReadNpyError, ReadNpyExt as _, ReadNpzError, ReadableElement};
 
 use serde_json::{Value as Json, json};
 
 use crate::base::language::{FilePath, OneOrMore, Read, Word, keys, unexpected};
 use crate::base::{Found, Written};
 
-use super::super::dataset::{Dataset, OpenError};
+use super::super::dataset::{Dataset, OpenError, ReadError};
 use super::super::numbers::{NamedArray, Numbers};
 use super::super::pixels::Samples;
 use super::super::split::{Given, Part};
@@ -455,6 +455,19 @@ impl Archive {
              `val` and `test`"
             ),
         )
+    }
+}
+
+/// The floats of a `.npy` file, of either precision, in the order of their indices.
+pub fn floats_of(path: &Path) -> Result<Vec<f64>, ReadError> {
+    let refused = |cause: String| ReadError { path: path.to_owned(), cause };
+    let file = || File::open(path).map_err(|error| refused(error.to_string()));
+    match ArrayD::<f32>::read_npy(file()?) {
+        Ok(array) => Ok(flat(array).into_iter().map(f64::from).collect()),
+        Err(ReadNpyError::WrongDescriptor(_)) => ArrayD::<f64>::read_npy(file()?)
+            .map(flat)
+            .map_err(|error| refused(format!("its values are no floats: {error}"))),
+        Err(error) => Err(refused(error.to_string())),
     }
 }
 

@@ -229,10 +229,25 @@ keys! {
         layers: Vars = Vars(vec![]),
         /// The output that the head ends in, if the model has several.
         output: Option<Located<Word>> = None,
+        /// An image with what the model says of it where it was trained. A run compares, and tells
+        /// which `input` would make it where the declared one does not.
+        example: Option<ExampleSpec> = None,
         /// Its licence, as in `Apache-2.0`: kept in the record of every run, beside its digest.
         licence: Option<Word> = None,
         /// What it has learnt before, for the settings that tables tell.
         source: Option<SourceSpec> = None,
+    }
+}
+
+keys! {
+    /// The sure way to find a wrong `input`: what a model says of one image, computed where the model
+    /// was trained or is known to work.
+    pub struct ExampleSpec {
+        /// The image, of the model's own size, so that nothing depends on how images are scaled; as
+        /// PNG, since JPEGs are decoded in more than one way.
+        image: Located<FilePath>,
+        /// What the model says of it: a NumPy file (`.npy`) of as many floats as it has outputs.
+        output: Located<FilePath>,
     }
 }
 

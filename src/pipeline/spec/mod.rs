@@ -15,7 +15,9 @@ use crate::base::{Found, Located, Problem, Problems, Value, Written};
 use crate::onnx::runtime::Device;
 use crate::stages::Name;
 
-pub use document::{DatasetSpec, Document, ModelSpec, SourceSpec, StageSpec, Table, Vars, schema};
+pub use document::{
+    DatasetSpec, Document, ExampleSpec, ModelSpec, SourceSpec, StageSpec, Table, Vars, schema,
+};
 pub use seeds::{Seeds, UntilDecided};
 
 pub use changes::Setting;

@@ -81,6 +81,7 @@ impl Kind for Pretrain {
             aliases: BTreeMap::new(),
             output: None,
             seen: seen.clone(),
+            example: None,
             tells: Some(Tells::of(&data)),
             origin: None,
             batch: Batch::Free,

@@ -102,7 +102,7 @@ pub(super) fn information(batches: &[Batch]) -> f64 {
 }
 
 /// Probabilities: the scores themselves if they are some, else their softmax.
-fn shares(scores: &[f32]) -> Vec<f64> {
+pub(super) fn shares(scores: &[f32]) -> Vec<f64> {
     let scores: Vec<f64> = scores.iter().map(|score| f64::from(*score)).collect();
     let total: f64 = scores.iter().sum();
     if (total - 1.0).abs() < 1e-3 && scores.iter().all(|score| *score >= 0.0) {

@@ -45,14 +45,20 @@ pub(super) fn others(declared: &InputRule, pixels: &[Pixels]) -> Vec<InputRule> 
     others
 }
 
-/// Red and blue the other way round.
-fn swapped(rule: &InputRule) -> InputRule {
+/// Red and blue the other way round, with what is taken from each and what each is divided by.
+pub(super) fn swapped(rule: &InputRule) -> InputRule {
     let back = |values: &Values| Values(values.0.iter().rev().copied().collect());
+    InputRule { mean: back(&rule.mean), std: back(&rule.std), ..reordered(rule) }
+}
+
+/// Red and blue the other way round, but for what is taken from each: as where the numbers are those
+/// of the model and the order is not.
+pub(super) fn reordered(rule: &InputRule) -> InputRule {
     let order = match rule.order {
         ChannelOrder::Rgb => ChannelOrder::Bgr,
         ChannelOrder::Bgr => ChannelOrder::Rgb,
     };
-    InputRule { order, mean: back(&rule.mean), std: back(&rule.std), ..rule.clone() }
+    InputRule { order, ..rule.clone() }
 }
 
 /// Whether the channels of a pixel differ anywhere.
