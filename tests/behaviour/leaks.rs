@@ -260,6 +260,24 @@ fn near_copies_in_real_digits_are_those_that_a_look_at_all_pairs_finds() {
     told.says("data: 15 test items nearly equal to items of train or val");
 }
 
+#[test]
+fn disjoint_rows_of_one_file_are_no_copies_and_equal_rows_are() {
+    let csv = "csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }";
+    let study = two_sets("");
+    let pipeline = study.pipeline();
+    let (head, tail) = (pipeline.find("  source:").unwrap(), pipeline.find("stages:").unwrap());
+    let sets = format!(
+        "  source:\n    {csv}\n    select: {{ rows: 0..150 }}\n    split: {{ train: 80, val: 40, \
+         test: 30 }}\n  data:\n    {csv}\n    select: {{ rows: 150..300 }}\n    split: {{ train: \
+         70, val: 40, test: 40 }}\n"
+    );
+    let study = Study::new(&format!("{}{sets}{}", &pipeline[..head], &pipeline[tail..]));
+    let study = study.with_digits(300);
+    study.check().succeeds().never_says("test item");
+    study.replace("150..300", "100..300");
+    study.check().succeeds().says("test items equal to items of `source` that `net` learns from");
+}
+
 /// What is said of pets with these groups.
 fn grouped(split: &str, group: impl Fn(u32) -> String) -> crate::harness::Told {
     let row = |number: u32| {
