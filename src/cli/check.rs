@@ -17,7 +17,7 @@ use crate::transferability::advisor::Outcome;
 use super::Exit;
 use super::arguments::Common;
 use super::look::look;
-use super::survey::{copies, survey};
+use super::survey::{across, copies, survey};
 
 /// The runtime that was named or found; `embedded` names the one compiled in.
 pub(super) fn start_runtime(common: &Common) -> Result<&'static Runtime, RuntimeError> {
@@ -76,6 +76,7 @@ fn read_once(
         look: look(runtime, store.clone()),
         survey: survey(store.clone()),
         copies: copies(store.clone()),
+        across: across(store.clone()),
         runtime,
         outcomes: store.map(|store| learnt(&store)).unwrap_or_default(),
     };

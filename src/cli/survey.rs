@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::data::{Copies, Dataset, FindCopies, Survey};
+use crate::data::{Copies, Dataset, FindAcross, FindCopies, Survey, Taken};
 use crate::store::{Key, Record, Store};
 
 /// Finds items that cannot be read; remembers in the store, if there is one.
@@ -39,6 +39,22 @@ pub(super) fn copies(store: Option<Arc<Store>>) -> FindCopies {
             })
         });
         known(store.as_deref(), fields, COPIES, || dataset.copies(are_images))
+    })
+}
+
+/// Finds copies across data sets; remembers in the store, if there is one.
+pub(super) fn across(store: Option<Arc<Store>>) -> FindAcross {
+    Box::new(move |one: Taken<'_>, other: Taken<'_>| -> Copies {
+        let contents = one.content().zip(other.content());
+        let fields = contents.map(|contents| {
+            json!({
+                "kind": "copies_across",
+                "version": 1,
+                "contents": contents,
+                "by": env!("CARGO_PKG_VERSION"),
+            })
+        });
+        known(store.as_deref(), fields, COPIES, || one.copies_in(&other))
     })
 }
 

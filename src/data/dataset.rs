@@ -301,12 +301,23 @@ impl Dataset {
 
     /// Something for each item, in their order, done by all cores.
     pub(super) fn each<T: Send>(&self, work: impl Fn(&Item) -> T + Sync) -> Vec<T> {
+        let all: Vec<usize> = (0..self.items.len()).collect();
+        self.each_of(&all, work)
+    }
+
+    /// The same for the items at these positions, in their order.
+    pub(super) fn each_of<T: Send>(
+        &self,
+        positions: &[usize],
+        work: impl Fn(&Item) -> T + Sync,
+    ) -> Vec<T> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let piece = self.items.len().div_ceil(cores).max(1);
+        let piece = positions.len().div_ceil(cores).max(1);
         let work = &work;
         std::thread::scope(|scope| {
-            let share = |items| scope.spawn(move || items_done(items, work));
-            let workers: Vec<_> = self.items.chunks(piece).map(share).collect();
+            let done = |share: &[usize]| share.iter().map(|&at| work(&self.items[at])).collect();
+            let share = |share| scope.spawn(move || -> Vec<T> { done(share) });
+            let workers: Vec<_> = positions.chunks(piece).map(share).collect();
             let done = workers.into_iter().map(|worker| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             });
@@ -370,10 +381,6 @@ impl Dataset {
             self.digests = OnceLock::from(of(digests, &kept));
         }
     }
-}
-
-fn items_done<T>(items: &[Item], work: &impl Fn(&Item) -> T) -> Vec<T> {
-    items.iter().map(work).collect()
 }
 
 impl std::fmt::Debug for Dataset {

@@ -18,7 +18,7 @@ mod surrogate;
 mod survey;
 
 pub use augment::{Augment, View};
-pub use copies::{Copies, FindCopies, Near, OnLeak, Pair};
+pub use copies::{Copies, FindAcross, FindCopies, Near, OnLeak, Pair, Taken};
 pub use dataset::{Dataset, Item, OpenError, ReadError, Skipped};
 pub use formats::{Format, floats_of, format_words, images_below, pixels_of, unlabelled};
 pub use groups::{OddGroups, odd_groups};

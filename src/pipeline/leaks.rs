@@ -1,5 +1,7 @@
 //! Copies among the items of data sets that are tested on: what is learnt of an item is no test of
-//! its copy.
+//! its copy, whether it is learnt in the same data set or in another.
+
+mod across;
 
 use std::collections::BTreeSet;
 
@@ -9,6 +11,8 @@ use crate::stages::{OpenDataset, Site};
 use crate::store::{MOST_LEAKS, RunLeak, RunLeaks};
 
 use super::spec::{DatasetSpec, Document};
+
+pub(super) use across::across;
 
 /// Looks at every data set that something is tested on; adds what may be wrong to `warnings`, or
 /// problems where the file says `on_leak: fail`.
@@ -100,7 +104,7 @@ impl Sides {
         pairs.sort_by_key(|pair| !self.crosses(pair));
         let kept = pairs.iter().take(MOST_LEAKS).map(|pair| self.told(dataset, pair)).collect();
         let dataset = data.name.clone();
-        RunLeaks { dataset, same, near, within, contradicting, pairs: kept }
+        RunLeaks { dataset, learnt_on: None, same, near, within, contradicting, pairs: kept }
     }
 
     fn told(&self, dataset: &Dataset, pair: &Pair) -> RunLeak {
@@ -166,10 +170,12 @@ fn tell(
         site.note(format!("{name}: {pairs} on one side of the test part; see the table `leaks`"));
     }
     if copies.all_alike {
-        site.note(format!(
-            "{name}: most images look alike when they are small, so only equal ones are told"
-        ));
+        site.note(look_alike(name));
     }
+}
+
+fn look_alike(name: &str) -> String {
+    format!("{name}: most images look alike when they are small, so only equal ones are told")
 }
 
 /// "2 pairs of copies".
@@ -177,17 +183,21 @@ fn counted_of(number: usize, what: &str, of: &str) -> String {
     format!("{} {of}", counted(number, what))
 }
 
-/// How many test items have copies elsewhere.
-fn crossing(leaks: &RunLeaks) -> String {
-    let RunLeaks { same, near, pairs, .. } = leaks;
-    let counts = match (same, near) {
+/// How many test items have copies, and of what kind.
+fn copied(leaks: &RunLeaks) -> String {
+    match (&leaks.same, &leaks.near) {
         (same, 0) => format!("{} equal", counted(*same, "test item")),
         (0, near) => format!("{} nearly equal", counted(*near, "test item")),
         (same, near) => {
             format!("{} equal and {near} more nearly equal", counted(*same, "test item"))
         }
-    };
-    let first = pairs.first().map(shown).unwrap_or_default();
+    }
+}
+
+/// How many test items have copies in train or val.
+fn crossing(leaks: &RunLeaks) -> String {
+    let first = leaks.pairs.first().map(shown).unwrap_or_default();
+    let counts = copied(leaks);
     format!(
         "{counts} to items of train or val (the first {first}): what is learnt is tested on itself"
     )

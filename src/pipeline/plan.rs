@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Found, Limits, Located, Place, Problem, Problems, Seed};
-use crate::data::{Copies, Dataset, FindCopies, OnBad, OnLeak, OpenError, Survey, odd_groups};
+use crate::data::{
+    Copies, Dataset, FindAcross, FindCopies, OnBad, OnLeak, OpenError, Survey, odd_groups,
+};
 use crate::onnx::budget::Budget;
 use crate::onnx::runtime::{Device, Runtime};
 use crate::stages::{Input, Look, Node, NodeId, OpenDataset, Planned, Site, StageKind, full_name};
@@ -82,6 +84,8 @@ pub struct Request<'a> {
     pub survey: Survey,
     /// Finds copies among items.
     pub copies: FindCopies,
+    /// Finds copies across data sets.
+    pub across: FindAcross,
     /// What will compute; it is told the device of the file.
     pub runtime: &'a Runtime,
     /// What came of earlier advice.
@@ -99,7 +103,8 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Problems> {
     let mut builder = Builder::open(&document, request, found);
     builder.plan_stages(&document);
     let Builder { mut site, mut stages, mut warnings, growth, pairs, .. } = builder;
-    let leaks = leaks::found(&document, &request.copies, &mut site, &mut warnings);
+    let mut leaks = leaks::found(&document, &request.copies, &mut site, &mut warnings);
+    leaks.extend(leaks::across(&document, &request.across, &mut site, &mut warnings));
     sealed::advise_first(&mut site, &mut stages);
     if let Seeds::Until(until) = &document.seeds {
         Growth::check(until, &stages, &mut site);

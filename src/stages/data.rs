@@ -31,9 +31,9 @@ pub struct OpenDataset {
     drawn: Mutex<Vec<(Seed, Arc<Split>)>>,
     /// Items of each part at most.
     limit: Option<usize>,
-    /// Whether its items show a task that images set by themselves. Of such a task a part may be
-    /// the same for all images, as the edge of a picture is.
-    is_shown: bool,
+    /// The data set whose images are shown, if its items show a task that images set by themselves.
+    /// Of such a task a part may be the same for all images, as the edge of a picture is.
+    shows: Option<String>,
 }
 
 impl OpenDataset {
@@ -47,7 +47,7 @@ impl OpenDataset {
             apart: Copies::default(),
             drawn: Mutex::default(),
             limit: None,
-            is_shown: false,
+            shows: None,
         }
     }
 
@@ -133,7 +133,7 @@ impl OpenDataset {
             apart: Copies::default(),
             drawn: Mutex::new(drawn),
             limit: None,
-            is_shown: true,
+            shows: Some(self.name.clone()),
         })
     }
 
@@ -166,6 +166,11 @@ impl OpenDataset {
             digest: self.dataset.identity_of(test).ok()?.to_string(),
             contents: test.iter().map(|&index| contents[index].short()).collect(),
         })
+    }
+
+    /// What the file calls the data set that its items come from.
+    pub fn origin(&self) -> &str {
+        self.shows.as_deref().unwrap_or(&self.name)
     }
 
     /// Whether items are images, or one row of numbers each; if not, what they are.
@@ -235,7 +240,7 @@ impl Sample {
                 subset(&split.train, &strata(&data.dataset), size, seed)?
             }
         };
-        if !data.is_shown {
+        if data.shows.is_none() {
             every_class(&data.dataset, &train, "train_size")?;
         }
         Ok(Self { data: Arc::clone(data), split, train, flipped: Flipped::default() })

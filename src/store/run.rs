@@ -112,6 +112,10 @@ pub struct RunTest {
 pub struct RunLeaks {
     /// The data set.
     pub dataset: String,
+    /// The data set that some model was trained on before, if the copies are among its items; the
+    /// first item of each pair is one of these. If not, both are of one data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt_on: Option<String>,
     /// Test items that are equal to an item of train or val of some seed.
     pub same: usize,
     /// Further test items that are nearly equal to one.

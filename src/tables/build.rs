@@ -43,14 +43,16 @@ fn skipped_table(run: &RunRecord) -> Table {
 }
 
 fn leak_table(run: &RunRecord) -> Table {
-    let of_data = |leaks: &'_ RunLeaks| {
-        leaks.pairs.iter().map(|pair| (leaks.dataset.clone(), pair.clone())).collect::<Vec<_>>()
-    };
-    let rows: Vec<(String, RunLeak)> = run.leaks.iter().flat_map(of_data).collect();
+    let rows: Vec<(&RunLeaks, &RunLeak)> = run
+        .leaks
+        .iter()
+        .flat_map(|leaks| leaks.pairs.iter().map(move |pair| (leaks, pair)))
+        .collect();
     let each = || rows.iter();
     let kind = |pair: &RunLeak| if pair.distance.is_some() { "near" } else { "same" };
     Table::default()
-        .text("dataset", each().map(|(dataset, _)| Some(dataset.as_str())))
+        .text("dataset", each().map(|(leaks, _)| Some(leaks.dataset.as_str())))
+        .text("learnt_on", each().map(|(leaks, _)| leaks.learnt_on.as_deref()))
         .text("kind", each().map(|(_, pair)| Some(kind(pair))))
         .text("part_a", each().map(|(_, pair)| pair.parts[0].clone()))
         .text("item_a", each().map(|(_, pair)| Some(pair.items[0].as_str())))

@@ -162,12 +162,14 @@ pub(super) fn summarise(run: &RunRecord, gathered: &Gathered) -> Summary {
     }
 }
 
-/// That items of train or val are test items, too.
+/// That items of train or val, or of what a model was trained on before, are test items, too.
 fn leak(leaks: &RunLeaks) -> Option<String> {
     let copies = leaks.same + leaks.near;
     (copies > 0).then(|| {
         let items = counted(copies, "test item");
-        format!("{}: copies of {items} are in train or val; see the table `leaks`", leaks.dataset)
+        let learnt = leaks.learnt_on.as_ref().map(|source| format!("learnt from in `{source}`"));
+        let learnt = learnt.unwrap_or_else(|| "in train or val".to_owned());
+        format!("{}: copies of {items} are {learnt}; see the table `leaks`", leaks.dataset)
     })
 }
 

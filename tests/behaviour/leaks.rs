@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::formats::study;
-use crate::harness::{Study, pet, rows, text};
+use crate::harness::{Study, material, pet, rows, text};
 
 /// The part of each pet: every third is tested.
 fn part(number: u32) -> &'static str {
@@ -135,6 +135,147 @@ fn equal_rows_of_a_table_are_copies_and_alike_rows_are_not() {
     same: test 5 (5) = train 300 (5)
     same: test 6 (6) = train 301 (6)
     ");
+}
+
+/// A network that learns kinds of some pets, for others: `data` has the first 20, half of them tested,
+/// and `source` the 40 that follow.
+fn two_sets(more: &str) -> Study {
+    let pipeline = format!(
+        "\
+name: study
+seeds: 2
+datasets:
+  source:
+    manifest: {{ path: source.csv }}
+    split: {{ train: 20, val: 10, test: 10 }}
+  data:
+    manifest: {{ path: set.csv }}
+    split: {{ given: {{ column: part }}, val: 0.25 }}{more}
+stages:
+  net:
+    pretrain:
+      dataset: source
+      architecture: {{ plain_cnn: {{ channels: 4, dense: 8 }} }}
+      input: {{ size: 8, channels: 1 }}
+      steps: 4
+      lr: 1e-2
+  codes:
+    extract: {{ model: net, dataset: data, layers: dense1 }}
+  probe:
+    linear_probe: {{ features: codes, c: 1 }}
+  floor:
+    majority: {{ dataset: data }}
+  scores:
+    evaluate: {{ of: [probe, floor], metrics: [accuracy] }}
+"
+    );
+    let row = |number: u32| {
+        let kind = if number.is_multiple_of(2) { "cat" } else { "dog" };
+        format!("{},{kind},{}\n", pet(number), ["train", "test"][number as usize / 2 % 2])
+    };
+    let table = |numbers: std::ops::Range<u32>| {
+        format!("path,label,part\n{}", numbers.map(row).collect::<String>())
+    };
+    let study = Study::new(&pipeline).with_pets();
+    study.write("set.csv", table(0..20).as_bytes());
+    study.write("source.csv", table(20..60).as_bytes());
+    study
+}
+
+/// The same where the source learns from tested items, too, one of them in another size; and from one
+/// that is tested nowhere. One that both test is learnt from nowhere.
+fn learnt_before(more: &str) -> Study {
+    let study = two_sets(more);
+    let given = "split: { given: { column: part }, val: 0.25 }";
+    study.replace("split: { train: 20, val: 10, test: 10 }", given);
+    let open = |number| image::open(study.path(&pet(number))).unwrap().to_luma8();
+    let sized = |side: u32| {
+        image::imageops::resize(&open(6), side, side, image::imageops::FilterType::Triangle)
+    };
+    let [tested, larger] = [sized(32), sized(64)];
+    tested.save(study.path(&pet(6))).unwrap();
+    larger.save(study.path("larger.png")).unwrap();
+    open(3).save(study.path("as_it_is.png")).unwrap();
+    open(4).save(study.path("beside.png")).unwrap();
+    let more = "as_it_is.png,dog,train\nlarger.png,cat,train\nbeside.png,cat,train\n";
+    let unlearnt = format!("{},dog,test\n", pet(7));
+    let table = text(&study.path(""), "source.csv");
+    study.write("source.csv", format!("{table}{more}{unlearnt}").as_bytes());
+    study
+}
+
+#[test]
+fn copies_of_test_items_in_what_a_model_was_trained_on_are_told() {
+    two_sets("").check().succeeds().never_says("cop").never_says("test item");
+    let study = learnt_before("");
+    let told = study.check().succeeds();
+    let warned: Vec<&str> = told.err.lines().filter(|line| line.contains("data: ")).collect();
+    assert_snapshot!(warned.join("\n"), @"warning: data: 1 test item equal and 1 more nearly equal to items of `source` that `net` learns from (the first `as_it_is.png` and `pets/dog/animal3_03.png`): what is learnt is tested on itself; leave these out of one of both data sets, see the table `leaks`");
+    study.run().succeeds().says("! data: copies of 2 test items are learnt from in `source`");
+    assert_snapshot!(table(&study), @"
+    same: train as_it_is.png (dog) = test pets/dog/animal3_03.png (dog)
+    near: train larger.png (cat) = test pets/cat/animal6_06.png (cat)
+    ");
+    let leaks = rows(&study.latest(), "leaks");
+    assert!(leaks.iter().all(|row| row["dataset"] == "data" && row["learnt_on"] == "source"));
+    // What was found is remembered, and nothing is learnt of the source where weights are drawn.
+    study.run().succeeds().says("copies of 2 test items");
+    study.replace("layers: dense1 }", "layers: dense1, init: random }");
+    study.check().succeeds().never_says("test item");
+}
+
+#[test]
+fn copies_in_what_a_model_was_trained_on_are_refused_or_ignored_if_that_is_asked_for() {
+    assert_snapshot!(learnt_before("\n    on_leak: fail").refusal(), @"
+    exit code 2
+    --- standard error
+    error: data set `data`: 1 test item equal and 1 more nearly equal to items of `source` that `net` learns from (the first `as_it_is.png` and `pets/dog/animal3_03.png`): what is learnt is tested on itself
+         study.yaml:10:14
+     10 |     on_leak: fail
+        |              ^^^^
+      help: leave these items out of one of both data sets; with `on_leak: warn` the table `leaks` of a run lists them
+
+    1 problem
+    ");
+    learnt_before("\n    on_leak: ignore").check().succeeds().never_says("test item");
+    let message = "warning: data: 1 test item equal and 1 more nearly equal to items of `source`";
+    let dropped = learnt_before("\n    on_leak: drop_from_train");
+    dropped.check().succeeds().says(message);
+    // Who learns without labels sees the images all the same.
+    let unlabelled = learnt_before("");
+    unlabelled.replace("      steps: 4", "      objective: rotation\n      steps: 4");
+    unlabelled.check().succeeds().says(message);
+}
+
+#[test]
+fn near_copies_in_real_digits_are_those_that_a_look_at_all_pairs_finds() {
+    let Some(material) = material() else { return };
+    let archives = std::fs::read_dir(material.join("usps")).unwrap();
+    let mut archives = archives.map(|file| file.unwrap().path());
+    let archive = archives.find(|path| path.extension().is_some_and(|end| end == "npz")).unwrap();
+    let npz = format!("    npz: {{ path: {} }}\n    split: {{ given: parts }}", archive.display());
+    let told = study(&npz).check().succeeds();
+    // By NumPy and Pillow, of all 9,298 × 9,297 / 2 pairs none is equal and 16 nearly equal pairs lie
+    // across the given parts, with 15 of the test items.
+    told.says("data: 15 test items nearly equal to items of train or val");
+}
+
+#[test]
+fn disjoint_rows_of_one_file_are_no_copies_and_equal_rows_are() {
+    let csv = "csv: { path: digits.csv, header: false, label: last, shape: [8, 8] }";
+    let study = two_sets("");
+    let pipeline = study.pipeline();
+    let (head, tail) = (pipeline.find("  source:").unwrap(), pipeline.find("stages:").unwrap());
+    let sets = format!(
+        "  source:\n    {csv}\n    select: {{ rows: 0..150 }}\n    split: {{ train: 80, val: 40, \
+         test: 30 }}\n  data:\n    {csv}\n    select: {{ rows: 150..300 }}\n    split: {{ train: \
+         70, val: 40, test: 40 }}\n"
+    );
+    let study = Study::new(&format!("{}{sets}{}", &pipeline[..head], &pipeline[tail..]));
+    let study = study.with_digits(300);
+    study.check().succeeds().never_says("test item");
+    study.replace("150..300", "100..300");
+    study.check().succeeds().says("test items equal to items of `source` that `net` learns from");
 }
 
 /// What is said of pets with these groups.

@@ -140,7 +140,7 @@ pub struct DatasetSpec {
     pub select: Option<Located<Select>>,
     /// What happens to items that cannot be read.
     pub on_bad: OnBad,
-    /// What happens where items of train or val are copies of test items.
+    /// What happens where items that are learnt from are copies of test items.
     pub on_leak: Located<OnLeak>,
     /// What kind of things its items are, in a word of one's own.
     pub domain: Option<Word>,
