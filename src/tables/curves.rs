@@ -12,7 +12,7 @@ use crate::store::RunStage;
 
 use super::TableError;
 use super::frame::Table;
-use super::gather::{Gathered, Reader};
+use super::gather::{Gathered, Reader, shared_axes};
 
 pub use convergence::{ConvergenceRow, ConvergenceTable};
 pub use freezing::{DepthRow, FreezingTable};
@@ -100,8 +100,7 @@ pub(super) fn summaries(gathered: &Gathered) -> CurveSummary {
 /// agree.
 fn common_name(arms: &[&RunStage]) -> String {
     let Some(first) = arms.first() else { return String::new() };
-    let shared = first.axes.iter().filter(|axis| arms.iter().all(|arm| arm.axes.contains(axis)));
-    full_name(&first.stage, &shared.cloned().collect::<Vec<_>>())
+    full_name(&first.stage, &shared_axes(arms))
 }
 
 /// A column of means, and two of their intervals.

@@ -180,6 +180,13 @@ fn choices(arm: &dyn Fn(usize) -> RunStage, row: &MethodRow) -> [Choices; 2] {
     [side(&row.transfer, &row.chosen_transfer), side(&row.scratch, &row.chosen_scratch)]
 }
 
+/// The axes on which all arms agree.
+pub(super) fn shared_axes(arms: &[&RunStage]) -> Vec<(String, String)> {
+    let Some(first) = arms.first() else { return vec![] };
+    let shared = first.axes.iter().filter(|axis| arms.iter().all(|arm| arm.axes.contains(axis)));
+    shared.cloned().collect()
+}
+
 /// What is chosen among several arms in each seed, as if it were a stage.
 pub(super) const METHOD: &str = "method";
 
@@ -190,6 +197,7 @@ fn method(arm: &dyn Fn(usize) -> RunStage, row: MethodRow) -> (RunStage, RunStag
         let names: Vec<&str> = arms.iter().map(|stage| stage.name.as_str()).collect();
         let known = arms.first().and_then(|first| first.arm.as_ref());
         RunStage {
+            axes: shared_axes(&arms.iter().collect::<Vec<_>>()),
             name: match names[..] {
                 [only] => only.to_owned(),
                 _ => format!("best of {}", names.join(", ")),

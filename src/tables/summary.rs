@@ -1,5 +1,7 @@
 //! What a person reads at the end: the verdict first, or the scores where there is none.
 
+use std::collections::BTreeSet;
+
 use crate::base::counted;
 use crate::base::numbers::{deviation, mean_if_any};
 use crate::stages::artifacts::{ArmRow, Beside};
@@ -176,12 +178,18 @@ fn leak(leaks: &RunLeaks) -> Option<String> {
 /// A line for each choice among arms: what the method is worth, choosing included.
 fn method_rows(verdict: &Verdict) -> Vec<VerdictRow> {
     let several = verdict.methods.len() > 1;
+    let sources = |(arm, _, _): &(RunStage, RunStage, ArmRow)| text(arm, "source");
+    let sources: BTreeSet<Option<String>> = verdict.methods.iter().map(sources).collect();
     let told = verdict.methods.iter().zip(&verdict.choices);
     let told = told.map(|((arm, _, row), [transfer, scratch])| {
-        let source = text(arm, "source").filter(|_| several);
+        let source = text(arm, "source");
+        // What all its arms share, where it is not the source.
+        let shared = arm.axes.iter().filter(|(_, value)| several && source.as_ref() != Some(value));
+        let cell: String = shared.map(|(axis, value)| format!(", {axis}={value}")).collect();
+        let source = source.filter(|_| sources.len() > 1);
         let source = source.map(|source| format!(" from {source}")).unwrap_or_default();
         let plain = VerdictRow {
-            arm: format!("best of {}{source} on val", transfer.len()),
+            arm: format!("best of {}{source} on val{cell}", transfer.len()),
             ..verdict_row(&verdict.metric, arm, row, None)
         };
         let beside = (scratch.len() > 1).then(|| format!("beside the best of {}", scratch.len()));

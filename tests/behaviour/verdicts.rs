@@ -427,6 +427,25 @@ fn assert_arms_are_audited_and_methods_compared(backend: &Backend) {
 }
 
 #[test]
+fn methods_of_several_sizes_are_told_apart() {
+    let sized = |stage: &str, keys: &str| {
+        let of = "train_size: \"${matrix.n}\"";
+        format!("  {stage}:\n    fine_tune: {{ model: source, dataset: digits, {of}, {keys} }}\n")
+            + "    matrix: { n: [40, 80] }\n"
+    };
+    let (head, rest) = ARMS.split_once("  frozen:\n").expect("an arm");
+    let (_, tail) = rest.split_once("  scores:\n").expect("scores");
+    let arms = sized("frozen", "freeze: all, steps: 10, lr: 3e-2")
+        + &sized("tuned", "steps: 10, lr: 3e-2")
+        + &sized("scratch", "init: random, steps: 10, lr: 3e-2");
+    let study = Study::new(&format!("{head}{arms}  scores:\n{tail}")).with_digits(300);
+    let told = study.run_with(&Backend::Embedded, &["--quiet"]).succeeds().to_string();
+    let methods = told.lines().filter_map(|line| line.trim().strip_prefix("best of 2 "));
+    let names: Vec<&str> = methods.filter_map(|line| line.split("  ").next()).collect();
+    assert_eq!(names, ["on val, n=40", "on val, n=80"], "{told}");
+}
+
+#[test]
 fn fits_of_a_probe_are_told_beside_trainings_and_compared_with_fits_alone() {
     let study = Study::new(&ARMS.replace(
         "  scratch:\n",
