@@ -185,7 +185,8 @@ fn method_rows(verdict: &Verdict) -> Vec<VerdictRow> {
         let source = text(arm, "source");
         // What all its arms share, where it is not the source.
         let shared = arm.axes.iter().filter(|(_, value)| several && source.as_ref() != Some(value));
-        let cell: String = shared.map(|(axis, value)| format!(", {axis}={value}")).collect();
+        let cell =
+            shared.fold(String::new(), |told, (axis, value)| told + &format!(", {axis}={value}"));
         let source = source.filter(|_| sources.len() > 1);
         let source = source.map(|source| format!(" from {source}")).unwrap_or_default();
         let plain = VerdictRow {
