@@ -30,7 +30,8 @@ def built():
     command = ["cargo", "bench", "--bench", "transferability", "--no-run", "--message-format=json"]
     told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     parts = [json.loads(line) for line in told.splitlines()]
-    return [part["executable"] for part in parts if part.get("executable")][-1]
+    own = [part for part in parts if part.get("target", {}).get("name") == "transferability"]
+    return [part["executable"] for part in own if part.get("executable")][-1]
 
 
 def log_me(np, features, labels):
