@@ -101,8 +101,9 @@ fn opened_example(spec: &ExampleSpec, input: &Reads, beside: &Path) -> Result<Ex
     let pixels = rule.fitted(pixels).map_err(|why| {
         Problem::at(spec.image.place, format!("the example does not fit the model: {why}"))
     })?;
-    if numbers.len() < 2 || numbers.iter().any(|number| !number.is_finite()) {
-        let message = "an example's output is two numbers or more, none of them nan or infinite";
+    let differ = numbers.iter().any(|number| *number != numbers[0]);
+    if !differ || numbers.iter().any(|number| !number.is_finite()) {
+        let message = "an example's output is numbers that differ, none of them nan or infinite";
         return Err(Problem::at(spec.output.place, message));
     }
     let digest = |path: &Path, place: Place| {

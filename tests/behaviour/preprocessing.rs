@@ -99,8 +99,10 @@ fn an_example_of_another_size_or_without_numbers_is_refused_where_it_stands() {
       help: save it at the model's size, as what its output was computed from
     ");
     let study = with_example("size: 32, channels: 1");
+    study.write("chest.npy", &npy(&[1.0, 1.0]));
+    study.refusal().says("an example's output is numbers that differ");
     study.write("chest.npy", &npy(&[1.0, f32::NAN]));
-    assert_snapshot!(study.refusal().problems(), @"error: an example's output is two numbers or more, none of them nan or infinite");
+    assert_snapshot!(study.refusal().problems(), @"error: an example's output is numbers that differ, none of them nan or infinite");
     study.write("chest.npy", b"4, 5");
     assert_snapshot!(study.refusal().problems(), @"
     error: read chest.npy: I/O error: failed to fill whole buffer

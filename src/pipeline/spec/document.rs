@@ -241,7 +241,7 @@ keys! {
 
 keys! {
     /// The sure way to find a wrong `input`: what a model says of one image, computed where the model
-    /// was trained or is known to work.
+    /// was trained or is known to work. An image of which the model is not certain tells most.
     pub struct ExampleSpec {
         /// The image, of the model's own size, so that nothing depends on how images are scaled; as
         /// PNG, since JPEGs are decoded in more than one way.

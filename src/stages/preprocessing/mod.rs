@@ -30,12 +30,12 @@
 //!
 //! Red and blue cannot be told from what a model says of images alone. With 46 photographs of as many
 //! subjects, the entropy of what five classifiers say is lower in the right order for 46 % to 63 % of
-//! them; Student's t over photographs is 3.8 for `MobileNet`, at most 1.5 for the others, and −1.5 for
-//! one, which is surer of swapped colours. Largest scores, margins and norms do no better. A test that
-//! finds `MobileNet`'s swap in half of all draws of 20 photographs (log-sum-exp of the scores, t > 3)
-//! finds none of the others'. So nothing is told of it, but where the file has an `example`, an image
-//! with the output it should give: there a swap makes a difference of at least 0.014 of the outputs'
-//! range, for each of these photographs and models.
+//! them; Student's t over photographs is 3.8 for `MobileNet`, at most 1.5 for the others, and −1.5
+//! for one, which is surer of swapped colours. Largest scores, margins and norms do no better for
+//! these four. A test that finds `MobileNet`'s swap in half of all draws of 20 photographs (log-sum-
+//! exp of the scores, t > 3) finds none of the others'. So nothing is told of it, but where the file
+//! has an `example`, an image with the output it should give: there a swap makes a difference of at
+//! least 0.014 of the outputs' range, for each of these photographs and models.
 
 mod distance;
 mod example;
