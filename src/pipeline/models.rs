@@ -101,7 +101,7 @@ fn opened_example(spec: &ExampleSpec, input: &Reads, beside: &Path) -> Result<Ex
     let pixels = rule.fitted(pixels).map_err(|why| {
         Problem::at(spec.image.place, format!("the example does not fit the model: {why}"))
     })?;
-    let differ = numbers.iter().any(|number| *number != numbers[0]);
+    let differ = numbers.iter().any(|number| number.total_cmp(&numbers[0]).is_ne());
     if !differ || numbers.iter().any(|number| !number.is_finite()) {
         let message = "an example's output is numbers that differ, none of them nan or infinite";
         return Err(Problem::at(spec.output.place, message));

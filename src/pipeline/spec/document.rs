@@ -241,10 +241,11 @@ keys! {
 
 keys! {
     /// The sure way to find a wrong `input`: what a model says of one image, computed where the model
-    /// was trained or is known to work. An image of which the model is not certain tells most.
+    /// was trained or is known to work.
     pub struct ExampleSpec {
         /// The image, of the model's own size, so that nothing depends on how images are scaled; as
-        /// PNG, since JPEGs are decoded in more than one way.
+        /// PNG, since JPEGs are decoded in more than one way. One of which the model is not certain
+        /// tells most.
         image: Located<FilePath>,
         /// What the model says of it: a NumPy file (`.npy`) of as many floats as it has outputs.
         output: Located<FilePath>,
