@@ -101,11 +101,15 @@ pub(super) fn information(batches: &[Batch]) -> f64 {
     (entropy(&mean) - entropies / items) / (mean.len() as f64).ln()
 }
 
+/// Whether scores are shares of one.
+pub(super) fn are_shares(scores: &[f64]) -> bool {
+    (scores.iter().sum::<f64>() - 1.0).abs() < 1e-3 && scores.iter().all(|score| *score >= 0.0)
+}
+
 /// Probabilities: the scores themselves if they are some, else their softmax.
 pub(super) fn shares(scores: &[f32]) -> Vec<f64> {
     let scores: Vec<f64> = scores.iter().map(|score| f64::from(*score)).collect();
-    let total: f64 = scores.iter().sum();
-    if (total - 1.0).abs() < 1e-3 && scores.iter().all(|score| *score >= 0.0) {
+    if are_shares(&scores) {
         return scores;
     }
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -9,7 +9,7 @@ use crate::onnx::graph::Graph;
 
 use super::super::job::{Context, Cores, Failure, Job, Outputs};
 use super::super::model::{Example, ModelPart};
-use super::distance::shares;
+use super::distance::{are_shares, shares};
 use super::rules::{others, reordered, swapped};
 
 /// Compares the output for an image with the one that is known, under the declared rule and, where
@@ -53,14 +53,11 @@ impl Shown {
                 "give the example what the model's `output` says, or choose another `output`",
             ));
         };
-        let values = match is_of_probabilities(known) {
+        let values = match are_shares(known) {
             true => shares(values),
             false => values.iter().map(|value| f64::from(*value)).collect(),
         };
-        let largest = |all: &mut dyn Iterator<Item = f64>| all.fold(f64::NEG_INFINITY, f64::max);
-        let range = largest(&mut known.iter().copied()) + largest(&mut known.iter().map(|k| -k));
-        let apart = largest(&mut known.iter().zip(&values).map(|(k, value)| (k - value).abs()));
-        Ok(apart / range)
+        Ok(apart(known, &values))
     }
 
     /// The usual rule under which the output comes out, if there is one.
@@ -79,9 +76,15 @@ impl Shown {
     }
 }
 
-/// Whether numbers are shares of one.
-fn is_of_probabilities(numbers: &[f64]) -> bool {
-    (numbers.iter().sum::<f64>() - 1.0).abs() < 1e-3 && numbers.iter().all(|number| *number >= 0.0)
+/// The largest difference as a share of the range of what is known; infinite where a model says what
+/// is no number.
+fn apart(known: &[f64], values: &[f64]) -> f64 {
+    if values.iter().any(|value| !value.is_finite()) {
+        return f64::INFINITY;
+    }
+    let largest = |all: &mut dyn Iterator<Item = f64>| all.fold(f64::NEG_INFINITY, f64::max);
+    let range = largest(&mut known.iter().copied()) + largest(&mut known.iter().map(|k| -k));
+    largest(&mut known.iter().zip(values).map(|(known, value)| (known - value).abs())) / range
 }
 
 impl Job for Shown {
@@ -133,5 +136,17 @@ impl Job for Shown {
             ),
             help,
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_compared_by_their_range_and_nan_is_never_the_same() {
+        assert_eq!(apart(&[1.0, 5.0], &[1.0, 4.0]).to_bits(), 0.25_f64.to_bits());
+        assert!(apart(&[1.0, 5.0], &[f64::NAN, f64::NAN]) > SAME);
+        assert!(apart(&[1.0, 5.0], &[1.0, f64::NAN]) > SAME);
     }
 }
